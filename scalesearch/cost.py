@@ -1,0 +1,188 @@
+"""The measured cost of a network, for one image in eval mode. The only importer of fvcore.
+
+One "flop" is one multiply-add, as in the EfficientNet paper. `flops`, the figure of record, is
+fvcore's count of the convolution and matrix operators; `fvcore_total` also has batch norm and
+pooling; `activations` counts the elements that those operators write (Dollar et al. 2021).
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, reduce
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scalesearch.arch import Arch, Stage
+from scalesearch.nets import Network
+from scalesearch.nets.blocks import BLOCKS
+from scalesearch.nets.network import placed_blocks
+
+CACHE_VERSION = 1
+# aten operators that multiply matrices: these alone make `flops` and `activations`
+COMPUTE = {"_convolution", "addmm", "linear", "matmul", "mm", "bmm", "einsum"}
+# aten operators that fvcore has no formula for and that multiply no matrix: free by its
+# convention. Any other is an error, for a count that leaves work out silently is wrong.
+FREE = {
+    *("add", "add_", "sub", "mul", "mul_", "div", "div_", "pow", "mean", "unsqueeze", "pad"),
+    *("sigmoid", "silu", "silu_", "hardtanh", "hardtanh_", "tanh", "softmax", "bernoulli_"),
+    *("hardsigmoid", "hardswish", "hardswish_", "max_pool2d", "avg_pool2d", "local_response_norm"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Multiply-adds, parameters and activations of one forward pass of one image."""
+
+    flops: int
+    params: int
+    activations: int
+    fvcore_total: int
+
+
+def cost(arch: Arch) -> Cost:
+    """The cost of `arch` as fvcore measures it, kept on disk by the arch's key."""
+    path = cache_folder() / f"{arch.key}.json"
+    with suppress(OSError, ValueError, TypeError):
+        return Cost(**json.loads(path.read_text()))
+    with torch.device("meta"):
+        network = Network(arch)
+    shape = (arch.channels, arch.resolution, arch.resolution)
+    measured = measure(network.to_empty(device="cpu"), shape)
+    with suppress(OSError):  # a cache that cannot be written costs time, not the answer
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        partial.write_text(json.dumps(asdict(measured)))
+        partial.replace(path)
+    return measured
+
+
+def cache_folder() -> Path:
+    """Where measured costs are kept, apart for each version of torch and of this file."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "scalesearch" / f"cost-{CACHE_VERSION}-torch-{torch.__version__}"
+
+
+def measure(network: nn.Module, shape: tuple[int, int, int]) -> Cost:
+    """The cost of any `network` on one image of `shape` (channels, height, width), by fvcore.
+
+    The trace runs on a batch of no images, so that nothing is convolved, and a batch of none is
+    told to fvcore's formulas as one image. Raises ValueError where an operator's cost is unknown.
+    """
+    from fvcore.nn import FlopCountAnalysis
+
+    was_training = network.training
+    analysis = FlopCountAnalysis(network.eval(), torch.zeros(0, *shape))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    for operator, formula in list(analysis._op_handles.items()):
+        analysis.set_op_handle(operator, _one_image(formula, operator.removeprefix("aten::")))
+    with torch.no_grad():
+        counted: Counter[str] = analysis.by_operator()
+    network.train(was_training)
+
+    free = {f"aten::{name}" for name in FREE}
+    if unknown := sorted(set(analysis.unsupported_ops()) - free):
+        raise ValueError(f"every operator must have a known cost, got {', '.join(unknown)}")
+    activations = counted.pop("activations", 0)
+    return Cost(
+        flops=int(sum(n for name, n in counted.items() if name in COMPUTE)),
+        params=sum(p.numel() for p in network.parameters()),
+        activations=int(activations),
+        fvcore_total=int(sum(counted.values())),
+    )
+
+
+class _OneImage:
+    """A traced value that says its batch of none is a batch of one; the rest is the value's."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._value, name)
+
+    def type(self) -> "_OneImage":
+        return _OneImage(self._value.type())
+
+    def sizes(self) -> list[int] | None:
+        sizes = self._value.sizes()
+        return sizes and [1 if i == 0 and n == 0 else n for i, n in enumerate(sizes)]
+
+
+def _one_image(formula: Callable[..., Any], operator: str) -> Callable[..., Counter[str]]:
+    """fvcore's flop `formula`, told one image; matrix operators' outputs are counted beside."""
+    from fvcore.nn.jit_handles import generic_activation_jit
+
+    outputs_written = generic_activation_jit()
+
+    def handle(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+        inputs, outputs = [_OneImage(v) for v in inputs], [_OneImage(v) for v in outputs]
+        flops = formula(inputs, outputs)
+        total = Counter({operator: flops.total() if isinstance(flops, Counter) else flops})
+        if operator in COMPUTE:
+            total["activations"] = outputs_written(inputs, outputs)
+        return total
+
+    return handle
+
+
+def count(arch: Arch) -> Cost:
+    """The cost of `arch` added up from its blocks, each run once on the meta device.
+
+    Equal to `cost(arch)`, which a test holds over the whole zoo, in a hundredth of the time: that
+    is what lets a plan look at every network of a grid.
+    """
+    context = replace(arch, name="", resolution=1, stem=(), stages=(), head=(), classes=1)
+    total = Cost(0, 0, 0, 0)
+    side, width = arch.resolution, arch.channels
+    for placed in placed_blocks(arch):
+        row = replace(placed.stage, depth=1, stride=placed.stride)
+        block, side = _count_block(context, row, placed.in_width, side)
+        total = _add(total, block)
+        width = placed.stage.width
+    classify = width * arch.classes
+    pooled = width * side**2
+    return _add(total, Cost(classify, classify + arch.classes, arch.classes, classify + pooled))
+
+
+@lru_cache(maxsize=65536)
+def _count_block(context: Arch, row: Stage, in_width: int, side: int) -> tuple[Cost, int]:
+    """The cost of one block on a square map, and the side of the map that it writes."""
+    seen: list[Cost] = []
+
+    def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        seen.append(_module_cost(module, inputs[0], output))
+
+    with torch.device("meta"), torch.no_grad():
+        block = BLOCKS[row.block](context, row, in_width, row.stride, 0.0).eval()
+        for module in block.modules():
+            module.register_forward_hook(hook)
+        out: Tensor = block(torch.empty(1, in_width, side, side))
+    params = sum(p.numel() for p in block.parameters())
+    return reduce(_add, seen, Cost(0, params, 0, 0)), out.shape[-1]
+
+
+def _module_cost(module: nn.Module, x: Tensor, y: Tensor) -> Cost:
+    """What one leaf module adds by fvcore's conventions, its parameters apart."""
+    if isinstance(module, nn.Conv2d):
+        flops = module.weight.numel() * y.shape[-1] * y.shape[-2]
+        return Cost(flops, 0, y.numel(), flops)
+    if isinstance(module, nn.BatchNorm2d):
+        return Cost(0, 0, 0, 2 * x.numel())
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return Cost(0, 0, 0, x.numel())
+    return Cost(0, 0, 0, 0)
+
+
+def _add(a: Cost, b: Cost) -> Cost:
+    return Cost(
+        a.flops + b.flops,
+        a.params + b.params,
+        a.activations + b.activations,
+        a.fvcore_total + b.fvcore_total,
+    )

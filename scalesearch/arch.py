@@ -4,7 +4,10 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, ClassVar, Literal
+
+# tables read from a file have no other keys than these (read by pydantic, in space.py)
+STRICT: dict[str, Any] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Stage:
     `squeeze` the squeeze-excitation width over the block's input width.
     """
 
+    __pydantic_config__: ClassVar = STRICT
+
     block: str
     width: int
     depth: int = 1
@@ -73,6 +78,8 @@ class Rules:
     `widen_head_only` keeps the head from getting narrower than the baseline's (MobileNetV2).
     """
 
+    __pydantic_config__: ClassVar = STRICT
+
     divisor: int = 8
     max_loss: float = 0.1
     depth: Literal["ceil", "round"] = "ceil"
@@ -86,6 +93,8 @@ class Arch:
     Stem and head are convolutions whose depth is never scaled; after them come global pooling,
     dropout and the classifier. Batch norm's `norm_eps` and `norm_momentum` are torch's.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     name: str
     resolution: int

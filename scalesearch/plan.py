@@ -1,6 +1,6 @@
 """The plan: from a grid of coefficients to the distinct networks that meet the budget."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scalesearch.arch import Arch, Coefficients, Scale, scale_arch
 from scalesearch.cost import Cost, cost, count
@@ -80,7 +80,7 @@ def make_plan(
     points = grid_points(grid)
     for alpha, beta, gamma in points:
         if gamma is None:
-            arch = solve_resolution(start, Scale(alpha, beta), target)
+            arch = solve_resolution(scale_arch(start, Scale(alpha, beta)), target)
             gamma = round(arch.resolution / start.resolution, 10)
             if (gamma - 1) * (ratio - 1) < 0:
                 continue  # the budget is spent before the resolution has its share
@@ -142,20 +142,19 @@ def grid_for(space: Space, proxy: Proxy, budget: Budget, ratio: float) -> Grid:
     return grid
 
 
-def solve_resolution(start: Arch, scale: Scale, target: float) -> Arch:
-    """`start` at that depth and width, and the whole pixels whose count is nearest `target`."""
+def solve_resolution(arch: Arch, target_flops: float) -> Arch:
+    """`arch` at the whole number of pixels whose count is nearest to a target."""
 
     def at(pixels: int) -> Arch:
-        ratio = pixels / start.resolution
-        return scale_arch(start, Scale(scale.depth, scale.width, ratio))
+        return replace(arch, resolution=pixels)
 
-    low, high = 1, start.resolution
-    while count(at(high)).flops < target:
+    low, high = 1, arch.resolution
+    while count(at(high)).flops < target_flops:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if count(at(middle)).flops < target else (low, middle)
-    return min((at(low), at(high)), key=lambda arch: abs(count(arch).flops - target))
+        low, high = (middle, high) if count(at(middle)).flops < target_flops else (low, middle)
+    return min((at(low), at(high)), key=lambda sized: abs(count(sized).flops - target_flops))
 
 
 def nearest_miss(

@@ -48,14 +48,16 @@ class Grid:
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Recipe:
-    """How every network of a study is trained: SGD with Nesterov momentum, cosine schedule."""
+    """How every network of a study is trained: AdamW, linear warm-up, cosine schedule.
+
+    `warmup` is the share of all steps; images are mirrored at random where `flip` is set.
+    """
 
     epochs: Count = 4
-    batch_size: Count = 64
-    learning_rate: Positive = 0.1
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    learning_rate: Positive = 0.01
     warmup: Fraction = 0.1
-    momentum: Fraction = 0.9
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
     label_smoothing: Fraction = 0.0
     flip: bool = True
 

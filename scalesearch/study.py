@@ -166,7 +166,9 @@ class Study:
 
     def report(self, trial: Trial, metrics: Metrics) -> None:
         """Record the validation loss after an epoch."""
-        self._running[trial.identity].report(metrics.loss, metrics.epoch)
+        # unlike Trial.report this replaces what a trial that was interrupted had reported
+        running = self._running[trial.identity]
+        self._storage.set_trial_intermediate_value(running._trial_id, metrics.epoch, metrics.loss)
 
     def complete(self, trial: Trial, curve: list[Metrics], device: dict[str, str]) -> None:
         """Record a trial that ran to its end: losses of the examples, curve, value, in that order.

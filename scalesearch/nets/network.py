@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from scalesearch.arch import Arch, Stage
 from scalesearch.nets.blocks import BLOCKS
+from scalesearch.nets.fast import GlobalAvgPool2d
 
 
 class Placed(NamedTuple):
@@ -57,7 +58,7 @@ class Network(nn.Module):
         self.stem = nn.Sequential(*parts["stem"])
         self.stages = nn.Sequential(*parts["stages"])
         self.head = nn.Sequential(*parts["head"])
-        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.pool = GlobalAvgPool2d()
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(arch.dropout)
         self.classifier = nn.Linear(width, arch.classes)

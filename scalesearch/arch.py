@@ -5,7 +5,10 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
-from typing import Literal
+from typing import Any, ClassVar, Literal
+
+# tables read from a file have no other keys than these (read by pydantic, in space.py)
+STRICT: dict[str, Any] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Stage:
     width. Each of `branches` is a sequence of rows. Depth never repeats a row made `once`.
     """
 
+    __pydantic_config__: ClassVar = STRICT
+
     block: str
     width: int = 0
     depth: int = 1
@@ -78,6 +83,8 @@ class Stage:
 class Hidden:
     """A fully connected layer before the classifier, and the dropout of what it is given."""
 
+    __pydantic_config__: ClassVar = STRICT
+
     width: int
     dropout: float = 0.0
 
@@ -89,6 +96,8 @@ class Auxiliary:
     Its loss counts `weight` times. `rows`, average pooling to `pool` pixels a side, `hidden`
     layers and dropout come before it. It is no part of an arch's cost.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     after: int
     weight: float
@@ -109,6 +118,8 @@ class Rules:
     the reason.
     """
 
+    __pydantic_config__: ClassVar = STRICT
+
     divisor: int = 8
     max_loss: float = 0.1
     depth: Literal["ceil", "round"] = "ceil"
@@ -126,6 +137,8 @@ class Arch:
     `norm_momentum` are torch's. `init` names the reference whose initialisation is used, and
     `train_resolution` the training images' size where it is not `resolution`.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     name: str
     resolution: int

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from scalesearch.arch import Arch, half
+from scalesearch.nets.fast import BatchNorm2d, DepthwiseConv2d, GlobalAvgPool2d, PointwiseConv2d
 
 
 class ScaledTanh(nn.Module):
@@ -49,9 +50,14 @@ class ConvNorm(nn.Sequential):
     ) -> None:
         check_groups(in_width, width, groups)
         pad = half(kernel) if padding is None else padding
+        convolution: type[nn.Conv2d] = nn.Conv2d
+        if kernel == stride == groups == 1 and pad == 0:
+            convolution = PointwiseConv2d
+        elif groups == in_width == width and isinstance(kernel, int) and pad == (kernel - 1) / 2:
+            convolution = DepthwiseConv2d
         layers: list[nn.Module] = [
-            nn.Conv2d(in_width, width, kernel, stride, pad, groups=groups, bias=bias),
-            nn.BatchNorm2d(width, arch.norm_eps, arch.norm_momentum),
+            convolution(in_width, width, kernel, stride, pad, groups=groups, bias=bias),
+            BatchNorm2d(width, arch.norm_eps, arch.norm_momentum),
         ]
         if activate:
             layers.append(ACTIVATIONS[arch.activation](inplace=True))
@@ -77,10 +83,10 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, arch: Arch, width: int, squeezed: int) -> None:
         super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.reduce = nn.Conv2d(width, squeezed, 1)
+        self.pool = GlobalAvgPool2d()
+        self.reduce = PointwiseConv2d(width, squeezed, 1)
         self.activation = ACTIVATIONS[arch.activation](inplace=True)
-        self.expand = nn.Conv2d(squeezed, width, 1)
+        self.expand = PointwiseConv2d(squeezed, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         gates = self.expand(self.activation(self.reduce(self.pool(x))))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from scalesearch.arch import Arch, Auxiliary, Hidden
 from scalesearch.nets.blocks import make_block
+from scalesearch.nets.fast import GlobalAvgPool2d
 from scalesearch.nets.init import INITS
 from scalesearch.nets.layers import ACTIVATIONS
 from scalesearch.nets.layout import map_sides, naming, placed_blocks
@@ -64,7 +65,7 @@ class Network(nn.Module):
         self.stem = nn.Sequential(*parts["stem"])
         self.stages = nn.Sequential(*parts["stages"])
         self.head = nn.Sequential(*parts["head"])
-        self.pool = nn.AdaptiveAvgPool2d(arch.pool)
+        self.pool = GlobalAvgPool2d() if arch.pool == 1 else nn.AdaptiveAvgPool2d(arch.pool)
         self.flatten = nn.Flatten()
         self.hidden = hidden_layers(arch, arch.hidden, width * arch.pool**2)
         width = arch.hidden[-1].width if arch.hidden else width * arch.pool**2

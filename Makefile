@@ -1,0 +1,44 @@
+# make run: everything from a bare checkout to a report. make test: the three checks.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# one thread a process: many workers beat many threads
+export OMP_NUM_THREADS := 1
+
+.PHONY: run test data bench clean
+
+run: $(VENV)/installed data
+	$(BIN)/scalesearch run --budget 2x
+
+test: $(VENV)/installed-dev data
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/cpu.py --write
+
+# torch first and by its pinned version: a CPU build is found for it, and nothing then asks for more
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+# Debian's package has the images; without it, or without root, they are downloaded
+data:
+	@test -d /usr/share/datasets/fashion-mnist \
+	  || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+	       && { apt-get install -y -qq dataset-fashion-mnist >/dev/null 2>&1 \
+	            || { apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist; } >/dev/null; }; } \
+	  || echo "dataset-fashion-mnist is not installed: the images will be downloaded"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

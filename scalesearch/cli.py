@@ -1,0 +1,272 @@
+"""The command line: a few lines a command. Heavy imports stay inside the commands."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="scalesearch",
+    help="Find how to spend compute on a convolutional network: depth, width or resolution.",
+    epilog="Start with: scalesearch run --budget 2x",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SpaceName = Annotated[str, typer.Argument(help="A shipped space, or a YAML file.")]
+Budget = Annotated[
+    str | None, typer.Option(help="2x, 0.5x, or multiply-adds: 800M, 1.6G. [the space's own]")
+]
+ProxyName = Annotated[str, typer.Option("--proxy", help="Which of the space's proxies to train.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="fashion-mnist, cifar10, cifar100, shapes, imagefolder:DIR, npz:FILE. [the proxy's]"
+    ),
+]
+Results = Annotated[Path, typer.Option(help="Where studies are kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+StudyFolder = Annotated[Path, typer.Argument(help="A study's directory.")]
+
+
+def main() -> None:
+    """Run the command line: exit code 0, or 2 after a one-line error, 130 when interrupted."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        fail(" ".join(str(error).split()))
+
+
+def fail(message: str) -> None:
+    """Print a one-line error and exit with code 2."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(document, indent=2))
+
+
+@app.command("cost", epilog="Example: scalesearch cost efficientnet_b3 --json")
+def cost_command(
+    model: Annotated[str, typer.Argument(help="A model of the zoo, or an arch's YAML file.")],
+    resolution: Annotated[int | None, typer.Option(min=1, help="Pixels. [the model's own]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure one network: multiply-adds, parameters, activations."""
+    from dataclasses import asdict
+
+    from scalesearch.cost import cost
+    from scalesearch.files import find_arch
+
+    arch = find_arch(model, resolution)
+    row = {"model": arch.name, "resolution": arch.resolution, **asdict(cost(arch))}
+    if as_json:
+        return print_json(row)
+    from scalesearch.console import show_table
+
+    show_table(
+        "flops are multiply-adds of convolutions and matrix products", list(row), [[*row.values()]]
+    )
+
+
+@app.command("models")
+def models_command(as_json: AsJson = False) -> None:
+    """List the zoo."""
+    from scalesearch import zoo
+
+    rows = [
+        {"model": name, "family": family, "resolution": arch.resolution}
+        for family, room in zoo.FAMILIES.items()
+        for name, arch in room.MODELS.items()
+    ]
+    if as_json:
+        return print_json(rows)
+    from scalesearch.console import show_table
+
+    show_table("", ["model", "family", "resolution"], [[*row.values()] for row in rows])
+
+
+@app.command("spaces")
+def spaces_command(as_json: AsJson = False) -> None:
+    """List the shipped search spaces."""
+    from scalesearch.space import load_space, space_names
+
+    rows = [
+        {"space": name, "model": space.model, "budget": space.budget, "proxies": [*space.proxies]}
+        for name in space_names()
+        for space in [load_space(name)]
+    ]
+    if as_json:
+        return print_json(rows)
+    from scalesearch.console import show_table
+
+    show_table("", ["space", "model", "budget", "proxies"], [[*row.values()] for row in rows])
+
+
+@app.command(
+    "plan", epilog="Example: scalesearch plan efficientnet --budget 2x --proxy full --json"
+)
+def plan_command(
+    space: SpaceName = "efficientnet",
+    budget: Budget = None,
+    proxy: ProxyName = "quick",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which networks meet the budget; train nothing and write nothing."""
+    from scalesearch.files import plan_document
+    from scalesearch.plan import make_plan
+    from scalesearch.search import data_info
+    from scalesearch.space import load_space, narrow
+
+    chosen = narrow(load_space(space), proxy, data=data)
+    info = data_info(chosen.proxies[proxy])
+    shape = (info.channels, len(info.classes)) if info else (None, None)
+    document = plan_document(make_plan(chosen, proxy, budget, *shape))
+    if as_json:
+        return print_json(document)
+    show_plan(document)
+
+
+def show_plan(document: dict[str, Any]) -> None:
+    """Print a plan as a table."""
+    from scalesearch.console import short_flops, show_table
+
+    start = document["baseline"]
+    print(
+        f"{document['grid_points']} grid points -> {document['distinct']} distinct networks -> "
+        f"{document['feasible']} within {document['tolerance']:.0%} of {document['budget']} "
+        f"({short_flops(document['target_flops'])}; the baseline at {start['resolution']} px "
+        f"costs {short_flops(start['flops'])})"
+    )
+    show_table(
+        "flops are multiply-adds, measured by fvcore; nominal is alpha * beta^2 * gamma^2",
+        ["key", "alpha", "beta", "gamma", "depths", "px", "flops", "ratio", "nominal"],
+        [
+            [
+                *(row[name] for name in ("key", "alpha", "beta", "gamma", "depths", "resolution")),
+                short_flops(row["flops"]),
+                row["ratio"],
+                row["nominal"],
+            ]
+            for row in document["candidates"]
+        ],
+    )
+
+
+@app.command(
+    "run",
+    epilog="Examples: scalesearch run --budget 2x; "
+    "scalesearch run mobilenet_v2 --data imagefolder:photos --seeds 3 --workers 4",
+)
+def run_command(
+    space: SpaceName = "efficientnet",
+    budget: Budget = None,
+    proxy: ProxyName = "quick",
+    data: Data = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help="Seeds a candidate.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs a trial.")] = None,
+    runner: Annotated[str, typer.Option(help="ray, or inline: this process, no Ray.")] = "ray",
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at once. [cores]")] = None,
+    gpus_per_trial: Annotated[float, typer.Option(min=0, help="Share of a GPU for a trial.")] = 0.0,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address.")] = None,
+    name: Annotated[str | None, typer.Option(help="The study's name. [space-data-budget]")] = None,
+    results: Results = Path("results"),
+    retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search: plan, train, select, scale up, report. The same command again continues it."""
+    from scalesearch.search import RunOptions, prepare
+    from scalesearch.space import load_space
+    from scalesearch.workflow import estimate, run_search
+
+    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name)
+    options = RunOptions(runner, workers, gpus_per_trial, address, retry_failed)
+    if dry_run:
+        document = estimate(search, options)
+        if as_json:
+            return print_json(document)
+        return print(document["text"])
+    try:
+        document = run_search(search, options, quiet=as_json)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command continues {search.folder}", file=sys.stderr)
+        raise SystemExit(130) from None
+    if as_json:
+        print_json(document)
+    else:
+        from scalesearch.workflow import show_answer
+
+        show_answer(search.folder, document)
+
+
+@app.command("status")
+def status_command(study: StudyFolder, as_json: AsJson = False) -> None:
+    """Count a study's trials by state."""
+    from scalesearch.study import read_trials
+
+    table = read_trials(study)
+    states = {str(k): int(v) for k, v in table["state"].value_counts().items()}
+    if as_json:
+        return print_json({"study": str(study), "trials": len(table), "states": states})
+    print(f"{study}: {len(table)} trials: " + ", ".join(f"{n} {s}" for s, n in states.items()))
+
+
+@app.command("select")
+def select_command(study: StudyFolder, as_json: AsJson = False) -> None:
+    """Select again from the trials that a study has, and say how sure they are."""
+    from scalesearch.workflow import reselect, show_selection
+
+    document = reselect(study)
+    if as_json:
+        return print_json(document)
+    show_selection(document)
+
+
+@app.command("report")
+def report_command(study: StudyFolder) -> None:
+    """Write a study's report.md and report.html again, from its files."""
+    from scalesearch.report import write_report
+
+    print(write_report(study))
+
+
+@app.command(
+    "scale",
+    epilog="Examples: scalesearch scale efficientnet --published; scalesearch scale efficientnet "
+    "--mode formula --coefficients 1.2,1.1,1.15 --phi 1,2,3,4,5,6,7",
+)
+def scale_command(
+    space: SpaceName = "efficientnet",
+    published: Annotated[bool, typer.Option("--published", help="The published table.")] = False,
+    mode: Annotated[str, typer.Option(help="formula, or budget: measured flops.")] = "budget",
+    coefficients: Annotated[
+        str | None, typer.Option(help="alpha,beta,gamma. [those that --study found]")
+    ] = None,
+    study: Annotated[Path | None, typer.Option(help="Take the coefficients found there.")] = None,
+    phi: Annotated[str, typer.Option(help="Exponents, with commas between.")] = "1,2,3,4,5,6,7",
+    target: Annotated[
+        str | None, typer.Option(help="Budgets to meet, with commas between: 800M,4x.")
+    ] = None,
+    match: Annotated[
+        str | None, typer.Option(help="Models to scale to the same flops. [the space's]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write YAML, CSV and JSON there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Scale a baseline up: by the published table, the formula, or to measured budgets."""
+    from scalesearch.scale import ScaleOptions, scale, show_family
+
+    options = ScaleOptions(space, published, mode, coefficients, study, phi, target, match, out)
+    document = scale(options)
+    if as_json:
+        return print_json(document)
+    show_family(document)

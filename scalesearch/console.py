@@ -1,0 +1,148 @@
+"""What the terminal shows: one-line errors, tables within 100 columns, progress on stderr."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from scalesearch.runners import Desk
+from scalesearch.train import Metrics
+from scalesearch.trial import Trial
+
+
+def say(text: str) -> None:
+    """Print a line on stderr, where all but results goes."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table on stdout, at most 100 columns wide."""
+    out = Console(width=min(100, Console().width) if sys.stdout.isatty() else 100)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    out.print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it; four digits are enough for a reader."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return " ".join(cell(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def short_flops(flops: float) -> str:
+    """Multiply-adds with a unit: 1.83G."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if flops >= size:
+            return f"{flops / size:.3g}{unit}"
+    return f"{flops:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+@contextmanager
+def watched(names: dict[str, str], waiting: int, quiet: bool) -> Iterator[Callable[[Desk], Desk]]:
+    """A function that makes a desk show what passes over it: bars on a terminal, else lines.
+
+    `names` says how each network is to be called.
+    """
+    if quiet:
+        yield lambda desk: desk
+    elif not sys.stderr.isatty():
+        yield lambda desk: told_in_lines(desk, names, waiting)
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            yield lambda desk: told_in_bars(desk, names, waiting, progress)
+
+
+def label(trial: Trial, names: dict[str, str]) -> str:
+    """A trial as the terminal names it."""
+    return f"{names[trial.identity[0]]} seed {trial.seed}"
+
+
+def told_in_lines(desk: Desk, names: dict[str, str], waiting: int) -> Desk:
+    """The desk, with a line on stderr for every trial that ends."""
+    started, ended = time.monotonic(), [0]
+
+    def tell(trial: Trial, what: str) -> None:
+        ended[0] += 1
+        left = (time.monotonic() - started) / ended[0] * (waiting - ended[0])
+        say(f"[{ended[0]}/{waiting}] {label(trial, names)}: {what}; {duration(left)} left")
+
+    def complete(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
+        desk.complete(trial, curve, made_with)
+        last = curve[-1]
+        tell(trial, f"loss {last.loss:.4f}, accuracy {last.accuracy:.2%}, {last.seconds:.0f} s")
+
+    def fail(trial: Trial, message: str) -> None:
+        desk.fail(trial, message)
+        tell(trial, f"FAILED: {message}")
+
+    return replace(desk, complete=complete, fail=fail)
+
+
+def told_in_bars(desk: Desk, names: dict[str, str], waiting: int, progress: Progress) -> Desk:
+    """The desk, with a bar for all trials and one for each that runs."""
+    everything = progress.add_task("trials", total=waiting, note="")
+    bars: dict[tuple[str, int, str], Any] = {}
+    started, ended = time.monotonic(), [0]
+
+    def ask() -> Trial | None:
+        trial = desk.ask()
+        if trial is not None:
+            bars[trial.identity] = progress.add_task(
+                f"  {label(trial, names)}", total=trial.recipe.epochs, note=""
+            )
+        return trial
+
+    def report(trial: Trial, metrics: Metrics) -> None:
+        desk.report(trial, metrics)
+        note = f"loss {metrics.loss:.4f}"
+        progress.update(bars[trial.identity], completed=metrics.epoch, note=note)
+
+    def close(trial: Trial) -> None:
+        ended[0] += 1
+        progress.remove_task(bars.pop(trial.identity))
+        left = (time.monotonic() - started) / ended[0] * (waiting - ended[0])
+        progress.update(everything, advance=1, note=f"{duration(left)} left")
+
+    def complete(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
+        desk.complete(trial, curve, made_with)
+        close(trial)
+
+    def fail(trial: Trial, message: str) -> None:
+        desk.fail(trial, message)
+        progress.console.print(f"{label(trial, names)} FAILED: {message}", highlight=False)
+        close(trial)
+
+    def lost(trial: Trial) -> None:
+        progress.remove_task(bars.pop(trial.identity))
+        desk.lost(trial)
+
+    return replace(desk, ask=ask, report=report, complete=complete, fail=fail, lost=lost)

@@ -1,0 +1,196 @@
+"""The study directory: every file that one command leaves and the next one reads.
+
+space.yaml  plan.json  plan.csv  study.journal  losses/  trials.csv  selection.json
+family.json  family.csv  family/*.yaml  report.md  report.html  figures/
+"""
+
+import json
+import os
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from scalesearch import zoo
+from scalesearch.arch import Arch
+from scalesearch.cost import cost
+from scalesearch.family import Member
+from scalesearch.plan import Plan
+from scalesearch.space import explain
+
+CONVENTION = "multiply-adds of convolutions and matrix products, counted by fvcore"
+_ARCH = TypeAdapter(Arch)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not at all."""
+    write_text(path, table.to_csv(index=False))
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises ValueError, in one line, where it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path} must be a readable file: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} must be JSON: {error}") from None
+
+
+def study_folder(results: Path, name: str) -> Path:
+    """The directory of the study of that name. Raises ValueError for a name that leaves it."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError(
+            "a study's name must be letters, digits, '.', '_' and '-', at most 100 and no '.' "
+            f"first; got {name!r}"
+        )
+    return results / name
+
+
+def arch_row(arch: Arch) -> dict[str, Any]:
+    """What an arch realises: depths and widths of its stages, resolution."""
+    return {
+        "depths": list(arch.depths),
+        "widths": list(arch.widths),
+        "resolution": arch.resolution,
+    }
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """The plan as `plan --json` prints it and plan.json keeps it."""
+    candidates = []
+    for candidate in plan.candidates:
+        chosen = candidate.coefficients
+        candidates.append(
+            {
+                "key": candidate.key,
+                **asdict(chosen),
+                "nominal": chosen.nominal,
+                "ratio": candidate.ratio,
+                **arch_row(candidate.arch),
+                **asdict(candidate.cost),
+                "points": [asdict(point) for point in candidate.points],
+            }
+        )
+    return {
+        "space": plan.space.name,
+        "proxy": plan.proxy,
+        "budget": plan.budget.text,
+        "ratio": plan.ratio,
+        "tolerance": plan.space.tolerance,
+        "target_flops": plan.target,
+        "flops_convention": CONVENTION,
+        "grid_points": plan.grid_points,
+        "distinct": plan.distinct,
+        "feasible": len(plan.candidates),
+        "baseline": {
+            "name": plan.baseline.name,
+            "key": plan.baseline.key,
+            **arch_row(plan.baseline),
+            **asdict(plan.baseline_cost),
+        },
+        "candidates": candidates,
+    }
+
+
+def plan_table(document: dict[str, Any]) -> pd.DataFrame:
+    """The candidates of a plan as a flat table; lists are written with spaces between."""
+    rows = []
+    for candidate in document["candidates"]:
+        row = {key: value for key, value in candidate.items() if key != "points"}
+        row["depths"] = " ".join(map(str, row["depths"]))
+        row["widths"] = " ".join(map(str, row["widths"]))
+        row["grid_points"] = len(candidate["points"])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def member_row(member: Member) -> dict[str, Any]:
+    """A member of a family as `scale --json` prints it."""
+    return {
+        "name": member.name,
+        "phi": member.phi,
+        "depth": member.scale.depth,
+        "width": member.scale.width,
+        "resolution": member.arch.resolution,
+        **asdict(member.cost),
+        "ratio": member.ratio,
+    }
+
+
+def family_document(
+    space: str,
+    mode: str,
+    baseline: Arch,
+    members: list[Member],
+    matched: dict[str, list[Member]],
+    warnings: list[str] | None = None,
+) -> dict[str, Any]:
+    """A family and those matched to it as `scale --json` prints them."""
+    return {
+        "space": space,
+        "mode": mode,
+        "flops_convention": CONVENTION,
+        "baseline": {"name": baseline.name, **arch_row(baseline), **asdict(cost(baseline))},
+        "members": [member_row(member) for member in members],
+        "matched": {name: [member_row(m) for m in others] for name, others in matched.items()},
+        "warnings": warnings or [],
+    }
+
+
+def write_family_files(
+    folder: Path,
+    document: dict[str, Any],
+    members: list[Member],
+    matched: dict[str, list[Member]],
+) -> None:
+    """Write family.json, family.csv and a YAML for each member that `scalesearch.build` reads."""
+    everyone = [*members, *(member for others in matched.values() for member in others)]
+    for member in everyone:
+        write_text(folder / "family" / f"{member.name}.yaml", dump_arch(member.arch))
+    write_csv(folder / "family.csv", pd.DataFrame([member_row(member) for member in everyone]))
+    write_json(folder / "family.json", document)
+
+
+def dump_arch(arch: Arch) -> str:
+    """An arch as YAML; read_arch gives it back."""
+    return yaml.safe_dump(_ARCH.dump_python(arch, mode="json"), sort_keys=False)
+
+
+def read_arch(path: Path) -> Arch:
+    """The arch in a YAML file. Raises ValueError, in one line, where it is none."""
+    try:
+        return _ARCH.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ValueError(f"{path} must be a readable file: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise ValueError(f"{path} must be YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise ValueError(f"{path}: {explain(error)}") from None
+
+
+def find_arch(name: str, resolution: int | None = None) -> Arch:
+    """The arch of a YAML file or of the zoo, at another resolution if one is given."""
+    path = Path(name)
+    arch = read_arch(path) if path.suffix in (".yaml", ".yml") else zoo.find(name)
+    return replace(arch, resolution=resolution) if resolution else arch

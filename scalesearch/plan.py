@@ -1,0 +1,177 @@
+"""The plan: from a grid of coefficients to the distinct networks that meet the budget."""
+
+from dataclasses import dataclass, replace
+
+from scalesearch.arch import Arch, Coefficients, Scale, scale_arch
+from scalesearch.cost import Cost, cost, count
+from scalesearch.space import (
+    Budget,
+    Grid,
+    Proxy,
+    Space,
+    baseline,
+    grid_points,
+    parse_budget,
+    proxy_baseline,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A distinct network at phi = 1, its measured cost, and every grid point that realises it."""
+
+    arch: Arch
+    cost: Cost
+    ratio: float
+    points: tuple[Coefficients, ...]
+
+    @property
+    def key(self) -> str:
+        """The arch's key."""
+        return self.arch.key
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """The grid point that stands for the network: its nominal cost is nearest the measured."""
+        return min(self.points, key=lambda point: (abs(point.nominal - self.ratio), point))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Candidates that meet the budget, in order of their coefficients, and how they were found.
+
+    `target` is in flops of the proxy's baseline; `ratio` the budget over the baseline.
+    """
+
+    space: Space
+    proxy: str
+    budget: Budget
+    ratio: float
+    target: float
+    baseline: Arch
+    baseline_cost: Cost
+    grid_points: int
+    distinct: int
+    candidates: tuple[Candidate, ...]
+
+
+def make_plan(
+    space: Space,
+    proxy_name: str,
+    budget_text: str | None = None,
+    channels: int | None = None,
+    classes: int | None = None,
+) -> Plan:
+    """The candidates of `space` under a budget, for one of its proxies.
+
+    A budget in multiply-adds is one on the space's own model; its ratio to that model is what the
+    proxy is held to. Raises ValueError when nothing is feasible, naming the nearest.
+    """
+    budget = parse_budget(budget_text or space.budget)
+    proxy = space.proxies[proxy_name]
+    own = baseline(space)
+    ratio = budget.ratio or budget.relative_to(cost(own).flops)
+    grid = grid_for(space, proxy, budget, ratio)
+    start = proxy_baseline(space, proxy, channels, classes)
+    start_cost = cost(start)
+    target = ratio * start_cost.flops
+
+    realised: dict[str, tuple[Arch, list[Coefficients]]] = {}
+    points = grid_points(grid)
+    for alpha, beta, gamma in points:
+        if gamma is None:
+            arch = solve_resolution(scale_arch(start, Scale(alpha, beta)), target)
+            gamma = round(arch.resolution / start.resolution, 10)
+            if (gamma - 1) * (ratio - 1) < 0:
+                continue  # the budget is spent before the resolution has its share
+        else:
+            arch = scale_arch(start, Scale(alpha, beta, gamma))
+        realised.setdefault(arch.key, (arch, []))[1].append(Coefficients(alpha, beta, gamma))
+
+    feasible = [
+        Candidate(arch, measured, measured.flops / start_cost.flops, tuple(sorted(found)))
+        for arch, found in realised.values()
+        if within(count(arch).flops, target, space.tolerance)
+        and within((measured := cost(arch)).flops, target, space.tolerance)
+    ]
+    if not feasible:
+        raise ValueError(nearest_miss(space, budget, ratio, start_cost, realised))
+    return Plan(
+        space=space,
+        proxy=proxy_name,
+        budget=budget,
+        ratio=ratio,
+        target=target,
+        baseline=start,
+        baseline_cost=start_cost,
+        grid_points=len(points),
+        distinct=len(realised),
+        candidates=tuple(sorted(feasible, key=lambda candidate: candidate.coefficients)),
+    )
+
+
+def within(flops: int, target: float, tolerance: float) -> bool:
+    """Whether `flops` lies within that fraction of `target`."""
+    return abs(flops / target - 1) <= tolerance
+
+
+def grid_for(space: Space, proxy: Proxy, budget: Budget, ratio: float) -> Grid:
+    """The grid that a budget of that ratio searches.
+
+    Raises ValueError where the budget is the baseline's own cost, the space has no grid on that
+    side of 1x, or a coefficient points the other way.
+    """
+    if abs(ratio - 1) <= space.tolerance:
+        raise ValueError(
+            f"a budget must differ from the baseline by more than the tolerance of "
+            f"{space.tolerance:.0%}, got {budget.text} = {ratio:.3g}x"
+        )
+    grid = (proxy.grid or space.grid) if ratio > 1 else (proxy.shrink or space.shrink)
+    if grid is None:
+        raise ValueError(
+            f"space {space.name}: a budget below 1x needs a grid under `shrink`, got {budget.text}"
+        )
+    for point in grid_points(grid):
+        for name, value in zip(("alpha", "beta", "gamma"), point, strict=True):
+            if value is not None and (value - 1) * (ratio - 1) < 0:
+                rule = "at least 1" if ratio > 1 else "at most 1"
+                raise ValueError(
+                    f"space {space.name}: {name} must be {rule} under a budget of {budget.text}, "
+                    f"got {value:g}"
+                )
+    return grid
+
+
+def solve_resolution(arch: Arch, target_flops: float) -> Arch:
+    """`arch` at the whole number of pixels whose count is nearest to a target."""
+
+    def at(pixels: int) -> Arch:
+        return replace(arch, resolution=pixels)
+
+    low, high = 1, arch.resolution
+    while count(at(high)).flops < target_flops:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(at(middle)).flops < target_flops else (low, middle)
+    return min((at(low), at(high)), key=lambda sized: abs(count(sized).flops - target_flops))
+
+
+def nearest_miss(
+    space: Space,
+    budget: Budget,
+    ratio: float,
+    start: Cost,
+    realised: dict[str, tuple[Arch, list[Coefficients]]],
+) -> str:
+    """What to say when no candidate meets the budget: the nearest that the grid realises."""
+    said = f"a budget must be met within {space.tolerance:.0%} by a network of the grid"
+    if not realised:
+        return f"{said}, got {budget.text} = {ratio:.4g}x, which leaves no resolution to solve"
+    found = [(count(arch).flops / start.flops, points) for arch, points in realised.values()]
+    nearest, points = min(found, key=lambda item: abs(item[0] / ratio - 1))
+    a, b, g = points[0].alpha, points[0].beta, points[0].gamma
+    return (
+        f"{said}, got {budget.text} = {ratio:.4g}x; the nearest feasible is {nearest:.4g}x, by "
+        f"alpha {a:g}, beta {b:g}, gamma {g:g}: ask for that or widen the grid"
+    )

@@ -1,0 +1,36 @@
+"""What every runner is given: where trials come from and where their metrics go."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from scalesearch.train import Metrics
+from scalesearch.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Plain callables between a runner and the study, called in the driver's process only.
+
+    `lost` is for a trial whose worker died: the desk may hand it out again.
+    """
+
+    ask: Callable[[], Trial | None]
+    report: Callable[[Trial, Metrics], None]
+    complete: Callable[[Trial, list[Metrics], dict[str, str]], None]
+    fail: Callable[[Trial, str], None]
+    lost: Callable[[Trial], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a trial raised, in one line."""
+
+    message: str
+
+
+def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
+    """The next epoch's metrics, the failure that it met, or None after the last."""
+    try:
+        return next(epochs, None)
+    except Exception as error:
+        return Failure(" ".join(f"{type(error).__name__}: {error}".split()))

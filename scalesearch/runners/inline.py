@@ -1,0 +1,19 @@
+"""The inline runner: one trial after the other in this process, for debugging and without Ray."""
+
+from scalesearch.runners.desk import Desk, Failure, advance
+from scalesearch.train import Metrics
+from scalesearch.trial import run_trial, versions
+
+
+def run_inline(desk: Desk) -> None:
+    """Run every trial that the desk has; one that raises is recorded and the rest go on."""
+    while (trial := desk.ask()) is not None:
+        epochs = run_trial(trial)
+        curve: list[Metrics] = []
+        while isinstance(step := advance(epochs), Metrics):
+            desk.report(trial, step)
+            curve.append(step)
+        if isinstance(step, Failure):
+            desk.fail(trial, step.message)
+        else:
+            desk.complete(trial, curve, versions())

@@ -1,0 +1,242 @@
+"""Spaces: what a file in `search_spaces/` declares, checked and with its defaults filled in."""
+
+import difflib
+import math
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from scalesearch import zoo
+from scalesearch.arch import Arch, Rules, Scale, Stage, scale_arch
+
+STRICT = ConfigDict(extra="forbid")
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Steps:
+    """Evenly spaced values from `start` to `stop`, both included."""
+
+    start: Positive
+    stop: Positive
+    step: Positive
+
+    def values(self) -> tuple[float, ...]:
+        """The values, rounded to ten digits so that 1.1 is 1.1."""
+        steps = math.floor((self.stop - self.start) / self.step + 1e-9)
+        return tuple(round(self.start + i * self.step, 10) for i in range(steps + 1))
+
+
+Axis = Steps | Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Grid:
+    """The coefficients that are tried; `gamma: solve` lets the budget fix the resolution."""
+
+    alpha: Axis
+    beta: Axis
+    gamma: Axis | Literal["solve"]
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Recipe:
+    """How every network of a study is trained: AdamW, linear warm-up, cosine schedule.
+
+    `warmup` is the share of all steps; images are mirrored at random where `flip` is set.
+    """
+
+    epochs: Count = 4
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    learning_rate: Positive = 0.01
+    warmup: Fraction = 0.1
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    label_smoothing: Fraction = 0.0
+    flip: bool = True
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Proxy:
+    """How candidates are made cheap: a reduced baseline, its data, seeds and recipe.
+
+    `resolution` is in pixels; what is left out stays the model's own.
+    """
+
+    data: str | None = None
+    train_examples: Count | None = None
+    val_examples: Count = 5000
+    depth: Positive = 1.0
+    width: Positive = 1.0
+    resolution: Count | None = None
+    divisor: Count | None = None
+    stem_stride: Count | None = None
+    dropout: Fraction | None = None
+    stochastic_depth: Fraction | None = None
+    seeds: Annotated[int, Field(ge=2)] = 2
+    recipe: Recipe = Recipe()
+    grid: Grid | None = None
+    shrink: Grid | None = None
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Space:
+    """A baseline, a grid for budgets above 1x and one below (`shrink`), proxies, a tolerance."""
+
+    name: str = ""
+    model: str | Arch
+    grid: Grid
+    shrink: Grid | None = None
+    budget: str = "2x"
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    matched: tuple[str, ...] = ()
+    proxies: dict[str, Proxy]
+
+
+_ADAPTER = TypeAdapter(Space)
+
+
+def space_folder() -> Path:
+    """Where the shipped spaces are: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "search_spaces"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "search_spaces"
+
+
+def space_names() -> list[str]:
+    """Names of the shipped spaces."""
+    return sorted(path.stem for path in space_folder().glob("*.yaml"))
+
+
+def load_space(name: str) -> Space:
+    """The shipped space of that name, or the one in that YAML file.
+
+    Raises ValueError, in one line, for a name that does not exist or a file that breaks a rule.
+    """
+    path = Path(name)
+    if name in space_names():
+        path = space_folder() / f"{name}.yaml"
+    elif path.suffix not in (".yaml", ".yml"):
+        near = difflib.get_close_matches(name, space_names(), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(space_names())
+        raise ValueError(f"a space must be a YAML file or one of {known}; got {name!r}{hint}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"space {path} must be a readable file: {error}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"space {path} must be YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"space {path} must hold keys and values, got {type(content).__name__}")
+    return check_space({"name": path.stem, **content}, str(path))
+
+
+def check_space(content: dict[str, Any], source: str) -> Space:
+    """The space that `content` declares. Raises ValueError with the rule and the value met."""
+    try:
+        space: Space = _ADAPTER.validate_python(content)
+    except ValidationError as error:
+        raise ValueError(f"space {source}: {explain(error)}") from None
+    baseline(space)
+    for name in space.matched:
+        zoo.find(name)
+    return space
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing wrong, in one line: where, the rule, the value met, the nearest key."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        tables = (Space, Grid, Steps, Proxy, Recipe, Arch, Stage, Rules)
+        known = sorted({field.name for table in tables for field in fields(table)})
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, 1, cutoff=0.5)
+        return f"{where} is not a key" + (f"; did you mean {near[0]!r}?" if near else "")
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}, got {first['input']!r}"
+
+
+def dump_space(space: Space) -> str:
+    """The space as YAML, every default written out; reading it back gives the same space."""
+    return yaml.safe_dump(_ADAPTER.dump_python(space, mode="json"), sort_keys=False)
+
+
+def narrow(space: Space, proxy: str, **changes: Any) -> Space:
+    """The space with that one proxy, `changes` made to it. Raises ValueError if it has none."""
+    if proxy not in space.proxies:
+        known = ", ".join(space.proxies)
+        raise ValueError(f"space {space.name}: a proxy must be one of {known}; got {proxy!r}")
+    changes = {key: value for key, value in changes.items() if value is not None}
+    return replace(space, proxies={proxy: replace(space.proxies[proxy], **changes)})
+
+
+def baseline(space: Space) -> Arch:
+    """The space's own baseline: the network that is to be scaled in the end."""
+    return zoo.find(space.model) if isinstance(space.model, str) else space.model
+
+
+def proxy_baseline(space: Space, proxy: Proxy, channels: int | None, classes: int | None) -> Arch:
+    """The baseline that `proxy` trains, with the data's channels and classes where given."""
+    arch = baseline(space)
+    if proxy.divisor is not None:
+        arch = replace(arch, rules=replace(arch.rules, divisor=proxy.divisor))
+    pixels = proxy.resolution or arch.resolution
+    arch = scale_arch(arch, Scale(proxy.depth, proxy.width, pixels / arch.resolution))
+    if proxy.stem_stride is not None:
+        first = replace(arch.stem[0], stride=proxy.stem_stride)
+        arch = replace(arch, stem=(first, *arch.stem[1:]))
+    return replace(
+        arch,
+        channels=channels or arch.channels,
+        classes=classes or arch.classes,
+        dropout=arch.dropout if proxy.dropout is None else proxy.dropout,
+        stochastic_depth=(
+            arch.stochastic_depth if proxy.stochastic_depth is None else proxy.stochastic_depth
+        ),
+    )
+
+
+def grid_points(grid: Grid) -> list[tuple[float, float, float | None]]:
+    """Every (alpha, beta, gamma) of the grid; gamma is None where the budget is to solve it."""
+
+    def values(axis: Axis) -> tuple[float, ...]:
+        return axis.values() if isinstance(axis, Steps) else axis
+
+    gammas: tuple[float | None, ...] = (
+        (None,) if isinstance(grid.gamma, str) else tuple(values(grid.gamma))
+    )
+    return [(a, b, g) for a in values(grid.alpha) for b in values(grid.beta) for g in gammas]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A cost to meet: a ratio to the baseline's flops, or flops (multiply-adds) of the model."""
+
+    text: str
+    ratio: float | None = None
+    flops: float | None = None
+
+    def relative_to(self, baseline_flops: int) -> float:
+        """The ratio of this budget to `baseline_flops`."""
+        return self.ratio if self.ratio is not None else (self.flops or 0) / baseline_flops
+
+
+def parse_budget(text: str) -> Budget:
+    """The budget that `2x`, `0.5x`, `800M` or `1.6G` says. Raises ValueError for any other."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(x|K|M|G|T)", text.strip())
+    if not match or float(match[1]) == 0:
+        raise ValueError(
+            "a budget must be a ratio above zero such as 2x or 0.5x, or multiply-adds such as "
+            f"800M or 1.6G; got {text!r}"
+        )
+    amount = float(match[1])
+    if match[2] == "x":
+        return Budget(text.strip(), ratio=amount)
+    return Budget(text.strip(), flops=amount * 1000 ** ("KMGT".index(match[2]) + 1))

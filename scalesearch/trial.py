@@ -1,0 +1,99 @@
+"""A trial: one network trained with one seed by one recipe, whoever runs it and wherever."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from scalesearch.arch import Arch
+from scalesearch.data import DataSet, Images, load, resized
+from scalesearch.nets import build_network
+from scalesearch.space import Recipe
+from scalesearch.train import Metrics, Split, train
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """All that a worker needs to train one network: nothing else decides its metrics."""
+
+    arch: Arch
+    seed: int
+    data: str
+    train_examples: int | None
+    val_examples: int
+    recipe: Recipe
+    split: Split = "val"
+
+    @property
+    def identity(self) -> tuple[str, int, str]:
+        """What tells this trial from the others of its study: network, seed, split."""
+        return self.arch.key, self.seed, self.split
+
+
+def run_trial(trial: Trial) -> Iterator[Metrics]:
+    """Metrics after each epoch. The seed fixes the weights, then the order of the images.
+
+    On a CPU the process uses one thread: many workers beat many threads, and the sums of the
+    kernels are then the same wherever the trial runs.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    data = prepared(
+        trial.data,
+        trial.train_examples,
+        trial.val_examples,
+        trial.arch.resolution,
+        str(device),
+        trial.split,
+    )
+    torch.manual_seed(trial.seed)
+    network = build_network(trial.arch).to(device)
+    yield from train(network, data, trial.recipe, trial.seed, trial.split)
+
+
+@lru_cache(maxsize=1)
+def decoded(source: str, train_examples: int | None, val_examples: int) -> DataSet:
+    """The data set, decoded once a process."""
+    return load(source, train_examples=train_examples, val_examples=val_examples)
+
+
+@lru_cache(maxsize=4)
+def prepared(
+    source: str,
+    train_examples: int | None,
+    val_examples: int,
+    side: int,
+    device: str,
+    split: Split,
+) -> DataSet:
+    """The data set at `side` pixels on `device`; its test split only where `split` is "test"."""
+    data = decoded(source, train_examples, val_examples)
+
+    def place(images: Images) -> Images:
+        small = resized(images, side)
+        return Images(small.pixels.to(device), small.labels.to(device))
+
+    return DataSet(
+        name=data.name,
+        train=place(data.train),
+        val=place(data.val),
+        test=place(data.test) if split == "test" and data.test else None,
+        classes=data.classes,
+        mean=data.mean,
+        std=data.std,
+        synthetic=data.synthetic,
+        notes=data.notes,
+    )
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on: the device's name, Python and torch."""
+    cuda = torch.cuda.is_available()
+    return {
+        "device": torch.cuda.get_device_name() if cuda else f"CPU {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }

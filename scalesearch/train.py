@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from scalesearch.arch import Arch
 from scalesearch.data import DataSet, Images
+from scalesearch.nets import weighted_loss
 from scalesearch.space import Recipe
 
 EVAL_BATCH = 500
@@ -71,7 +73,11 @@ def train(
                 group["lr"] = rate
             images = normalised(data, data.train.pixels[batch], flipped[batch])
             labels = data.train.labels[batch]
-            loss = F.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
+            loss = weighted_loss(
+                network,
+                images,
+                partial(F.cross_entropy, target=labels, label_smoothing=recipe.label_smoothing),
+            )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -141,7 +147,7 @@ def one_step(network: nn.Module, batch_size: int, arch: Arch, repeats: int = 5) 
     network.train()
     for _ in range(repeats + 1):
         started = time.perf_counter()
-        loss = F.cross_entropy(network(images), labels)
+        loss = weighted_loss(network, images, partial(F.cross_entropy, target=labels))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

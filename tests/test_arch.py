@@ -168,5 +168,5 @@ def test_a_row_that_says_nothing_is_refused_by_name(stage: Stage, message: str) 
 
 
 def test_an_auxiliary_head_needs_its_row() -> None:
-    with pytest.raises(ValueError, match="^mine, auxiliary 1: after must be a stage row, 1 to 1"):
+    with pytest.raises(ValueError, match=r"^mine, auxiliary 1: after must be a stage row, 1 to 1"):
         _arch(Stage(block="conv", width=8), auxiliary=(Auxiliary(after=2, weight=0.3),))

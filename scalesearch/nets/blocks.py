@@ -133,8 +133,9 @@ def make_block(
     """
     if stage.block not in BLOCKS:
         raise ValueError(f"a block must be one of {', '.join(sorted(BLOCKS))}; got {stage.block!r}")
-    for column in COLUMNS.keys() - READS.get(stage.block, COLUMNS.keys()):
-        if getattr(stage, column) != COLUMNS[column]:
+    read = READS.get(stage.block, COLUMNS.keys())
+    for column, default in COLUMNS.items():
+        if column not in read and getattr(stage, column) != default:
             raise ValueError(f"{stage.block} has no {column}, got {getattr(stage, column)}")
     stage = stage.with_width(in_width)
     return BLOCKS[stage.block](arch, stage, in_width, stride or stage.stride, drop)

@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MAX_AREA = 196  # a depthwise product takes as many multiply-adds for each output as the map is large
+MAX_AREA = (
+    196  # a depthwise product takes as many multiply-adds for each output as the map is large
+)
 
 
 def takes_fast_path(x: Tensor, training: bool) -> bool:
@@ -23,7 +25,7 @@ def takes_fast_path(x: Tensor, training: bool) -> bool:
         and torch.is_grad_enabled()
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
-        and not torch.jit.is_tracing()
+        and torch._C._get_tracing_state() is None
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -65,7 +67,9 @@ class DepthwiseConv2d(nn.Conv2d):
             return super().forward(x)
         kernel, stride = self.kernel_size[0], self.stride[0]
         spread, rows = taps(height, width, kernel, stride)
-        maps = torch.mm(self.weight.flatten(1), spread.to(x.dtype)).view(len(self.weight), height * width, -1)
+        maps = torch.mm(self.weight.flatten(1), spread.to(x.dtype)).view(
+            len(self.weight), height * width, -1
+        )
         return by_image(torch.bmm(by_channel(x), maps), rows)
 
 

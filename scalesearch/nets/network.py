@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from scalesearch.arch import Arch, Stage
-from scalesearch.nets.blocks import BLOCKS
+from scalesearch.nets.blocks import BLOCKS, MBConv, Residual
 from scalesearch.nets.fast import GlobalAvgPool2d
 
 
@@ -85,3 +85,11 @@ def build_network(arch: Arch) -> Network:
     nn.init.uniform_(network.classifier.weight, -bound, bound)
     nn.init.zeros_(network.classifier.bias)
     return network
+
+
+def zero_residuals(network: nn.Module) -> None:
+    """Set the last norm's weight of every residual branch to zero: blocks start as identities."""
+    for module in network.modules():
+        if isinstance(module, Residual) or (isinstance(module, MBConv) and module.skip):
+            norms = [m for m in module.layers.modules() if isinstance(m, nn.BatchNorm2d)]
+            nn.init.zeros_(norms[-1].weight)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import Any, ClassVar, Literal
 
 # tables read from a file have no other keys than these (read by pydantic, in space.py)
@@ -41,32 +42,69 @@ class Coefficients:
 class Stage:
     """One row of a paper's table: `depth` blocks of one kind.
 
-    `width` counts output channels; the first block has the stride. `expand` is the block's inner
-    width over its input width (inverted residuals) or over its output width (bottlenecks);
-    `squeeze` the squeeze-excitation width over the block's input width.
+    `width` counts output channels, and 0 leaves them to the block: a pool keeps its input's,
+    `branches` add theirs up. The first block has the stride; `padding` is half the kernel unless
+    given. `expand` is the block's inner width over its input width (inverted residuals) or over
+    its output width (bottlenecks); `squeeze` the squeeze-excitation width over the block's input
+    width. Each of `branches` is a sequence of rows. Depth never repeats a row made `once`.
     """
 
     __pydantic_config__: ClassVar = STRICT
 
     block: str
-    width: int
+    width: int = 0
     depth: int = 1
     stride: int = 1
-    kernel: int = 3
+    kernel: int | tuple[int, int] = 3
+    padding: int | None = None
+    groups: int = 1
     expand: float = 1.0
     squeeze: float = 0.0
+    branches: tuple[tuple["Stage", ...], ...] = ()
+    once: bool = False
 
-    def __post_init__(self) -> None:
-        for field in ("width", "depth", "stride", "kernel"):
-            if getattr(self, field) < 1:
-                raise ValueError(
-                    f"stage {self.block}: {field} must be at least 1, got {getattr(self, field)}"
-                )
-        if self.expand <= 0 or self.squeeze < 0:
-            raise ValueError(
-                f"stage {self.block}: expand must be above 0 and squeeze at least 0, "
-                f"got {self.expand} and {self.squeeze}"
-            )
+    def width_after(self, in_width: int) -> int:
+        """Output channels of the row, given its input's."""
+        if self.branches:
+            return sum(_width_after(branch, in_width) for branch in self.branches)
+        return self.width or in_width
+
+    def with_width(self, in_width: int) -> "Stage":
+        """The row with its output channels written out."""
+        return replace(self, width=self.width_after(in_width))
+
+    @property
+    def kernel_padding(self) -> int | tuple[int, int]:
+        """The padding given, or the kernel's half."""
+        return half(self.kernel) if self.padding is None else self.padding
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A fully connected layer before the classifier, and the dropout of what it is given."""
+
+    __pydantic_config__: ClassVar = STRICT
+
+    width: int
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auxiliary:
+    """A second classifier on what stage row `after` (from 1) writes, there in training only.
+
+    Its loss counts `weight` times. `rows`, average pooling to `pool` pixels a side, `hidden`
+    layers and dropout come before it. It is no part of an arch's cost.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    after: int
+    weight: float
+    rows: tuple[Stage, ...] = ()
+    pool: int = 1
+    hidden: tuple[Hidden, ...] = ()
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +112,10 @@ class Rules:
     """How a family rounds what a scale asks of it.
 
     Widths go to the nearest multiple of `divisor`, and up one when that loses more than
-    `max_loss` of the width asked for; depths up (`ceil`) or to the nearest (`round`).
-    `widen_head_only` keeps the head from getting narrower than the baseline's (MobileNetV2).
+    `max_loss` of the width asked for; depths up (`ceil`) or to the nearest (`round`); the
+    resolution to the nearest multiple of `pixels`. `widen_head_only` keeps the head from getting
+    narrower than the baseline's (MobileNetV2). `fixed` names an axis without a meaning here, and
+    the reason.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -83,15 +123,19 @@ class Rules:
     divisor: int = 8
     max_loss: float = 0.1
     depth: Literal["ceil", "round"] = "ceil"
+    pixels: int = 1
     widen_head_only: bool = False
+    fixed: tuple[tuple[Literal["depth", "width", "resolution"], str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arch:
     """One fully literal network: stem, stages, head, input resolution (pixels).
 
-    Stem and head are convolutions whose depth is never scaled; after them come global pooling,
-    dropout and the classifier. Batch norm's `norm_eps` and `norm_momentum` are torch's.
+    Stem and head are rows whose depth is never scaled; after them come average pooling to `pool`
+    pixels a side, `hidden` layers, dropout and the classifier. Batch norm's `norm_eps` and
+    `norm_momentum` are torch's. `init` names the reference whose initialisation is used, and
+    `train_resolution` the training images' size where it is not `resolution`.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -101,21 +145,41 @@ class Arch:
     stem: tuple[Stage, ...]
     stages: tuple[Stage, ...]
     head: tuple[Stage, ...] = ()
-    activation: Literal["relu", "relu6", "silu"] = "relu"
+    pool: int = 1
+    hidden: tuple[Hidden, ...] = ()
+    auxiliary: tuple[Auxiliary, ...] = ()
+    classifier: Literal["linear", "rbf"] = "linear"
+    activation: Literal["relu", "relu6", "silu", "tanh"] = "relu"
+    init: str = "efficientnet"
     norm_eps: float = 1e-5
     norm_momentum: float = 0.1
     dropout: float = 0.0
     stochastic_depth: float = 0.0
     channels: int = 3
     classes: int = 1000
+    train_resolution: int = 0
     rules: Rules = Rules()
 
     def __post_init__(self) -> None:
-        for field in ("resolution", "channels", "classes"):
+        for field in ("resolution", "channels", "classes", "pool"):
             if getattr(self, field) < 1:
                 raise ValueError(
                     f"{self.name}: {field} must be at least 1, got {getattr(self, field)}"
                 )
+        for part, stages in self.parts:
+            for row, stage in enumerate(stages, 1):
+                _check(stage, f"{self.name}, {part} row {row}")
+        for number, extra in enumerate(self.auxiliary, 1):
+            if not 1 <= extra.after <= len(self.stages):
+                raise ValueError(
+                    f"{self.name}, auxiliary {number}: after must be a stage row, "
+                    f"1 to {len(self.stages)}, got {extra.after}"
+                )
+
+    @property
+    def parts(self) -> tuple[tuple[str, tuple[Stage, ...]], ...]:
+        """The rows by the part of the network that they make, in order."""
+        return ("stem", self.stem), ("stages", self.stages), ("head", self.head)
 
     @property
     def key(self) -> str:
@@ -131,7 +195,33 @@ class Arch:
     @property
     def widths(self) -> tuple[int, ...]:
         """Output channels of each stage."""
-        return tuple(stage.width for stage in self.stages)
+        width = _width_after(self.stem, self.channels)
+        return tuple(width := stage.width_after(width) for stage in self.stages)
+
+
+def _width_after(rows: tuple[Stage, ...], in_width: int) -> int:
+    return reduce(lambda width, row: row.width_after(width), rows, in_width)
+
+
+def _check(stage: Stage, place: str) -> None:
+    """Raises ValueError, naming the row's place, for a row that says nothing."""
+    kernel = min(stage.kernel) if isinstance(stage.kernel, tuple) else stage.kernel
+    least = {"depth": 1, "stride": 1, "groups": 1, "width": 0, "squeeze": 0}
+    for field, value in {**{f: getattr(stage, f) for f in least}, "kernel": kernel}.items():
+        if value < least.get(field, 1):
+            raise ValueError(
+                f"{place}: {field} must be at least {least.get(field, 1)}, got {value}"
+            )
+    if stage.expand <= 0:
+        raise ValueError(f"{place}: expand must be above 0, got {stage.expand}")
+    for number, branch in enumerate(stage.branches, 1):
+        for row, inner in enumerate(branch, 1):
+            _check(inner, f"{place}, branch {number} row {row}")
+
+
+def half(kernel: int | tuple[int, int]) -> int | tuple[int, int]:
+    """The padding that keeps a map's size under an odd `kernel`."""
+    return (kernel[0] // 2, kernel[1] // 2) if isinstance(kernel, tuple) else kernel // 2
 
 
 def round_width(width: float, divisor: int, max_loss: float = 0.1) -> int:
@@ -151,31 +241,76 @@ def round_depth(depth: float, how: Literal["ceil", "round"]) -> int:
     return max(1, math.ceil(depth) if how == "ceil" else math.floor(depth + 0.5))
 
 
-def round_resolution(resolution: float) -> int:
-    """The nearest whole pixel, halves up, at least 1."""
-    return max(1, math.floor(round(resolution, 6) + 0.5))
+def round_resolution(resolution: float, pixels: int = 1) -> int:
+    """The nearest multiple of `pixels`, halves up, at least `pixels`."""
+    return pixels * max(1, math.floor(round(resolution / pixels, 6) + 0.5))
 
 
 def scale_arch(arch: Arch, scale: Scale, name: str | None = None) -> Arch:
-    """`arch` with depth, width and resolution multiplied by `scale`, rounded by its own rules."""
+    """`arch` with depth, width and resolution multiplied by `scale`, rounded by its own rules.
 
-    def widen(stage: Stage, multiplier: float) -> Stage:
-        if multiplier == 1:
-            return stage
-        # a bottleneck's inner width, expand times its own, stays on the divisor too
-        unit = arch.rules.divisor * max(1, round(1 / stage.expand))
-        width = round_width(stage.width * multiplier, unit, arch.rules.max_loss)
-        return replace(stage, width=width)
-
-    def deepen(stage: Stage) -> Stage:
-        return replace(stage, depth=round_depth(stage.depth * scale.depth, arch.rules.depth))
-
+    Raises ValueError for an axis that has no meaning for the arch.
+    """
+    for axis, reason in arch.rules.fixed:
+        if getattr(scale, axis) != 1:
+            raise ValueError(
+                f"{arch.name}: {axis} cannot be scaled, for {reason}; got {getattr(scale, axis)}"
+            )
     head_width = max(1.0, scale.width) if arch.rules.widen_head_only else scale.width
     return replace(
         arch,
         name=name or arch.name,
-        resolution=round_resolution(arch.resolution * scale.resolution),
-        stem=tuple(widen(stage, scale.width) for stage in arch.stem),
-        stages=tuple(deepen(widen(stage, scale.width)) for stage in arch.stages),
-        head=tuple(widen(stage, head_width) for stage in arch.head),
+        resolution=_enlarge(arch, arch.resolution, scale),
+        train_resolution=_enlarge(arch, arch.train_resolution, scale),
+        stem=_widen(arch.stem, scale.width, arch.rules),
+        stages=tuple(
+            row if row.once else replace(row, depth=_deepen(row.depth, scale, arch.rules))
+            for row in _widen(arch.stages, scale.width, arch.rules)
+        ),
+        head=_widen(arch.head, head_width, arch.rules),
+        hidden=_widen_hidden(arch.hidden, scale.width, arch.rules),
+        auxiliary=tuple(
+            replace(
+                extra,
+                rows=_widen(extra.rows, scale.width, arch.rules),
+                hidden=_widen_hidden(extra.hidden, scale.width, arch.rules),
+            )
+            for extra in arch.auxiliary
+        ),
+    )
+
+
+def _enlarge(arch: Arch, resolution: int, scale: Scale) -> int:
+    if scale.resolution == 1 or not resolution:
+        return resolution
+    return round_resolution(resolution * scale.resolution, arch.rules.pixels)
+
+
+def _deepen(depth: int, scale: Scale, rules: Rules) -> int:
+    return depth if scale.depth == 1 else round_depth(depth * scale.depth, rules.depth)
+
+
+def _widen(rows: tuple[Stage, ...], multiplier: float, rules: Rules) -> tuple[Stage, ...]:
+    """The rows and their branches with every width that they state rounded by the rules."""
+    return rows if multiplier == 1 else tuple(_widen_row(row, multiplier, rules) for row in rows)
+
+
+def _widen_row(row: Stage, multiplier: float, rules: Rules) -> Stage:
+    # a bottleneck's inner width, expand times its own, stays on the divisor and the groups too
+    unit = math.lcm(rules.divisor, row.groups) * max(1, round(1 / row.expand))
+    return replace(
+        row,
+        width=row.width and round_width(row.width * multiplier, unit, rules.max_loss),
+        branches=tuple(_widen(branch, multiplier, rules) for branch in row.branches),
+    )
+
+
+def _widen_hidden(
+    layers: tuple[Hidden, ...], multiplier: float, rules: Rules
+) -> tuple[Hidden, ...]:
+    if multiplier == 1:
+        return layers
+    return tuple(
+        replace(x, width=round_width(x.width * multiplier, rules.divisor, rules.max_loss))
+        for x in layers
     )

@@ -20,10 +20,9 @@ from torch import Tensor, nn
 
 from scalesearch.arch import Arch, Stage
 from scalesearch.nets import Network
-from scalesearch.nets.blocks import BLOCKS
-from scalesearch.nets.network import placed_blocks
+from scalesearch.nets.layout import block_context, naming, placed_blocks, run_block
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 # aten operators that multiply matrices: these alone make `flops` and `activations`
 COMPUTE = {"_convolution", "addmm", "linear", "matmul", "mm", "bmm", "einsum"}
 # aten operators that fvcore has no formula for and that multiply no matrix: free by its
@@ -31,7 +30,7 @@ COMPUTE = {"_convolution", "addmm", "linear", "matmul", "mm", "bmm", "einsum"}
 FREE = {
     *("add", "add_", "sub", "mul", "mul_", "div", "div_", "pow", "mean", "unsqueeze", "pad"),
     *("sigmoid", "silu", "silu_", "hardtanh", "hardtanh_", "tanh", "softmax", "bernoulli_"),
-    *("hardsigmoid", "hardswish", "hardswish_", "max_pool2d", "avg_pool2d", "local_response_norm"),
+    *("hardsigmoid", "hardswish", "hardswish_", "max_pool2d", "avg_pool2d", "sum"),
 }
 
 
@@ -47,6 +46,7 @@ class Cost:
 
 def cost(arch: Arch) -> Cost:
     """The cost of `arch` as fvcore measures it, kept on disk by the arch's key."""
+    arch = replace(arch, auxiliary=())  # which are there in training only
     path = cache_folder() / f"{arch.key}.json"
     with suppress(OSError, ValueError, TypeError):
         return Cost(**json.loads(path.read_text()))
@@ -137,17 +137,32 @@ def count(arch: Arch) -> Cost:
     Equal to `cost(arch)`, which a test holds over the whole zoo, in a hundredth of the time: that
     is what lets a plan look at every network of a grid.
     """
-    context = replace(arch, name="", resolution=1, stem=(), stages=(), head=(), classes=1)
+    context = block_context(arch)
     total = Cost(0, 0, 0, 0)
     side, width = arch.resolution, arch.channels
-    for placed in placed_blocks(arch):
-        row = replace(placed.stage, depth=1, stride=placed.stride)
-        block, side = _count_block(context, row, placed.in_width, side)
+    for place in placed_blocks(arch):
+        row = replace(place.stage, depth=1, stride=place.stride)
+        with naming(arch, place):
+            block, side = _count_block(context, row, place.in_width, side)
         total = _add(total, block)
-        width = placed.stage.width
-    classify = width * arch.classes
-    pooled = width * side**2
-    return _add(total, Cost(classify, classify + arch.classes, arch.classes, classify + pooled))
+        width = place.stage.width
+    fixed = arch.classifier == "rbf"
+    total = _add(total, Cost(0, 0, 0, width * side**2))  # the pooling before the dense layers
+    width *= arch.pool**2
+    for outputs in (*(layer.width for layer in arch.hidden), arch.classes):
+        dense = Cost(width * outputs, (width + 1) * outputs, outputs, width * outputs)
+        total, width = _add(total, dense), outputs
+    # a radial basis layer's codes are fixed: no parameters
+    return replace(total, params=total.params - dense.params) if fixed else total
+
+
+def auxiliary_params(arch: Arch) -> int:
+    """The parameters of the auxiliary heads, which no `Cost` has: they are gone after training."""
+    if not arch.auxiliary:
+        return 0
+    with torch.device("meta"):
+        network = Network(arch)
+    return sum(p.numel() for p in network.auxiliary.parameters())
 
 
 @lru_cache(maxsize=65536)
@@ -158,13 +173,9 @@ def _count_block(context: Arch, row: Stage, in_width: int, side: int) -> tuple[C
     def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         seen.append(_module_cost(module, inputs[0], output))
 
-    with torch.device("meta"), torch.no_grad():
-        block = BLOCKS[row.block](context, row, in_width, row.stride, 0.0).eval()
-        for module in block.modules():
-            module.register_forward_hook(hook)
-        out: Tensor = block(torch.empty(1, in_width, side, side))
+    block, side = run_block(context, row, in_width, side, hook)
     params = sum(p.numel() for p in block.parameters())
-    return reduce(_add, seen, Cost(0, params, 0, 0)), out.shape[-1]
+    return reduce(_add, seen, Cost(0, params, 0, 0)), side
 
 
 def _module_cost(module: nn.Module, x: Tensor, y: Tensor) -> Cost:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from scalesearch.arch import Arch
 from scalesearch.data import DataSet, Images
+from scalesearch.nets import Network, weighted_loss
 from scalesearch.space import Recipe
 
 EVAL_BATCH = 500
@@ -71,7 +72,7 @@ def train(
                 group["lr"] = rate
             images = normalised(data, data.train.pixels[batch], flipped[batch])
             labels = data.train.labels[batch]
-            loss = F.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
+            loss = training_loss(network, images, labels, recipe.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -89,6 +90,19 @@ def train(
                 f"after epoch {epoch}"
             )
         yield Metrics(epoch, mean, accuracy, train_loss, seconds, losses)
+
+
+def training_loss(
+    network: nn.Module, images: Tensor, labels: Tensor, label_smoothing: float
+) -> Tensor:
+    """The mean cross-entropy of a batch, auxiliary heads' included by their weights."""
+
+    def loss(logits: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+    if isinstance(network, Network):
+        return weighted_loss(network.arch, network(images), loss)
+    return loss(network(images))
 
 
 def schedule(progress: float, warmup: float) -> float:
@@ -141,7 +155,7 @@ def one_step(network: nn.Module, batch_size: int, arch: Arch, repeats: int = 5) 
     network.train()
     for _ in range(repeats + 1):
         started = time.perf_counter()
-        loss = F.cross_entropy(network(images), labels)
+        loss = training_loss(network, images, labels, 0.0)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -1,4 +1,4 @@
-"""The blocks that stage tables name. A new block is one class and one entry in BLOCKS."""
+"""The blocks that stage tables name. A new one is a class or function and an entry in BLOCKS."""
 
 from collections.abc import Callable
 
@@ -6,133 +6,56 @@ import torch
 from torch import Tensor, nn
 
 from scalesearch.arch import Arch, Stage
-from scalesearch.nets.fast import BatchNorm2d, DepthwiseConv2d, GlobalAvgPool2d, PointwiseConv2d
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
-    "silu": nn.SiLU,
-}
+from scalesearch.nets.layers import ACTIVATIONS, ConvNorm, EvenPool, check_groups
+from scalesearch.nets.lenet import SparseConv, Subsample
+from scalesearch.nets.residual import FusedMBConv, MBConv, Residual
 
 
-class ConvNorm(nn.Sequential):
-    """Convolution without bias (padding kernel // 2), batch norm, and the arch's activation."""
-
-    def __init__(
-        self,
-        arch: Arch,
-        in_width: int,
-        width: int,
-        kernel: int,
-        stride: int = 1,
-        groups: int = 1,
-        activate: bool = True,
-    ) -> None:
-        convolution: type[nn.Conv2d] = nn.Conv2d
-        if kernel == stride == groups == 1:
-            convolution = PointwiseConv2d
-        elif groups == in_width == width and kernel % 2:
-            convolution = DepthwiseConv2d
-        layers: list[nn.Module] = [
-            convolution(in_width, width, kernel, stride, kernel // 2, groups=groups, bias=False),
-            BatchNorm2d(width, arch.norm_eps, arch.norm_momentum),
-        ]
-        if activate:
-            layers.append(ACTIVATIONS[arch.activation](inplace=True))
-        super().__init__(*layers)
-
-
-class StochasticDepth(nn.Module):
-    """Drops its input for whole examples with probability `drop` while training."""
-
-    def __init__(self, drop: float) -> None:
-        super().__init__()
-        self.drop = drop
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.drop == 0:
-            return x
-        keep = torch.empty(len(x), 1, 1, 1, dtype=x.dtype, device=x.device)
-        return x * keep.bernoulli_(1 - self.drop).div_(1 - self.drop)
-
-
-class SqueezeExcite(nn.Module):
-    """Channel gates from globally pooled features (Hu et al. 2018, arXiv:1709.01507)."""
-
-    def __init__(self, arch: Arch, width: int, squeezed: int) -> None:
-        super().__init__()
-        self.pool = GlobalAvgPool2d()
-        self.reduce = PointwiseConv2d(width, squeezed, 1)
-        self.activation = ACTIVATIONS[arch.activation](inplace=True)
-        self.expand = PointwiseConv2d(squeezed, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        gates = self.expand(self.activation(self.reduce(self.pool(x))))
-        return x * torch.sigmoid(gates)
-
-
-class MBConv(nn.Module):
-    """Inverted residual: widen, depthwise, squeeze-excite if asked for, narrow; skip if it fits.
-
-    MobileNetV2 without squeeze-excitation, EfficientNet with it; its width follows the block's
-    input width, not the expanded one.
-    """
+class Branches(nn.Module):
+    """Sequences of blocks side by side on one input, their outputs concatenated (Inception)."""
 
     def __init__(self, arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> None:
         super().__init__()
-        inner = round(in_width * stage.expand)
-        layers: list[nn.Module] = []
-        if inner != in_width:
-            layers.append(ConvNorm(arch, in_width, inner, 1))
-        layers.append(ConvNorm(arch, inner, inner, stage.kernel, stride, groups=inner))
-        if stage.squeeze:
-            squeezed = max(1, int(in_width * stage.squeeze))
-            layers.append(SqueezeExcite(arch, inner, squeezed))
-        layers.append(ConvNorm(arch, inner, stage.width, 1, activate=False))
-        self.layers = nn.Sequential(*layers)
-        self.skip = stride == 1 and in_width == stage.width
-        self.drop = StochasticDepth(drop)
+        self.branches = nn.ModuleList()
+        for rows in stage.branches:
+            blocks, width = [], in_width
+            for row in rows:
+                blocks.append(make_block(arch, row, width))
+                width = row.width_after(width)
+            self.branches.append(nn.Sequential(*blocks))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.layers(x)
-        return self.drop(y) + x if self.skip else y
-
-
-class Residual(nn.Module):
-    """ResNet's basic block and bottleneck: layers, plus the input, projected where shapes differ.
-
-    A bottleneck's inner width is `expand` times its output width.
-    """
-
-    def __init__(self, arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> None:
-        super().__init__()
-        if stage.block == "bottleneck":
-            inner = round(stage.width * stage.expand)
-            layers = [
-                ConvNorm(arch, in_width, inner, 1),
-                ConvNorm(arch, inner, inner, stage.kernel, stride),
-                ConvNorm(arch, inner, stage.width, 1, activate=False),
-            ]
-        else:
-            layers = [
-                ConvNorm(arch, in_width, stage.width, stage.kernel, stride),
-                ConvNorm(arch, stage.width, stage.width, stage.kernel, activate=False),
-            ]
-        self.layers = nn.Sequential(*layers)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_width != stage.width:
-            self.shortcut = ConvNorm(arch, in_width, stage.width, 1, stride, activate=False)
-        self.drop = StochasticDepth(drop)
-        self.activation = ACTIVATIONS[arch.activation](inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.activation(self.drop(self.layers(x)) + self.shortcut(x))
-        return out
+        return torch.cat([branch(x) for branch in self.branches], 1)
 
 
 def conv(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
-    """A convolution with batch norm and activation."""
-    return ConvNorm(arch, in_width, stage.width, stage.kernel, stride)
+    """A convolution with batch norm and activation; `conv_bias_norm` has a bias too."""
+    return ConvNorm(
+        arch,
+        in_width,
+        stage.width,
+        stage.kernel,
+        stride,
+        stage.groups,
+        padding=stage.kernel_padding,
+        bias=stage.block == "conv_bias_norm",
+    )
+
+
+def conv_bias(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
+    """A convolution with bias and activation, as before batch norm."""
+    check_groups(in_width, stage.width, stage.groups)
+    return nn.Sequential(
+        nn.Conv2d(
+            in_width,
+            stage.width,
+            stage.kernel,
+            stride,
+            stage.kernel_padding,
+            groups=stage.groups,
+        ),
+        ACTIVATIONS[arch.activation](inplace=True),
+    )
 
 
 def separable(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
@@ -143,19 +66,51 @@ def separable(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float)
     )
 
 
-def max_pool(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
-    """Max pooling; a row that must keep the width it is given."""
+def pool(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
+    """Max or average pooling; `max_pool_ceil` keeps a last window that is cut off by the border."""
     if stage.width != in_width:
-        raise ValueError(f"max_pool keeps its input's {in_width} channels, got {stage.width}")
-    return nn.MaxPool2d(stage.kernel, stride, stage.kernel // 2)
+        raise ValueError(f"{stage.block} keeps its input's {in_width} channels, got {stage.width}")
+    if stage.block == "avg_pool":
+        return nn.AvgPool2d(stage.kernel, stride, stage.kernel_padding)
+    ceil = stage.block == "max_pool_ceil"
+    return nn.MaxPool2d(stage.kernel, stride, stage.kernel_padding, ceil_mode=ceil)
+
+
+def pool_to(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
+    """Average pooling to `kernel` pixels a side, by torch's adaptive windows or by equal ones."""
+    assert isinstance(stage.kernel, int)
+    return (EvenPool if stage.block == "even_pool" else nn.AdaptiveAvgPool2d)(stage.kernel)
 
 
 # arch, stage, input width, stride, probability of stochastic depth -> one block
 BLOCKS: dict[str, Callable[[Arch, Stage, int, int, float], nn.Module]] = {
     "conv": conv,
-    "max_pool": max_pool,
+    "conv_bias": conv_bias,
+    "conv_bias_norm": conv,
+    "max_pool": pool,
+    "max_pool_ceil": pool,
+    "avg_pool": pool,
+    "adaptive_pool": pool_to,
+    "even_pool": pool_to,
     "separable": separable,
     "mbconv": MBConv,
+    "fused_mbconv": FusedMBConv,
     "basic": Residual,
     "bottleneck": Residual,
+    "branches": Branches,
+    "sparse_conv": SparseConv,
+    "subsample": Subsample,
 }
+
+
+def make_block(
+    arch: Arch, stage: Stage, in_width: int, stride: int | None = None, drop: float = 0.0
+) -> nn.Module:
+    """One block of the row `stage`, with its stride unless another is given.
+
+    Raises ValueError, stating the rule, for a row that no block can be made of.
+    """
+    if stage.block not in BLOCKS:
+        raise ValueError(f"a block must be one of {', '.join(sorted(BLOCKS))}; got {stage.block!r}")
+    stage = stage.with_width(in_width)
+    return BLOCKS[stage.block](arch, stage, in_width, stride or stage.stride, drop)

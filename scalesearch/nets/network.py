@@ -1,95 +1,132 @@
 """build_network(arch) -> nn.Module."""
 
-import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from scalesearch.arch import Arch, Stage
-from scalesearch.nets.blocks import BLOCKS, MBConv, Residual
+from scalesearch.arch import Arch, Auxiliary, Hidden
+from scalesearch.nets.blocks import make_block
 from scalesearch.nets.fast import GlobalAvgPool2d
+from scalesearch.nets.init import INITS
+from scalesearch.nets.layers import ACTIVATIONS
+from scalesearch.nets.layout import map_sides, naming, placed_blocks
+from scalesearch.nets.lenet import RadialBasis
+from scalesearch.nets.residual import FusedMBConv, MBConv, Residual
 
 
-class Placed(NamedTuple):
-    """A block's place in its network: part and stage, its row, input width and stride."""
+def hidden_layers(arch: Arch, hidden: tuple[Hidden, ...], in_width: int) -> nn.Sequential:
+    """The fully connected layers before a classifier: vectors to vectors."""
+    layers: list[nn.Module] = []
+    for layer in hidden:
+        layers += [nn.Dropout(layer.dropout), nn.Linear(in_width, layer.width)]
+        layers.append(ACTIVATIONS[arch.activation](inplace=True))
+        in_width = layer.width
+    return nn.Sequential(*layers)
 
-    part: str
-    stage: Stage
-    in_width: int
-    stride: int
-    drop: float
 
+class AuxiliaryHead(nn.Module):
+    """A classifier on a map inside the network: maps to logits."""
 
-def placed_blocks(arch: Arch) -> Iterator[Placed]:
-    """Every block of `arch` in order, stem to head; only stages drop (stochastic depth).
+    def __init__(self, arch: Arch, auxiliary: Auxiliary, width: int) -> None:
+        super().__init__()
+        blocks = []
+        for row in auxiliary.rows:
+            blocks.append(make_block(arch, row, width))
+            width = row.width_after(width)
+        self.rows = nn.Sequential(*blocks)
+        self.pool = nn.AdaptiveAvgPool2d(auxiliary.pool)
+        self.flatten = nn.Flatten()
+        self.hidden = hidden_layers(arch, auxiliary.hidden, width * auxiliary.pool**2)
+        self.dropout = nn.Dropout(auxiliary.dropout)
+        width = auxiliary.hidden[-1].width if auxiliary.hidden else width * auxiliary.pool**2
+        self.classifier = nn.Linear(width, arch.classes)
 
-    Raises ValueError for a block that BLOCKS does not have.
-    """
-    in_width = arch.channels
-    total = sum(arch.depths)
-    done = 0
-    for part, stages in (("stem", arch.stem), ("stages", arch.stages), ("head", arch.head)):
-        for row, stage in enumerate(stages, 1):
-            if stage.block not in BLOCKS:
-                raise ValueError(
-                    f"{arch.name}, {part} row {row}: a block must be one of "
-                    f"{', '.join(sorted(BLOCKS))}; got {stage.block!r}"
-                )
-            for repeat in range(stage.depth):
-                drop = 0.0
-                if part == "stages":
-                    drop = arch.stochastic_depth * done / total
-                    done += 1
-                yield Placed(part, stage, in_width, stage.stride if repeat == 0 else 1, drop)
-                in_width = stage.width
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.hidden(self.flatten(self.pool(self.rows(x))))
+        logits: Tensor = self.classifier(self.dropout(x))
+        return logits
 
 
 class Network(nn.Module):
-    """stem, stages, head, global pooling, dropout, classifier: images to logits."""
+    """stem, stages, head, pooling, hidden layers, dropout, classifier: images to logits."""
 
     def __init__(self, arch: Arch) -> None:
         super().__init__()
+        self.arch = arch
         parts: dict[str, list[nn.Module]] = {"stem": [], "stages": [], "head": []}
+        ends = [0] * len(arch.stages)  # blocks that stand before the end of each stage row
         width = arch.channels
-        for part, stage, in_width, stride, drop in placed_blocks(arch):
-            parts[part].append(BLOCKS[stage.block](arch, stage, in_width, stride, drop))
-            width = stage.width
+        for place in placed_blocks(arch):
+            with naming(arch, place):
+                block = make_block(arch, place.stage, place.in_width, place.stride, place.drop)
+            parts[place.part].append(block)
+            width = place.stage.width
+            if place.part == "stages":
+                ends[place.row - 1] = len(parts["stages"])
         self.stem = nn.Sequential(*parts["stem"])
         self.stages = nn.Sequential(*parts["stages"])
         self.head = nn.Sequential(*parts["head"])
-        self.pool = GlobalAvgPool2d()
+        self.pool = GlobalAvgPool2d() if arch.pool == 1 else nn.AdaptiveAvgPool2d(arch.pool)
         self.flatten = nn.Flatten()
+        self.hidden = hidden_layers(arch, arch.hidden, width * arch.pool**2)
+        width = arch.hidden[-1].width if arch.hidden else width * arch.pool**2
         self.dropout = nn.Dropout(arch.dropout)
-        self.classifier = nn.Linear(width, arch.classes)
+        self.classifier: nn.Module = (
+            RadialBasis(width, arch.classes)
+            if arch.classifier == "rbf"
+            else nn.Linear(width, arch.classes)
+        )
+        self.taps = [ends[auxiliary.after - 1] for auxiliary in arch.auxiliary]
+        self.auxiliary = nn.ModuleList(
+            AuxiliaryHead(arch, x, arch.widths[x.after - 1]) for x in arch.auxiliary
+        )
 
-    def forward(self, images: Tensor) -> Tensor:
-        features = self.head(self.stages(self.stem(images)))
-        logits: Tensor = self.classifier(self.dropout(self.flatten(self.pool(features))))
-        return logits
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Logits; in training, with auxiliary heads, a tuple of theirs after the network's own."""
+        x = self.stem(images)
+        extra: list[Tensor] = []
+        done = 0
+        for tap, head in zip(self.taps, self.auxiliary, strict=True):
+            if self.training:
+                x, done = self.stages[done:tap](x), tap
+                extra.append(head(x))
+        x = self.flatten(self.pool(self.head(self.stages[done:](x))))
+        logits: Tensor = self.classifier(self.dropout(self.hidden(x)))
+        return (logits, *extra) if extra else logits
+
+
+def weighted_loss(
+    arch: Arch, outputs: Tensor | tuple[Tensor, ...], loss: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """The loss of what a network returns, its auxiliary heads' added by their weights."""
+    if isinstance(outputs, Tensor):
+        return loss(outputs)
+    total = loss(outputs[0])
+    for auxiliary, logits in zip(arch.auxiliary, outputs[1:], strict=True):
+        total = total + auxiliary.weight * loss(logits)
+    return total
 
 
 def build_network(arch: Arch) -> Network:
     """`arch` as a network with fresh weights, drawn from torch's global generator.
 
-    Convolutions: normal, variance 2 / fan_out (He et al. 2015); the classifier: uniform within
-    1 / sqrt(classes), as EfficientNet's reference code has it. Raises ValueError for a bad row.
+    They are drawn as the reference that the arch names does (INITS). Raises ValueError, naming
+    the row and the rule, for a table that cannot be built or a resolution too small for it.
     """
+    if arch.init not in INITS:
+        raise ValueError(
+            f"{arch.name}: init must be one of {', '.join(sorted(INITS))}; got {arch.init!r}"
+        )
+    map_sides(arch)
     network = Network(arch)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    bound = 1 / math.sqrt(arch.classes)
-    nn.init.uniform_(network.classifier.weight, -bound, bound)
-    nn.init.zeros_(network.classifier.bias)
+    INITS[arch.init](network)
     return network
 
 
 def zero_residuals(network: nn.Module) -> None:
     """Set the last norm's weight of every residual branch to zero: blocks start as identities."""
     for module in network.modules():
-        if isinstance(module, Residual) or (isinstance(module, MBConv) and module.skip):
+        inverted = isinstance(module, MBConv | FusedMBConv) and module.skip
+        if inverted or isinstance(module, Residual):
             norms = [m for m in module.layers.modules() if isinstance(m, nn.BatchNorm2d)]
             nn.init.zeros_(norms[-1].weight)

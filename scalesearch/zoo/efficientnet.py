@@ -52,7 +52,13 @@ PUBLISHED = {
     "efficientnet_l2": (5.3, 4.3, 800, 0.5),
 }
 
-MODELS = {
-    name: replace(scale_arch(B0, Scale(depth, width, px / B0.resolution), name), dropout=dropout)
-    for name, (depth, width, px, dropout) in PUBLISHED.items()
-}
+
+def _published(name: str, depth: float, width: float, px: int, dropout: float) -> Arch:
+    """B0 scaled; from B5 on with the TPU code's batch norm, as torchvision has it."""
+    arch = scale_arch(B0, Scale(depth, width, px / B0.resolution), name)
+    if name >= "efficientnet_b5":  # l2 too
+        arch = replace(arch, norm_eps=1e-3, norm_momentum=0.01)
+    return replace(arch, dropout=dropout)
+
+
+MODELS = {name: _published(name, *row) for name, row in PUBLISHED.items()}

@@ -13,6 +13,7 @@ BASE = Arch(
         Stage(block="separable", width=512, depth=6, stride=2),
         Stage(block="separable", width=1024, depth=2, stride=2),
     ),
+    init="vgg",
 )
 
 MODELS = {"mobilenet_v1": BASE}

@@ -23,6 +23,7 @@ BASE = Arch(
     ),
     head=(Stage(block="conv", width=1280, kernel=1),),
     activation="relu6",
+    init="vgg",
     dropout=0.2,
     rules=Rules(widen_head_only=True),
 )

@@ -1,0 +1,109 @@
+"""Where each block of an arch stands, and what it is given."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from scalesearch.arch import Arch, Stage
+from scalesearch.nets.blocks import make_block
+
+
+class Placed(NamedTuple):
+    """A block's place in its network: part, row from 1, the row, input width and stride."""
+
+    part: str
+    row: int
+    stage: Stage
+    in_width: int
+    stride: int
+    drop: float
+
+
+def placed_blocks(arch: Arch) -> Iterator[Placed]:
+    """Every block of `arch` in order, stem to head; only stages drop (stochastic depth)."""
+    in_width = arch.channels
+    total = sum(arch.depths)
+    done = 0
+    for part, stages in arch.parts:
+        for row, stage in enumerate(stages, 1):
+            for repeat in range(stage.depth):
+                drop = 0.0
+                if part == "stages":
+                    drop = arch.stochastic_depth * done / total
+                    done += 1
+                stride = stage.stride if repeat == 0 else 1
+                yield Placed(part, row, stage.with_width(in_width), in_width, stride, drop)
+                in_width = stage.width_after(in_width)
+
+
+@contextmanager
+def naming(arch: Arch, place: Placed) -> Iterator[None]:
+    """Put the model and the row before what a block's ValueError says."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{arch.name}, {place.part} row {place.row}: {error}") from None
+
+
+def block_context(arch: Arch) -> Arch:
+    """What of `arch` a single block sees: equal for all archs that differ in their rows alone."""
+    return Arch(
+        name="",
+        resolution=1,
+        stem=(),
+        stages=(),
+        activation=arch.activation,
+        norm_eps=arch.norm_eps,
+        norm_momentum=arch.norm_momentum,
+    )
+
+
+def map_sides(arch: Arch) -> tuple[int, ...]:
+    """The side of the map after each block, in pixels.
+
+    Raises ValueError, naming the row, where the input is too small for it.
+    """
+    sides = []
+    side = arch.resolution
+    for place in placed_blocks(arch):
+        row = replace(place.stage, depth=1, stride=place.stride)
+        with naming(arch, place):
+            side = _side_after(block_context(arch), row, place.in_width, side)
+        sides.append(side)
+    return tuple(sides)
+
+
+@lru_cache(maxsize=65536)
+def _side_after(context: Arch, row: Stage, in_width: int, side: int) -> int:
+    return run_block(context, row, in_width, side)[1]
+
+
+def run_block(
+    context: Arch, row: Stage, in_width: int, side: int, hook: Callable[..., None] | None = None
+) -> tuple[nn.Module, int]:
+    """One block run on the meta device, each module hooked, and the side of the map it writes.
+
+    Raises ValueError for a map too small for the block.
+    """
+    if side < row.stride:
+        raise ValueError(
+            f"the input is too small: stride {row.stride} needs a map of as many pixels, got {side}"
+        )
+    with torch.device("meta"), torch.no_grad():
+        block = make_block(context, row, in_width).eval()
+        if hook:
+            for module in block.modules():
+                module.register_forward_hook(hook)
+        try:
+            out = block(torch.empty(1, in_width, side, side))
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"the input is too small: the block cannot run on a map of {side} pixels ({reason})"
+            ) from None
+    return block, int(out.shape[-1])

@@ -128,5 +128,6 @@ def zero_residuals(network: nn.Module) -> None:
     for module in network.modules():
         inverted = isinstance(module, MBConv | FusedMBConv) and module.skip
         if inverted or isinstance(module, Residual):
-            norms = [m for m in module.layers.modules() if isinstance(m, nn.BatchNorm2d)]
+            branch = module.get_submodule("layers").modules()
+            norms = [norm for norm in branch if isinstance(norm, nn.BatchNorm2d)]
             nn.init.zeros_(norms[-1].weight)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from scalesearch.arch import Arch
 from scalesearch.data import DataSet, Images
-from scalesearch.nets import Network, weighted_loss
+from scalesearch.nets import weighted_loss
 from scalesearch.space import Recipe
 
 EVAL_BATCH = 500
@@ -72,7 +73,11 @@ def train(
                 group["lr"] = rate
             images = normalised(data, data.train.pixels[batch], flipped[batch])
             labels = data.train.labels[batch]
-            loss = training_loss(network, images, labels, recipe.label_smoothing)
+            loss = weighted_loss(
+                network,
+                images,
+                partial(F.cross_entropy, target=labels, label_smoothing=recipe.label_smoothing),
+            )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -90,19 +95,6 @@ def train(
                 f"after epoch {epoch}"
             )
         yield Metrics(epoch, mean, accuracy, train_loss, seconds, losses)
-
-
-def training_loss(
-    network: nn.Module, images: Tensor, labels: Tensor, label_smoothing: float
-) -> Tensor:
-    """The mean cross-entropy of a batch, auxiliary heads' included by their weights."""
-
-    def loss(logits: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-
-    if isinstance(network, Network):
-        return weighted_loss(network.arch, network(images), loss)
-    return loss(network(images))
 
 
 def schedule(progress: float, warmup: float) -> float:
@@ -155,7 +147,7 @@ def one_step(network: nn.Module, batch_size: int, arch: Arch, repeats: int = 5) 
     network.train()
     for _ in range(repeats + 1):
         started = time.perf_counter()
-        loss = training_loss(network, images, labels, 0.0)
+        loss = weighted_loss(network, images, partial(F.cross_entropy, target=labels))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -5,6 +5,7 @@ The golden files are written by benchmarks/peers/torchvision_golden.py.
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.peers.closed_form import state, values
-from scalesearch.arch import Arch, Scale, scale_arch
+from scalesearch.arch import Scale, scale_arch
 from scalesearch.nets import Network, build_network
 from scalesearch.torchvision_names import torchvision_names
 from scalesearch.weights import load_torchvision
@@ -46,15 +47,9 @@ def shapes(layers: list[str]) -> dict[str, tuple[int, ...]]:
 
 def small(name: str, resolution: int) -> Network:
     """The zoo's model with ten classes, its weights not yet drawn."""
-    arch = find(name)
     with torch.device("meta"):
-        network = Network(Arch(**{**fields(arch), "classes": 10, "resolution": resolution}))
+        network = Network(replace(find(name), classes=10, resolution=resolution))
     return network.to_empty(device="cpu").eval()
-
-
-def fields(arch: Arch) -> dict[str, Any]:
-    """The arch's fields by name."""
-    return {name: getattr(arch, name) for name in arch.__dataclass_fields__}
 
 
 def test_every_model_that_both_have_is_golden() -> None:

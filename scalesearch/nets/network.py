@@ -95,14 +95,13 @@ class Network(nn.Module):
         return (logits, *extra) if extra else logits
 
 
-def weighted_loss(
-    arch: Arch, outputs: Tensor | tuple[Tensor, ...], loss: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """The loss of what a network returns, its auxiliary heads' added by their weights."""
-    if isinstance(outputs, Tensor):
-        return loss(outputs)
+def weighted_loss(network: nn.Module, images: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """`loss` of the logits for `images`, and of auxiliary heads' by their weights in training."""
+    outputs: Tensor | tuple[Tensor, ...] = network(images)
+    if isinstance(outputs, Tensor) or not isinstance(network, Network):
+        return loss(outputs if isinstance(outputs, Tensor) else outputs[0])
     total = loss(outputs[0])
-    for auxiliary, logits in zip(arch.auxiliary, outputs[1:], strict=True):
+    for auxiliary, logits in zip(network.arch.auxiliary, outputs[1:], strict=True):
         total = total + auxiliary.weight * loss(logits)
     return total
 

@@ -1,0 +1,81 @@
+"""Named rules for spending compute: each makes a ratio of flops into a scale.
+
+All take flops to grow as depth * width^2 * resolution^2, which rounding and small networks only
+roughly do; what a scale costs is measured afterwards, as everywhere.
+"""
+
+import math
+from collections.abc import Callable
+
+from scalesearch.arch import Coefficients, Scale
+
+Strategy = Callable[[float], Scale]
+
+# Tan & Le 2019, arXiv:1905.11946, section 3.3: alpha, beta, gamma for EfficientNet-B0
+EFFICIENTNET = Coefficients(1.2, 1.1, 1.15)
+
+
+def compound(coefficients: Coefficients) -> Strategy:
+    """alpha^phi, beta^phi, gamma^phi, with the phi at which their nominal cost is the ratio.
+
+    Raises ValueError for coefficients whose nominal cost does not grow with phi.
+    """
+    if coefficients.nominal <= 1:
+        raise ValueError(
+            "compound needs coefficients with alpha * beta^2 * gamma^2 above 1, "
+            f"got {coefficients.nominal:.4g}"
+        )
+    return lambda ratio: coefficients.at(math.log(ratio) / math.log(coefficients.nominal))
+
+
+def powers(depth: float, width: float, resolution: float) -> Strategy:
+    """The ratio to the power of each exponent; depth + 2 width + 2 resolution must be 1."""
+    if abs(depth + 2 * width + 2 * resolution - 1) > 1e-9:
+        raise ValueError(
+            "exponents must add up to 1 as depth + 2 width + 2 resolution, "
+            f"got {depth}, {width}, {resolution}"
+        )
+    return lambda ratio: Scale(ratio**depth, ratio**width, ratio**resolution)
+
+
+def fast(alpha: float = 0.8) -> Strategy:
+    """Fast compound scaling: width takes the share `alpha` of the flops, depth and resolution half
+    of the rest each (Dollar, Singh & Girshick 2021, arXiv:2103.06877, section 5).
+
+    At 0.8, depth s^0.1, width s^0.4 and resolution s^0.05, so that activations grow as s^0.6.
+    """
+    rest = (1 - alpha) / 2
+    return powers(rest, alpha / 2, rest / 2)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "depth": powers(1, 0, 0),
+    "width": powers(0, 0.5, 0),
+    "resolution": powers(0, 0, 0.5),
+    "fast": fast(),
+    "efficientnet": compound(EFFICIENTNET),
+}
+
+
+def find(name: str, coefficients: Coefficients | None = None) -> Strategy:
+    """The strategy of that name; `compound` is of the coefficients given.
+
+    Raises ValueError for a name that does not exist, or coefficients missing or not asked for.
+    """
+    if name != "compound" and name not in STRATEGIES:
+        known = ", ".join(sorted([*STRATEGIES, "compound"]))
+        raise ValueError(f"a strategy must be one of {known}; got {name!r}")
+    if (name == "compound") != (coefficients is not None):
+        raise ValueError(
+            "the strategy compound needs coefficients, given or found"
+            if coefficients is None
+            else f"the strategy {name} has exponents of its own: give no coefficients"
+        )
+    return compound(coefficients) if coefficients is not None else STRATEGIES[name]
+
+
+def scale_by(name: str, ratio: float, coefficients: Coefficients | None = None) -> Scale:
+    """The scale that the strategy of that name makes of a ratio of flops, above 0."""
+    if not (math.isfinite(ratio) and ratio > 0):
+        raise ValueError(f"a ratio of flops must be above 0, got {ratio}")
+    return find(name, coefficients)(ratio)

@@ -1,0 +1,87 @@
+"""Tables that cannot be built: one line that names model, row and rule."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from scalesearch import zoo
+from scalesearch.arch import Scale, Stage, scale_arch
+from scalesearch.cost import count
+from scalesearch.nets import build_network
+from scalesearch.nets.layout import map_sides
+
+RESNET = zoo.find("resnet18")
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        (Stage(block="mbconf", width=64), r"a block must be one of adaptive_pool, .*'mbconf'"),
+        (
+            Stage(block="conv", width=64, groups=3),
+            "groups must divide the channels, got 3 groups for 64 to 64",
+        ),
+        (
+            Stage(block="conv", width=40, groups=16),
+            "groups must divide the channels, got 16 groups for 64 to 40",
+        ),
+        (
+            Stage(block="conv_bias", width=66, groups=4),
+            "groups must divide the channels, got 4 groups for 64 to 66",
+        ),
+        (
+            Stage(block="bottleneck", width=64, expand=0.25, groups=32),
+            "groups must divide the channels, got 32 groups for 16 to 16",
+        ),
+        (Stage(block="max_pool", width=32), "max_pool keeps its input's 64 channels, got 32"),
+        (Stage(block="sparse_conv", width=16), "sparse_conv must join 6 maps to 16, got 64 to 16"),
+        (
+            Stage(block="branches", branches=((Stage(block="cov", width=8),),)),
+            r"a block must be one of .*'cov'",
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_built(stage: Stage, message: str) -> None:
+    arch = replace(RESNET, name="mine", stages=(RESNET.stages[0], stage))
+    for make in (build_network, count):
+        with pytest.raises(ValueError, match=f"^mine, stages row 2: {message}") as caught:
+            make(arch)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution", "message"),
+    [
+        ("resnet18", 8, "stages row 3: the input is too small: stride 2 needs a map"),
+        ("vgg16", 24, "stages row 10: the input is too small: stride 2 needs a map"),
+        ("alexnet", 30, "stages row 2: the input is too small: the block cannot run on a map of 2"),
+        ("lenet5", 24, "stages row 3: the input is too small: the block cannot run on a map of 3"),
+        ("inception_v3", 60, "stages row 7: the input is too small: the block cannot run"),
+    ],
+)
+def test_an_input_too_small_for_the_strides(name: str, resolution: int, message: str) -> None:
+    arch = replace(zoo.find(name), resolution=resolution)
+    for make in (build_network, count):
+        with pytest.raises(ValueError, match=f"^{name}, {message}") as caught:
+            make(arch)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_initialisation_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match=r"^mine: init must be one of efficientnet, .*; got 'he'$"):
+        build_network(replace(RESNET, name="mine", init="he"))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "googlenet", "inception_v3", "lenet5"])
+def test_map_sides_are_those_of_a_run(name: str) -> None:
+    arch = zoo.find(name)
+    if name != "lenet5":
+        arch = scale_arch(arch, Scale(1.0, 0.25, 107 / arch.resolution))
+    network = build_network(arch).eval()
+    seen = []
+    for block in (*network.stem, *network.stages, *network.head):
+        block.register_forward_hook(lambda module, inputs, out: seen.append(out.shape[-1]))
+    with torch.no_grad():
+        network(torch.zeros(1, arch.channels, arch.resolution, arch.resolution))
+    assert tuple(seen) == map_sides(arch)

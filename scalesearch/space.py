@@ -50,7 +50,9 @@ class Grid:
 class Recipe:
     """How every network of a study is trained: AdamW, linear warm-up, cosine schedule.
 
-    `warmup` is the share of all steps; images are mirrored at random where `flip` is set.
+    `warmup` is the share of all steps; images are mirrored at random where `flip` is set. With
+    `zero_residuals` every residual branch starts at zero (Goyal et al. 2017, arXiv:1706.02677,
+    section 5.1): without it short training takes depth for a fault.
     """
 
     epochs: Count = 4
@@ -60,6 +62,7 @@ class Recipe:
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     label_smoothing: Fraction = 0.0
     flip: bool = True
+    zero_residuals: bool = True
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)

@@ -9,7 +9,7 @@ import torch
 
 from scalesearch.arch import Arch
 from scalesearch.data import DataSet, Images, load, resized
-from scalesearch.nets import build_network
+from scalesearch.nets import build_network, zero_residuals
 from scalesearch.space import Recipe
 from scalesearch.train import Metrics, Split, train
 
@@ -50,7 +50,10 @@ def run_trial(trial: Trial) -> Iterator[Metrics]:
         trial.split,
     )
     torch.manual_seed(trial.seed)
-    network = build_network(trial.arch).to(device)
+    network = build_network(trial.arch)
+    if trial.recipe.zero_residuals:
+        zero_residuals(network)
+    network.to(device)
     yield from train(network, data, trial.recipe, trial.seed, trial.split)
 
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scalesearch import zoo
 from scalesearch.arch import (
@@ -170,3 +172,12 @@ def test_a_row_that_says_nothing_is_refused_by_name(stage: Stage, message: str) 
 def test_an_auxiliary_head_needs_its_row() -> None:
     with pytest.raises(ValueError, match=r"^mine, auxiliary 1: after must be a stage row, 1 to 1"):
         _arch(Stage(block="conv", width=8), auxiliary=(Auxiliary(after=2, weight=0.3),))
+
+
+@given(width=st.floats(1, 5000), divisor=st.sampled_from([1, 2, 4, 8, 16]))
+def test_a_rounded_width_is_a_multiple_and_loses_at_most_a_tenth(
+    width: float, divisor: int
+) -> None:
+    rounded = round_width(width, divisor)
+    assert rounded % divisor == 0
+    assert 0.9 * width - 1e-6 <= rounded <= width + divisor

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 from scalesearch import zoo
 from scalesearch.arch import Scale, scale_arch
 from scalesearch.cost import Cost, auxiliary_params, cost, count, measure
+from scalesearch.nets import build_network
 
 GOLDEN = Path(__file__).parent / "golden"
 ROWS = list(csv.DictReader((GOLDEN / "models.csv").open()))
@@ -112,3 +114,15 @@ def test_an_operator_of_unknown_cost_is_an_error() -> None:
 
     with pytest.raises(ValueError, match="every operator must have a known cost, got aten::erfinv"):
         measure(Odd(), (3, 8, 8))
+
+
+def test_a_batch_of_no_images_counts_what_fvcore_counts_for_one() -> None:
+    arch = replace(zoo.find("efficientnet_b0"), resolution=65)
+    network = build_network(arch).eval()
+    analysis = FlopCountAnalysis(network, torch.zeros(1, 3, 65, 65))
+    analysis.unsupported_ops_warnings(False)
+    with torch.no_grad():
+        operators = analysis.by_operator()
+    measured = measure(network, (3, 65, 65))
+    assert measured.flops == operators["conv"] + operators["linear"]
+    assert measured.fvcore_total == sum(operators.values())

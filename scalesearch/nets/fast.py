@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MAX_AREA = (
-    196  # a depthwise product takes as many multiply-adds for each output as the map is large
-)
+# A depthwise product takes as many multiply-adds for each pixel it writes as the map has pixels:
+# up to this area for stride 1, twice it for stride 2, it beats torch's kernel (measured).
+MAX_AREA = 100
 
 
 def takes_fast_path(x: Tensor, training: bool) -> bool:
@@ -25,7 +25,7 @@ def takes_fast_path(x: Tensor, training: bool) -> bool:
         and torch.is_grad_enabled()
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
-        and not torch.jit.is_tracing()
+        and torch._C._get_tracing_state() is None
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -63,9 +63,9 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        if height * width > MAX_AREA or not takes_fast_path(x, self.training):
-            return super().forward(x)
         kernel, stride = self.kernel_size[0], self.stride[0]
+        if height * width > MAX_AREA * stride or not takes_fast_path(x, self.training):
+            return super().forward(x)
         spread, rows = taps(height, width, kernel, stride)
         maps = torch.mm(self.weight.flatten(1), spread.to(x.dtype)).view(
             len(self.weight), height * width, -1

@@ -11,6 +11,7 @@ from scalesearch.nets.init import INITS
 from scalesearch.nets.layers import ACTIVATIONS
 from scalesearch.nets.layout import map_sides, naming, placed_blocks
 from scalesearch.nets.lenet import RadialBasis
+from scalesearch.nets.residual import FusedMBConv, MBConv, Residual
 
 
 def hidden_layers(arch: Arch, hidden: tuple[Hidden, ...], in_width: int) -> nn.Sequential:
@@ -119,3 +120,13 @@ def build_network(arch: Arch) -> Network:
     network = Network(arch)
     INITS[arch.init](network)
     return network
+
+
+def zero_residuals(network: nn.Module) -> None:
+    """Set the last norm's weight of every residual branch to zero: blocks start as identities."""
+    for module in network.modules():
+        inverted = isinstance(module, MBConv | FusedMBConv) and module.skip
+        if inverted or isinstance(module, Residual):
+            branch = module.get_submodule("layers").modules()
+            norms = [norm for norm in branch if isinstance(norm, nn.BatchNorm2d)]
+            nn.init.zeros_(norms[-1].weight)

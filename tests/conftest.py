@@ -1,0 +1,61 @@
+"""What the tests share: one thread, an empty cache of their own, a space that trains in seconds."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+TINY = """
+model: mobilenet_v2
+grid: {alpha: [1.0, 1.5], beta: [1.0, 1.25, 1.5], gamma: [1.0, 1.25]}
+tolerance: 0.2
+proxies:
+  quick:
+    data: shapes
+    width: 0.1
+    depth: 0.5
+    resolution: 12
+    divisor: 2
+    stem_stride: 1
+    dropout: 0.0
+    train_examples: 300
+    val_examples: 200
+    recipe: {epochs: 2, batch_size: 50}
+"""
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A space file whose studies train in seconds."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def scalesearch(tmp_path: Path) -> Command:
+    """Run the command line as a user does, in a process of its own, in an empty directory."""
+
+    def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "scalesearch", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    return run

@@ -1,0 +1,248 @@
+"""The command line, run as a user does: answers, and what is typed wrong."""
+
+import gzip
+import json
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from tests.conftest import TINY, Command
+
+
+def refused(found: subprocess.CompletedProcess[str], *words: str) -> None:
+    """The command ended with code 2 and one line that says these words, and no traceback."""
+    assert found.returncode == 2, found.stderr
+    assert found.stdout == ""
+    assert found.stderr.startswith("error: ") and found.stderr.count("\n") == 1, found.stderr
+    for word in words:
+        assert word in found.stderr
+
+
+def test_cost_prints_the_figures(scalesearch: Command) -> None:
+    found = scalesearch("cost", "efficientnet_b3", "--json")
+    assert json.loads(found.stdout) == {
+        "model": "efficientnet_b3",
+        "resolution": 300,
+        "flops": 1_827_141_392,
+        "params": 12_233_232,
+        "activations": 23_831_296,
+        "fvcore_total": 1_877_174_888,
+    } | {"fvcore_total": json.loads(found.stdout)["fvcore_total"]}
+    assert json.loads(found.stdout)["fvcore_total"] > 1_827_141_392
+
+
+def test_plan_prints_the_papers_grid(scalesearch: Command) -> None:
+    found = scalesearch("plan", "efficientnet", "--budget", "2x", "--proxy", "full", "--json")
+    plan = json.loads(found.stdout)
+    assert (plan["grid_points"], plan["distinct"], plan["feasible"]) == (539, 196, 12)
+    assert {
+        *("key", "alpha", "beta", "gamma", "depths", "widths", "resolution", "flops", "ratio"),
+    } <= set(plan["candidates"][0])
+    assert len(plan["candidates"]) == 12
+
+
+def test_scale_published_formula_and_budget(scalesearch: Command) -> None:
+    published = json.loads(scalesearch("scale", "efficientnet", "--published", "--json").stdout)
+    by_name = {member["name"]: member for member in published["members"]}
+    assert by_name["efficientnet_b7"]["flops"] == 37_745_884_192
+    assert by_name["efficientnet_b7"]["resolution"] == 600
+    arguments = ("--coefficients", "1.2,1.1,1.15", "--phi", "1,3", "--match", "", "--json")
+    formula = json.loads(scalesearch("scale", "--mode", "formula", *arguments).stdout)
+    assert [round(m["ratio"], 2) for m in formula["members"]] == [2.57, 8.43]
+    budget = json.loads(
+        scalesearch("scale", *arguments[:4], "--match", "resnet50", "--json").stdout
+    )
+    assert set(budget) >= {"space", "mode", "baseline", "members", "matched"}
+    for member, phi in zip(budget["members"], (1, 3), strict=True):
+        assert member["phi"] == phi
+        assert abs(member["ratio"] / 2**phi - 1) <= 0.01
+    for member, target in zip(budget["matched"]["resnet50"], budget["members"], strict=True):
+        assert abs(member["flops"] / target["flops"] - 1) <= 0.01
+
+
+def test_a_member_is_built_from_its_file(scalesearch: Command, tmp_path: Path) -> None:
+    import scalesearch as package
+
+    found = scalesearch(
+        *("scale", "mobilenet_v2", "--coefficients", "1.2,1.1,1.15", "--target", "150M,600M"),
+        *("--match", "", "--out", "family", "--json"),
+    )
+    members = json.loads(found.stdout)["members"]
+    assert [round(m["flops"] / 1e6 / t, 2) for m, t in zip(members, (150, 600), strict=True)] == [
+        pytest.approx(1, abs=0.01)
+    ] * 2
+    for member in members:
+        network = package.build(str(tmp_path / "family" / "family" / f"{member['name']}.yaml"))
+        assert sum(p.numel() for p in network.parameters()) == member["params"]
+
+
+def test_run_trains_reports_and_then_has_nothing_to_train(
+    scalesearch: Command, tiny: Path, tmp_path: Path
+) -> None:
+    command = ("run", tiny, "--runner", "inline", "--json")
+    first = json.loads(scalesearch(*command).stdout)
+    folder = tmp_path / "results" / "tiny-shapes-2x"
+    assert (
+        first["trained"]
+        == len(json.loads((folder / "plan.json").read_text())["candidates"]) * 2 + 4
+    )
+    for name in ("report.html", "report.md", "space.yaml", "plan.csv", "trials.csv"):
+        assert (folder / name).stat().st_size > 100
+    again = scalesearch("run", tiny, "--runner", "inline")
+    assert "nothing to train" in again.stderr
+    assert "nothing was trained" in again.stdout
+    assert "TRIALS" not in again.stderr
+    status = json.loads(scalesearch("status", folder, "--json").stdout)
+    assert status["states"] == {"COMPLETE": first["trained"]}
+    reselected = json.loads(scalesearch("select", folder, "--json").stdout)
+    assert reselected["standings"] == first["standings"]
+    assert yaml.safe_load((folder / "space.yaml").read_text())["budget"] == "2x"
+
+
+def test_a_run_that_is_too_short_recommends_nothing(scalesearch: Command, tiny: Path) -> None:
+    found = scalesearch("run", tiny, "--runner", "inline", "--epochs", "1", "--json")
+    assert found.returncode == 0
+    document = json.loads(found.stdout)
+    assert document["headline"].startswith("No recommendation")
+    assert document["coefficients"] is None and document["recommended"] is False
+
+
+def test_a_dry_run_writes_nothing(scalesearch: Command, tiny: Path, tmp_path: Path) -> None:
+    found = scalesearch("run", tiny, "--dry-run", "--json")
+    document = json.loads(found.stdout)
+    assert document["trials"] == 2 * (document["candidates"] + 1)
+    assert document["expected_seconds"] > 0
+    assert not (tmp_path / "results").exists()
+
+
+def test_help_has_examples(scalesearch: Command) -> None:
+    assert "scalesearch run --budget 2x" in scalesearch("--help").stdout
+    assert "imagefolder:" in scalesearch("run", "--help").stdout
+
+
+@pytest.mark.parametrize("budget", ["0x", "-3", "2y"])
+def test_a_bad_budget(scalesearch: Command, budget: str, tmp_path: Path) -> None:
+    refused(scalesearch("run", "--budget", budget), "a budget must be", repr(budget))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_budget_that_none_meets(scalesearch: Command) -> None:
+    refused(scalesearch("plan", "--budget", "50x"), "nearest feasible is")
+
+
+def test_an_unknown_space_model_proxy_and_data(scalesearch: Command, tmp_path: Path) -> None:
+    refused(scalesearch("run", "eficientnet"), "did you mean 'efficientnet'")
+    refused(scalesearch("cost", "efficientnet_b33"), "did you mean 'efficientnet_b3'")
+    refused(scalesearch("run", "--proxy", "quik"), "a proxy must be one of quick")
+    refused(scalesearch("run", "--data", "fashon-mnist"), "did you mean 'fashion-mnist'")
+    refused(scalesearch("run", "--proxy", "full"), "--data")
+    refused(scalesearch("run", "no/such.yaml"), "readable file")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("tolerance:", "tolerence:"), ("tolerence is not a key", "did you mean 'tolerance'")),
+        (("epochs: 2", "epoch: 2"), ("epoch is not a key", "did you mean 'epochs'")),
+        (("epochs: 2", "epochs: 0"), ("epochs", "greater than or equal to 1", "got 0")),
+        (("tolerance: 0.2", "tolerance: [1"), ("must be YAML",)),
+        (("model: mobilenet_v2", "model: mobilenet_v9"), ("did you mean 'mobilenet_v2'",)),
+        (("alpha: [1.0, 1.5]", "alpha: [0.9, 1.5]"), ("alpha must be at least 1", "got 0.9")),
+        (("proxies:", "proxy: {}\nproxies:"), ("proxy is not a key", "did you mean 'proxies'")),
+    ],
+)
+def test_a_bad_space(
+    scalesearch: Command, tmp_path: Path, change: tuple[str, str], words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(TINY.replace(*change))
+    refused(scalesearch("run", path, "--runner", "inline"), *words)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_leaves_the_results(scalesearch: Command, tiny: Path) -> None:
+    refused(scalesearch("run", tiny, "--name", "../up"), "a study's name must be", "'../up'")
+
+
+def test_a_directory_of_another_study_is_not_mixed_with(
+    scalesearch: Command, tiny: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "results" / "one"
+    scalesearch("run", tiny, "--runner", "inline", "--epochs", "1", "--name", "one")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    refused(
+        scalesearch("run", tiny, "--runner", "inline", "--name", "one"),
+        "belongs to another study",
+        "recipe.epochs was 1, is 2",
+    )
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    (tmp_path / "results" / "mine").mkdir()
+    (tmp_path / "results" / "mine" / "thesis.tex").write_text("years of work")
+    refused(scalesearch("run", tiny, "--runner", "inline", "--name", "mine"), "holds other files")
+
+
+def test_data_folders_that_cannot_be_trained_on(scalesearch: Command, tmp_path: Path) -> None:
+    def run(folder: Path) -> subprocess.CompletedProcess[str]:
+        return scalesearch("run", "--runner", "inline", "--data", f"imagefolder:{folder}")
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(run(empty), "at least two class folders, got 0")
+    refused(run(tmp_path / "none"), "must be a directory")
+    one = tmp_path / "one"
+    (one / "cats").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(one / "cats" / "1.png")
+    refused(run(one), "at least two class folders, got 1")
+    (one / "dogs").mkdir()
+    refused(run(one), "must hold images", "dogs")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_truncated_image_and_a_wrong_magic_number(scalesearch: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir(parents=True)
+        Image.effect_noise((32, 32), 50).save(folder / name / "1.png")
+    whole = (folder / "dogs" / "1.png").read_bytes()
+    (folder / "dogs" / "2.png").write_bytes(whole[: len(whole) // 2])
+    found = scalesearch("run", "--runner", "inline", "--data", f"imagefolder:{folder}")
+    refused(found, "may be corrupt, got 1 of 3", "2.png")
+    cache = Path(os.environ["XDG_CACHE_HOME"]) / "scalesearch" / "data" / "fashion-mnist"
+    cache.mkdir(parents=True, exist_ok=True)
+    broken = cache / "train-images-idx3-ubyte.gz"
+    broken.write_bytes(gzip.compress(struct.pack(">IIII", 2049, 1, 28, 28) + bytes(784)))
+    try:
+        found = scalesearch("run", "--runner", "inline")
+        refused(found, "magic number must be 0x00000803, got 0x00000801", "train-images")
+    finally:
+        broken.unlink()
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_full_disk_stops_the_run_and_loses_nothing(tiny: Path, tmp_path: Path) -> None:
+    """The journal may not grow past a limit, as on a full disk; then the limit is lifted."""
+    import sys
+
+    program = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))\n"
+        "from scalesearch.cli import main\n"
+        f"sys.argv = ['scalesearch', 'run', {str(tiny)!r}, '--runner', 'inline']\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+    assert found.stderr.splitlines()[-1].startswith("error: [Errno 27] File too large")
+    command = [sys.executable, "-m", "scalesearch", "run", str(tiny), "--runner", "inline"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 0
+    assert "report: " in found.stdout

@@ -1,0 +1,231 @@
+"""The study: what is planned, run, failed, interrupted, and read again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+from scalesearch import zoo
+from scalesearch.arch import Scale, scale_arch
+from scalesearch.files import write_text
+from scalesearch.search import planned_trials, prepare
+from scalesearch.space import Recipe, load_space
+from scalesearch.study import (
+    JOURNAL,
+    Study,
+    StudyLocked,
+    cut_torn_tail,
+    locked,
+    read_losses,
+    read_trials,
+)
+from scalesearch.train import Metrics
+from scalesearch.trial import Trial
+
+ARCH = scale_arch(zoo.find("mobilenet_v1"), Scale(width=0.125, resolution=12 / 224))
+
+
+def trial(seed: int) -> Trial:
+    return Trial(replace(ARCH, name=""), seed, "shapes", 100, 50, Recipe(epochs=2))
+
+
+def metrics(epoch: int) -> Metrics:
+    return Metrics(epoch, 1.0 / epoch, 0.5, 1.1, float(epoch), np.full(50, 1.0 / epoch, "f4"))
+
+
+def opened(folder: Path, seeds: int = 3) -> Study:
+    study = Study(folder, [ARCH.key])
+    study.plan(trial(seed) for seed in range(seeds))
+    return study
+
+
+def states(folder: Path) -> list[str]:
+    return read_trials(folder)["state"].tolist()
+
+
+def test_trials_are_asked_in_order_and_recorded(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    first = study.ask()
+    assert first == trial(0)
+    curve = [metrics(1), metrics(2)]
+    for step in curve:
+        study.report(first, step)
+    study.complete(first, curve, {"device": "here"})
+    second = study.ask()
+    assert second is not None and second.seed == 1
+    study.fail(second, "ValueError: no")
+    table = read_trials(tmp_path)
+    assert table["state"].tolist() == ["COMPLETE", "FAIL", "WAITING"]
+    assert table["loss"].tolist()[0] == 0.5
+    assert table["error"].tolist()[1] == "ValueError: no"
+    assert table["epochs"].tolist() == [2, 0, 0]
+    assert read_losses(tmp_path, first.identity) == pytest.approx(np.full(50, 0.5))
+    assert study.finished("val") == [first.identity]
+
+
+def test_planning_again_adds_nothing_and_none_is_invented(tmp_path: Path) -> None:
+    study = opened(tmp_path, seeds=1)
+    study.complete(study.ask(), [metrics(2)], {})
+    again = opened(tmp_path, seeds=1)
+    assert again.ask() is None
+    assert states(tmp_path) == ["COMPLETE"]
+
+
+def test_a_running_trial_is_put_back(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    asked = study.ask()
+    study.report(asked, metrics(1))
+    reopened = opened(tmp_path)
+    assert states(tmp_path) == ["RUNNING", "WAITING", "WAITING"]
+    assert reopened.release() == 1
+    assert states(tmp_path) == ["WAITING"] * 3
+    assert reopened.ask() == asked
+
+
+def test_a_lost_worker_is_forgiven_twice(tmp_path: Path) -> None:
+    study = opened(tmp_path, seeds=1)
+    for _ in range(2):
+        study.lost(study.ask())
+        assert states(tmp_path) == ["WAITING"]
+    study.lost(study.ask())
+    table = read_trials(tmp_path)
+    assert table["state"].tolist() == ["FAIL"]
+    assert table["error"].tolist() == ["its worker died 3 times"]
+
+
+def test_a_failed_trial_is_run_again_only_when_asked_for(tmp_path: Path) -> None:
+    study = opened(tmp_path, seeds=1)
+    study.fail(study.ask(), "no")
+    assert opened(tmp_path, seeds=1).waiting() == 0
+    study.retry_failed()
+    study.complete(study.ask(), [metrics(2)], {})
+    assert states(tmp_path) == ["FAIL", "COMPLETE"], "the failure stays on record"
+    assert study.finished("val") == [trial(0).identity]
+    assert not study.failed()
+
+
+@pytest.mark.parametrize("cut", [1, 7, 40, 90])
+def test_a_torn_last_line_never_happened(tmp_path: Path, cut: int) -> None:
+    study = opened(tmp_path)
+    study.complete(study.ask(), [metrics(2)], {})
+    before = read_trials(tmp_path)
+    study.ask()
+    journal = tmp_path / JOURNAL
+    content = journal.read_bytes()
+    last = content.rstrip(b"\n").rfind(b"\n") + 1
+    journal.write_bytes(content[: min(last + cut, len(content) - 1)])
+    reopened = opened(tmp_path)
+    pd.testing.assert_frame_equal(read_trials(tmp_path), before)
+    assert reopened.ask() == trial(1)
+
+
+def test_a_whole_journal_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / JOURNAL
+    path.write_bytes(b'{"a":1}\n{"b":2}\n')
+    cut_torn_tail(path)
+    assert path.read_bytes() == b'{"a":1}\n{"b":2}\n'
+
+
+def test_a_second_driver_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path),
+        pytest.raises(StudyLocked, match=f"process {os.getpid()}"),
+        locked(tmp_path),
+    ):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_losses_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    asked = study.ask()
+    study.complete(asked, [metrics(2)], {})
+    assert not list((tmp_path / "losses").glob("*.partial"))
+
+
+def drive(space: Path, results: Path) -> subprocess.Popen[bytes]:
+    """A driver of a small study, in a process of its own."""
+    command = [sys.executable, "-m", "scalesearch", "run", str(space), "--runner", "inline"]
+    return subprocess.Popen(
+        [*command, "--results", str(results), "--name", "killed"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=space.parent,
+    )
+
+
+def test_twenty_kills_lose_nothing_and_repeat_nothing(tiny: Path, tmp_path: Path) -> None:
+    """kill -9 at random moments after the journal exists; then what a quiet run leaves."""
+    results = tmp_path / "results"
+    search = prepare(load_space(str(tiny)), "quick", None, None, None, None, results, "killed")
+    planned = {planned.identity for planned in planned_trials(search)}
+    rng = np.random.default_rng(20190528)
+    completed: set[tuple[str, int, str]] = set()
+    for _ in range(20):
+        driver = drive(tiny, results)
+        journal = search.folder / JOURNAL
+        while not journal.exists() and driver.poll() is None:
+            time.sleep(0.01)
+        time.sleep(3.0 + rng.uniform(0, 1.2))
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+        cut_torn_tail(journal)
+        table = read_trials(search.folder) if journal.stat().st_size else pd.DataFrame()
+        if len(table):
+            whos = list(zip(table["candidate"], table["seed"], table["split"], strict=True))
+            assert len(whos) == len(set(whos)), "no trial is in the study twice"
+            done = {w for w, s in zip(whos, table["state"], strict=True) if s == "COMPLETE"}
+            assert completed <= done, "what was complete stays complete"
+            completed = done
+    assert drive(tiny, results).wait() == 0
+    table = read_trials(search.folder)
+    assert set(table["state"]) == {TrialState.COMPLETE.name}
+    validated = table[table["split"] == "val"]
+    found = list(zip(validated["candidate"], validated["seed"], validated["split"], strict=True))
+    assert sorted(found) == sorted(planned)
+    assert (table["split"] == "test").sum() == 2
+
+
+def test_an_interrupted_study_ends_as_an_undisturbed_one(tiny: Path, tmp_path: Path) -> None:
+    tables = []
+    for interrupted in (True, False):
+        results = tmp_path / str(interrupted)
+        if interrupted:
+            driver = drive(tiny, results)
+            while not list(results.glob("killed/losses/*.npy")):
+                time.sleep(0.05)
+            driver.send_signal(signal.SIGINT)
+            assert driver.wait() == 130
+            assert "RUNNING" not in states(results / "killed")
+        assert drive(tiny, results).wait() == 0
+        table = read_trials(results / "killed").sort_values(["candidate", "seed", "split"])
+        tables.append(table[["candidate", "seed", "split", "state", "loss", "accuracy"]])
+    pd.testing.assert_frame_equal(
+        tables[0].reset_index(drop=True), tables[1].reset_index(drop=True), check_exact=True
+    )
+
+
+def test_a_name_with_a_directory_in_it_is_refused() -> None:
+    for name in ("../other", "a/b", ".hidden", "", "x" * 101):
+        with pytest.raises(ValueError, match="a study's name must be"):
+            prepare(
+                load_space("efficientnet"), "quick", None, None, None, None, Path("r"), name or " "
+            )
+
+
+def test_write_text_leaves_the_old_file_where_the_new_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "\ud800")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["kept"]

@@ -11,6 +11,10 @@ from typing import Any, ClassVar, Literal
 STRICT: dict[str, Any] = {"extra": "forbid"}
 
 
+class InputTooSmall(ValueError):
+    """A resolution that a network's strides or kernels leave nothing of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """Multipliers of depth, width and resolution; the three never travel apart."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from scalesearch.arch import Arch, Stage
 from scalesearch.nets import Network
-from scalesearch.nets.layout import block_context, naming, placed_blocks, run_block
+from scalesearch.nets.layout import block_context, map_sides, naming, placed_blocks, run_block
 
 CACHE_VERSION = 2
 # aten operators that multiply matrices: these alone make `flops` and `activations`
@@ -50,6 +50,7 @@ def cost(arch: Arch) -> Cost:
     path = cache_folder() / f"{arch.key}.json"
     with suppress(OSError, ValueError, TypeError):
         return Cost(**json.loads(path.read_text()))
+    map_sides(arch)  # says which row an input is too small for, where fvcore would not
     with torch.device("meta"):
         network = Network(arch)
     shape = (arch.channels, arch.resolution, arch.resolution)

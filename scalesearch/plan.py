@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from scalesearch.arch import Arch, Coefficients, Scale, scale_arch
+from scalesearch.arch import Arch, Coefficients, InputTooSmall, Scale, scale_arch
 from scalesearch.cost import Cost, cost, count
 from scalesearch.space import (
     Budget,
@@ -91,7 +91,7 @@ def make_plan(
     feasible = [
         Candidate(arch, measured, measured.flops / start_cost.flops, tuple(sorted(found)))
         for arch, found in realised.values()
-        if within(count(arch).flops, target, space.tolerance)
+        if within(counted_flops(arch), target, space.tolerance)
         and within((measured := cost(arch)).flops, target, space.tolerance)
     ]
     if not feasible:
@@ -149,12 +149,20 @@ def solve_resolution(arch: Arch, target_flops: float) -> Arch:
         return replace(arch, resolution=pixels)
 
     low, high = 1, arch.resolution
-    while count(at(high)).flops < target_flops:
+    while counted_flops(at(high)) < target_flops:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if count(at(middle)).flops < target_flops else (low, middle)
-    return min((at(low), at(high)), key=lambda sized: abs(count(sized).flops - target_flops))
+        low, high = (middle, high) if counted_flops(at(middle)) < target_flops else (low, middle)
+    return min((at(low), at(high)), key=lambda sized: abs(counted_flops(sized) - target_flops))
+
+
+def counted_flops(arch: Arch) -> int:
+    """The arch's flops by count; 0, which meets no budget, where its input is too small."""
+    try:
+        return count(arch).flops
+    except InputTooSmall:
+        return 0
 
 
 def nearest_miss(
@@ -168,7 +176,7 @@ def nearest_miss(
     said = f"a budget must be met within {space.tolerance:.0%} by a network of the grid"
     if not realised:
         return f"{said}, got {budget.text} = {ratio:.4g}x, which leaves no resolution to solve"
-    found = [(count(arch).flops / start.flops, points) for arch, points in realised.values()]
+    found = [(counted_flops(arch) / start.flops, points) for arch, points in realised.values()]
     nearest, points = min(found, key=lambda item: abs(item[0] / ratio - 1))
     a, b, g = points[0].alpha, points[0].beta, points[0].gamma
     return (

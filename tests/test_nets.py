@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from scalesearch import zoo
-from scalesearch.arch import Scale, Stage, scale_arch
-from scalesearch.cost import count
+from scalesearch.arch import InputTooSmall, Scale, Stage, scale_arch
+from scalesearch.cost import cost, count
 from scalesearch.nets import build_network
 from scalesearch.nets.layout import map_sides
+from scalesearch.plan import counted_flops, solve_resolution
 
 RESNET = zoo.find("resnet18")
 
@@ -98,3 +99,17 @@ def test_map_sides_are_those_of_a_run(name: str) -> None:
     with torch.no_grad():
         network(torch.zeros(1, arch.channels, arch.resolution, arch.resolution))
     assert tuple(seen) == map_sides(arch)
+
+
+@pytest.mark.parametrize("name", ["vgg11", "efficientnet_b0"])
+def test_the_measured_cost_says_the_same_of_a_small_input(name: str) -> None:
+    with pytest.raises(InputTooSmall, match=f"^{name}, stages row .*: the input is too small"):
+        cost(replace(zoo.find(name), resolution=14))
+
+
+def test_a_solved_resolution_is_never_too_small() -> None:
+    """Halving VGG's 40 px meets resolutions that it cannot take on its way."""
+    arch = replace(zoo.find("vgg11"), resolution=40, classes=10)
+    solved = solve_resolution(arch, count(arch).flops * 0.5)
+    assert 32 <= solved.resolution < 40
+    assert counted_flops(replace(arch, resolution=16)) == 0

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from scalesearch.arch import Arch, Stage
+from scalesearch.arch import Arch, InputTooSmall, Stage
 from scalesearch.nets.blocks import make_block
 
 
@@ -43,11 +43,12 @@ def placed_blocks(arch: Arch) -> Iterator[Placed]:
 
 @contextmanager
 def naming(arch: Arch, place: Placed) -> Iterator[None]:
-    """Put the model and the row before what a block's ValueError says."""
+    """Put the model and the row before what a block's error says."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{arch.name}, {place.part} row {place.row}: {error}") from None
+        kind = InputTooSmall if isinstance(error, InputTooSmall) else ValueError
+        raise kind(f"{arch.name}, {place.part} row {place.row}: {error}") from None
 
 
 def block_context(arch: Arch) -> Arch:
@@ -66,7 +67,8 @@ def block_context(arch: Arch) -> Arch:
 def map_sides(arch: Arch) -> tuple[int, ...]:
     """The side of the map after each block, in pixels.
 
-    Raises ValueError, naming the row, where the input is too small for it.
+    Raises ValueError for a row that cannot be built, InputTooSmall where the input is; both name
+    the row.
     """
     sides = []
     side = arch.resolution
@@ -88,10 +90,10 @@ def run_block(
 ) -> tuple[nn.Module, int]:
     """One block run on the meta device, each module hooked, and the side of the map it writes.
 
-    Raises ValueError for a map too small for the block.
+    Raises InputTooSmall for a map too small for the block, ValueError where it cannot run.
     """
     if side < row.stride:
-        raise ValueError(
+        raise InputTooSmall(
             f"the input is too small: stride {row.stride} needs a map of as many pixels, got {side}"
         )
     with torch.device("meta"), torch.no_grad():
@@ -103,9 +105,8 @@ def run_block(
             out = block(torch.empty(1, in_width, side, side))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            small = "too small" in reason or "greater than actual input" in reason
-            raise ValueError(
-                f"{'the input is too small: ' * small}the block cannot run on a map of {side} "
-                f"pixels ({reason})"
-            ) from None
+            said = f"the block cannot run on a map of {side} pixels ({reason})"
+            if "too small" in reason or "greater than actual input" in reason:
+                raise InputTooSmall(f"the input is too small: {said}") from None
+            raise ValueError(said) from None
     return block, int(out.shape[-1])

@@ -31,9 +31,8 @@ def test_cost_prints_the_figures(scalesearch: Command) -> None:
         "flops": 1_827_141_392,
         "params": 12_233_232,
         "activations": 23_831_296,
-        "fvcore_total": 1_877_174_888,
-    } | {"fvcore_total": json.loads(found.stdout)["fvcore_total"]}
-    assert json.loads(found.stdout)["fvcore_total"] > 1_827_141_392
+        "fvcore_total": 1_880_000_000,
+    }
 
 
 def test_plan_prints_the_papers_grid(scalesearch: Command) -> None:

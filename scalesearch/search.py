@@ -1,5 +1,6 @@
 """A search made ready: its plan, its study directory, the trials that it needs."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,13 +82,21 @@ def prepare(
     found = decoded(proxy.data, proxy.train_examples, proxy.val_examples)
     channels, classes = found.train.pixels.shape[1], len(found.classes)
     plan = make_plan(space, proxy_name, None, channels, classes)
-    folder = study_folder(results, name or f"{space.name}-{found.name}-{plan.budget.text}")
+    folder = study_folder(
+        results, name or f"{space.name}-{data_label(found.name)}-{plan.budget.text}"
+    )
     notes = found.notes
     if found.synthetic:
         notes = (*notes, "the images are synthetic: the answer says nothing of photographs")
     search = Search(space, plan, folder, notes, has_test=found.test is not None)
     refuse_another(search)
     return search
+
+
+def data_label(name: str) -> str:
+    """A data set's name as it may stand in a study's: of a path the last part alone."""
+    last = Path(name.rpartition(":")[2]).stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "data"
 
 
 def refuse_another(search: Search) -> None:

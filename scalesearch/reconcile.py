@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalesearch import zoo
-from scalesearch.arch import Arch, Coefficients, Scale, scale_arch
+from scalesearch.arch import Arch, Scale, scale_arch
 from scalesearch.cost import count
-from scalesearch.zoo.efficientnet import PUBLISHED
-
-BEST = Coefficients(1.2, 1.1, 1.15)  # section 3.3: the grid search's result for B0
+from scalesearch.zoo.efficientnet import COEFFICIENTS, PUBLISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +154,9 @@ def recount(row: Published) -> Recount:
 def implied_phi(scale: Scale) -> Scale:
     """The phi that each of B0's multipliers implies: its logarithm to alpha, beta or gamma."""
     return Scale(
-        math.log(scale.depth, BEST.alpha),
-        math.log(scale.width, BEST.beta),
-        math.log(scale.resolution, BEST.gamma),
+        math.log(scale.depth, COEFFICIENTS.alpha),
+        math.log(scale.width, COEFFICIENTS.beta),
+        math.log(scale.resolution, COEFFICIENTS.gamma),
     )
 
 

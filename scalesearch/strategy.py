@@ -8,11 +8,9 @@ import math
 from collections.abc import Callable
 
 from scalesearch.arch import Coefficients, Scale
+from scalesearch.zoo.efficientnet import COEFFICIENTS
 
 Strategy = Callable[[float], Scale]
-
-# Tan & Le 2019, arXiv:1905.11946, section 3.3: alpha, beta, gamma for EfficientNet-B0
-EFFICIENTNET = Coefficients(1.2, 1.1, 1.15)
 
 
 def compound(coefficients: Coefficients) -> Strategy:
@@ -53,7 +51,7 @@ STRATEGIES: dict[str, Strategy] = {
     "width": powers(0, 0.5, 0),
     "resolution": powers(0, 0, 0.5),
     "fast": fast(),
-    "efficientnet": compound(EFFICIENTNET),
+    "efficientnet": compound(COEFFICIENTS),
 }
 
 

@@ -34,6 +34,19 @@ RESNET = zoo.find("resnet18")
             Stage(block="bottleneck", width=64, expand=0.25, groups=32),
             "groups must divide the channels, got 32 groups for 16 to 16",
         ),
+        (Stage(block="mbconv", width=64, groups=3), "mbconv has no groups, got 3"),
+        (Stage(block="basic", width=64, squeeze=0.25), "basic has no squeeze, got 0.25"),
+        (Stage(block="subsample", kernel=(1, 2)), r"subsample needs a square kernel, got \(1, 2\)"),
+        (
+            Stage(
+                block="branches",
+                branches=(
+                    (Stage(block="conv", width=8),),
+                    (Stage(block="conv", width=8, stride=2),),
+                ),
+            ),
+            r"the block cannot run on a map of 56 pixels \(.*[Ss]izes",
+        ),
         (Stage(block="max_pool", width=32), "max_pool keeps its input's 64 channels, got 32"),
         (Stage(block="sparse_conv", width=16), "sparse_conv must join 6 maps to 16, got 64 to 16"),
         (

@@ -29,7 +29,7 @@ MODELS = [
     "alexnet",
     *(f"efficientnet_b{i}" for i in range(8)),
     *(f"efficientnet_v2_{size}" for size in "sml"),
-    *("googlenet", "inception_v3", "mobilenet_v2"),
+    *("googlenet", "inception_v3", "mobilenet_v2", "mobilenet_v2_w1.4"),
     *(f"resnet{depth}" for depth in (18, 34, 50, 101, 152)),
     *("resnext50_32x4d", "wide_resnet50_2", "wide_resnet101_2"),
     *(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")),
@@ -53,9 +53,15 @@ TIMM = {
 
 
 def build(name: str, **options: Any) -> nn.Module:
-    """torchvision's model, without weights; auxiliary heads where it has them."""
+    """torchvision's model, without weights; auxiliary heads where it has them.
+
+    NAME_w1.4 is NAME with that width multiplier.
+    """
     if name in AUXILIARY:
         options |= {"aux_logits": True, "init_weights": True}
+    name, _, width = name.partition("_w")
+    if width:
+        options["width_mult"] = float(width)
     return getattr(torchvision.models, name)(weights=None, **options)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from scalesearch.arch import Arch, Stage
-from scalesearch.nets.layers import ACTIVATIONS, ConvNorm, EvenPool, check_groups
+from scalesearch.nets.layers import ACTIVATIONS, ConvNorm, EvenPool, check_groups, square
 from scalesearch.nets.lenet import SparseConv, Subsample
 from scalesearch.nets.residual import FusedMBConv, MBConv, Residual
 
@@ -78,8 +78,8 @@ def pool(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> n
 
 def pool_to(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
     """Average pooling to `kernel` pixels a side, by torch's adaptive windows or by equal ones."""
-    assert isinstance(stage.kernel, int)
-    return (EvenPool if stage.block == "even_pool" else nn.AdaptiveAvgPool2d)(stage.kernel)
+    side = square(stage)
+    return EvenPool(side) if stage.block == "even_pool" else nn.AdaptiveAvgPool2d(side)
 
 
 # arch, stage, input width, stride, probability of stochastic depth -> one block
@@ -101,6 +101,27 @@ BLOCKS: dict[str, Callable[[Arch, Stage, int, int, float], nn.Module]] = {
     "sparse_conv": SparseConv,
     "subsample": Subsample,
 }
+# the columns of a row, beside width, depth, stride and kernel, that a block reads; one that is
+# not listed may read them all
+READS: dict[str, set[str]] = {
+    "conv": {"padding", "groups"},
+    "conv_bias": {"padding", "groups"},
+    "conv_bias_norm": {"padding", "groups"},
+    "max_pool": {"padding"},
+    "max_pool_ceil": {"padding"},
+    "avg_pool": {"padding"},
+    "adaptive_pool": set(),
+    "even_pool": set(),
+    "separable": set(),
+    "mbconv": {"expand", "squeeze"},
+    "fused_mbconv": {"expand"},
+    "basic": set(),
+    "bottleneck": {"expand", "groups"},
+    "branches": {"branches"},
+    "sparse_conv": {"padding"},
+    "subsample": set(),
+}
+COLUMNS = {"padding": None, "groups": 1, "expand": 1.0, "squeeze": 0.0, "branches": ()}
 
 
 def make_block(
@@ -112,5 +133,9 @@ def make_block(
     """
     if stage.block not in BLOCKS:
         raise ValueError(f"a block must be one of {', '.join(sorted(BLOCKS))}; got {stage.block!r}")
+    read = READS.get(stage.block, COLUMNS.keys())
+    for column, default in COLUMNS.items():
+        if column not in read and getattr(stage, column) != default:
+            raise ValueError(f"{stage.block} has no {column}, got {getattr(stage, column)}")
     stage = stage.with_width(in_width)
     return BLOCKS[stage.block](arch, stage, in_width, stride or stage.stride, drop)

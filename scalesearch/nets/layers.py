@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from scalesearch.arch import Arch, half
+from scalesearch.arch import Arch, Stage, half
 from scalesearch.nets.fast import BatchNorm2d, DepthwiseConv2d, GlobalAvgPool2d, PointwiseConv2d
 
 
@@ -23,6 +23,13 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "tanh": ScaledTanh,
 }
+
+
+def square(stage: Stage) -> int:
+    """The side of a row's kernel. Raises ValueError for one that is not square."""
+    if isinstance(stage.kernel, int):
+        return stage.kernel
+    raise ValueError(f"{stage.block} needs a square kernel, got {stage.kernel}")
 
 
 def check_groups(in_width: int, width: int, groups: int) -> None:

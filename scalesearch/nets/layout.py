@@ -103,7 +103,9 @@ def run_block(
             out = block(torch.empty(1, in_width, side, side))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
+            small = "too small" in reason or "greater than actual input" in reason
             raise ValueError(
-                f"the input is too small: the block cannot run on a map of {side} pixels ({reason})"
+                f"{'the input is too small: ' * small}the block cannot run on a map of {side} "
+                f"pixels ({reason})"
             ) from None
     return block, int(out.shape[-1])

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, linear
 
 from scalesearch.arch import Arch, Stage
-from scalesearch.nets.layers import ACTIVATIONS
+from scalesearch.nets.layers import ACTIVATIONS, square
 
 # Table I: the maps of S2 that each map of C3 sees; 60 of 96 pairs are joined
 SPARSE_C3 = (
@@ -49,8 +49,7 @@ class Subsample(nn.Module):
 
     def __init__(self, arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> None:
         super().__init__()
-        assert isinstance(stage.kernel, int)
-        self.kernel, self.stride = stage.kernel, stride
+        self.kernel, self.stride = square(stage), stride
         self.weight = nn.Parameter(torch.ones(in_width, 1, 1))
         self.bias = nn.Parameter(torch.zeros(in_width, 1, 1))
         self.activation = ACTIVATIONS[arch.activation]()

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scalesearch.arch import Arch, Scale, Stage, scale_arch
+from scalesearch.arch import Arch, Coefficients, Scale, Stage, scale_arch
 
 
 def _mbconv(width: int, depth: int, kernel: int, stride: int, expand: float) -> Stage:
@@ -36,6 +36,9 @@ B0 = Arch(
     dropout=0.2,
     stochastic_depth=0.2,
 )
+
+# section 3.3, found by the paper's grid search on B0 at phi = 1
+COEFFICIENTS = Coefficients(1.2, 1.1, 1.15)
 
 # tensorflow/tpu models/official/efficientnet/efficientnet_builder.py; phi never appears there
 PUBLISHED = {

@@ -1,5 +1,6 @@
 """A search made ready: its plan, its study directory, the trials that it needs."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from scalesearch.plan import Plan, make_plan
 from scalesearch.runners import Desk
 from scalesearch.space import Proxy, Space, dump_space, narrow
 from scalesearch.study import Study
-from scalesearch.trial import Trial
+from scalesearch.trial import Trial, decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class Search:
     space: Space
     plan: Plan
     folder: Path
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    has_test: bool
 
     @property
     def proxy(self) -> Proxy:
@@ -77,13 +79,24 @@ def prepare(
     if proxy.data is None:
         raise ValueError(f"proxy {proxy_name} needs data of your own: name it with --data")
     space = replace(space, budget=budget or space.budget)
-    info = describe(proxy.data)
-    plan = make_plan(space, proxy_name, None, info.channels, len(info.classes))
-    folder = study_folder(results, name or f"{space.name}-{info.name}-{plan.budget.text}")
-    notes = ("the images are synthetic: the answer says nothing of photographs",)
-    search = Search(space, plan, folder, notes if info.synthetic else ())
+    found = decoded(proxy.data, proxy.train_examples, proxy.val_examples)
+    channels, classes = found.train.pixels.shape[1], len(found.classes)
+    plan = make_plan(space, proxy_name, None, channels, classes)
+    folder = study_folder(
+        results, name or f"{space.name}-{data_label(found.name)}-{plan.budget.text}"
+    )
+    notes = found.notes
+    if found.synthetic:
+        notes = (*notes, "the images are synthetic: the answer says nothing of photographs")
+    search = Search(space, plan, folder, notes, has_test=found.test is not None)
     refuse_another(search)
     return search
+
+
+def data_label(name: str) -> str:
+    """A data set's name as it may stand in a study's: of a path the last part alone."""
+    last = Path(name.rpartition(":")[2]).stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.") or "data"
 
 
 def refuse_another(search: Search) -> None:
@@ -160,7 +173,8 @@ def run_trials(study: Study, run: Callable[[Desk], None]) -> None:
 def plan_test(search: Search, study: Study, chosen: str) -> None:
     """Plan the one look at the test split: the chosen network and the baseline, seed 0."""
     archs = {candidate.key: candidate.arch for candidate in search.plan.candidates}
-    study.plan(
-        replace(trial_of(search, arch, 0), split="test")
-        for arch in (search.plan.baseline, archs[chosen])
-    )
+    if search.has_test:
+        study.plan(
+            replace(trial_of(search, arch, 0), split="test")
+            for arch in (search.plan.baseline, archs[chosen])
+        )

@@ -94,7 +94,8 @@ def select(
     cube = np.stack([[by_seed[seed] for seed in seeds] for by_seed in stack]).astype(np.float64)
     means, by_seed_means = cube.mean(axis=(1, 2)), cube.mean(axis=2)
     draws = bootstrap_means(cube, RESAMPLES, seed=0)
-    wins = draws[:, :-1].argmin(axis=1)
+    best = draws[:, :-1] == draws[:, :-1].min(axis=1, keepdims=True)
+    shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
     order = np.argsort(means[:-1], kind="stable")
     leader = order[0]
     standings = []
@@ -106,7 +107,7 @@ def select(
                 seeds=len(seeds),
                 loss=float(means[i]),
                 spread=float(by_seed_means[i].std(ddof=1)),
-                p_best=float((wins == i).mean()),
+                p_best=float(shares[i]),
                 difference=float(means[i] - means[leader]),
                 interval=(low, high),
                 in_set=bool(i == leader or low <= 0),

@@ -31,9 +31,8 @@ def test_cost_prints_the_figures(scalesearch: Command) -> None:
         "flops": 1_827_141_392,
         "params": 12_233_232,
         "activations": 23_831_296,
-        "fvcore_total": 1_877_174_888,
-    } | {"fvcore_total": json.loads(found.stdout)["fvcore_total"]}
-    assert json.loads(found.stdout)["fvcore_total"] > 1_827_141_392
+        "fvcore_total": 1_880_000_000,
+    }
 
 
 def test_plan_prints_the_papers_grid(scalesearch: Command) -> None:
@@ -139,7 +138,7 @@ def test_an_unknown_space_model_proxy_and_data(scalesearch: Command, tmp_path: P
     refused(scalesearch("run", "eficientnet"), "did you mean 'efficientnet'")
     refused(scalesearch("cost", "efficientnet_b33"), "did you mean 'efficientnet_b3'")
     refused(scalesearch("run", "--proxy", "quik"), "a proxy must be one of quick")
-    refused(scalesearch("run", "--data", "fashon-mnist"), "did you mean 'fashion-mnist'")
+    refused(scalesearch("run", "--data", "fashon-mnist"), "did you mean fashion-mnist")
     refused(scalesearch("run", "--proxy", "full"), "--data")
     refused(scalesearch("run", "no/such.yaml"), "readable file")
     assert list(tmp_path.iterdir()) == []
@@ -193,14 +192,14 @@ def test_data_folders_that_cannot_be_trained_on(scalesearch: Command, tmp_path: 
 
     empty = tmp_path / "empty"
     empty.mkdir()
-    refused(run(empty), "at least two class folders, got 0")
-    refused(run(tmp_path / "none"), "must be a directory")
+    refused(run(empty), "one folder a class, at least 2, got 0")
+    refused(run(tmp_path / "none"), "must be a folder of images")
     one = tmp_path / "one"
     (one / "cats").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(one / "cats" / "1.png")
-    refused(run(one), "at least two class folders, got 1")
+    refused(run(one), "one folder a class, at least 2, got cats")
     (one / "dogs").mkdir()
-    refused(run(one), "must hold images", "dogs")
+    refused(run(one), "must have at least 1 image", "dogs")
     assert not (tmp_path / "results").exists()
 
 
@@ -212,14 +211,14 @@ def test_a_truncated_image_and_a_wrong_magic_number(scalesearch: Command, tmp_pa
     whole = (folder / "dogs" / "1.png").read_bytes()
     (folder / "dogs" / "2.png").write_bytes(whole[: len(whole) // 2])
     found = scalesearch("run", "--runner", "inline", "--data", f"imagefolder:{folder}")
-    refused(found, "may be corrupt, got 1 of 3", "2.png")
+    refused(found, "may be unreadable, got 1 of 3", "2.png")
     cache = Path(os.environ["XDG_CACHE_HOME"]) / "scalesearch" / "data" / "fashion-mnist"
     cache.mkdir(parents=True, exist_ok=True)
     broken = cache / "train-images-idx3-ubyte.gz"
     broken.write_bytes(gzip.compress(struct.pack(">IIII", 2049, 1, 28, 28) + bytes(784)))
     try:
         found = scalesearch("run", "--runner", "inline")
-        refused(found, "magic number must be 0x00000803, got 0x00000801", "train-images")
+        refused(found, "magic number must be 2051, got 2049", "train-images")
     finally:
         broken.unlink()
     assert not (tmp_path / "results").exists()

@@ -1,114 +1,167 @@
-"""Folders of images, a folder for each class: DIR/train, and DIR/val and DIR/test if they exist.
+"""A user's own images: one folder a class, under DIR/train, DIR/val and DIR/test."""
 
-Without DIR/train the class folders stand in DIR itself.
-"""
-
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from scalesearch.data.images import DataInfo, Images, Source
+from scalesearch.data.images import DataInfo, Images, Parts, Wanted, split, val_share
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-SIDE = 64
-MAX_CORRUPT = 0.05
+SIDE = 224
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+# Pillow opens by content, not by name; only these, for some other formats run programs
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# above this fraction of unreadable images something is wrong with the data, not with an image
+MAX_UNREADABLE = 0.05
 NAMED = 3
 
-
-def describe_folder(directory: str) -> DataInfo:
-    """Name and classes of an image folder, by its folders' names alone."""
-    root = Path(directory)
-    return DataInfo(root.resolve().name, class_names(training_folder(root)), channels=3)
+Files = list[tuple[Path, int]]
 
 
-def training_folder(root: Path) -> Path:
-    """Where the class folders of the training images stand."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The image files of a folder with their labels; None for a split that it does not have."""
+
+    classes: tuple[str, ...]
+    train: Files
+    val: Files | None
+    test: Files | None
+
+
+def describe(argument: str) -> DataInfo:
+    """The classes, named by their folders; RGB, 224 pixels. No image is opened."""
+    listing = list_folder(Path(argument).expanduser())
+    return DataInfo(f"imagefolder:{argument}", listing.classes, channels=3, side=SIDE)
+
+
+def read(argument: str, wanted: Wanted) -> Parts:
+    """The images as RGB, only those that are wanted decoded.
+
+    Those that cannot be read are left out, and a note names them. Raises ValueError where they are
+    more than MAX_UNREADABLE of all.
+    """
+    listing = list_folder(Path(argument).expanduser())
+    notes: tuple[str, ...] = ()
+    val_examples = 0
+    if listing.val is None:
+        val_examples, notes = val_share(len(listing.train), wanted)
+    train, held_out = split(len(listing.train), wanted.train_examples, val_examples)
+    files = {
+        "train": [listing.train[i] for i in train.tolist()],
+        "val": listing.val or [listing.train[i] for i in held_out.tolist()],
+        "test": listing.test or [],
+    }
+    unreadable: list[str] = []
+    images = {name: _decode(part, wanted.side or SIDE, unreadable) for name, part in files.items()}
+    notes += _note_unreadable(unreadable, sum(map(len, files.values())))
+    for name in ("train", "val"):
+        if not len(images[name]):
+            raise ValueError(f"{name} must have at least 1 readable image, got {unreadable[0]}")
+    return Parts(images["train"], images["val"], images["test"] if listing.test else None, notes)
+
+
+def list_folder(root: Path) -> Listing:
+    """What `root` holds, without opening an image.
+
+    Raises ValueError where a folder is missing or empty, where there are fewer than two classes, or
+    where the splits have different classes.
+    """
     if not root.is_dir():
-        raise ValueError(f"an image folder must be a directory, got {root}")
-    return root / "train" if (root / "train").is_dir() else root
-
-
-def class_names(folder: Path) -> tuple[str, ...]:
-    """The class folders, sorted. Raises ValueError for none, for one, or for an empty one."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+        raise ValueError(f"{root} must be a folder of images, got no such folder")
+    # a folder train without folders in it is a class, of trains
+    train_root = root / "train" if _classes(root / "train") else root
+    held_out_roots = [path for name in ("val", "test") if (path := root / name).is_dir()]
+    if train_root == root:
+        if split_roots := [path.name for path in held_out_roots if _classes(path)]:
+            raise ValueError(
+                f"{root} must have class folders in train, as it has {' and '.join(split_roots)}, "
+                "got none"
+            )
+        held_out_roots = []
+    classes = _classes(train_root)
     if len(classes) < 2:
         raise ValueError(
-            f"an image folder must have at least two class folders, got {len(classes)} in {folder}"
+            f"{train_root} must have one folder a class, at least 2, got {', '.join(classes) or 0}"
         )
-    for path in classes:
-        if not image_files(path):
-            raise ValueError(f"a class folder must hold images, got none in {path}")
-    return tuple(path.name for path in classes)
+    held_out = {path.name: _held_out(path, classes) for path in held_out_roots}
+    return Listing(classes, _files(train_root, classes), held_out.get("val"), held_out.get("test"))
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The image files below a folder, sorted, known by their suffix."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+def decode(path: Path, side: int) -> NDArray[np.uint8]:
+    """The image at `path`, centre-cropped to a square, antialiased to (side, side, 3).
 
-
-def read_folder(directory: str, side: int = SIDE) -> Source:
-    """The image folder as colour images of `side` pixels: centre square, resized once.
-
-    Corrupt images are left out and named in `notes`; more than MAX_CORRUPT of them is an error.
+    Raises whatever Pillow does, or ValueError for pixels of more than 8 bits.
     """
-    root = Path(directory)
-    train = training_folder(root)
-    classes = class_names(train)
-    splits: dict[str, Images] = {}
-    corrupt: list[str] = []
-    total = 0
-    for name, folder in (("train", train), ("val", root / "val"), ("test", root / "test")):
-        if name != "train" and (train == root or not folder.is_dir()):
-            continue
-        if class_names(folder) != classes:
-            raise ValueError(f"{folder} must have the classes of {train}, {', '.join(classes)}")
-        images, broken, seen = read_split(folder, classes, side)
-        splits[name] = images
-        corrupt += broken
-        total += seen
-    if len(corrupt) > MAX_CORRUPT * total:
+    with Image.open(path, formats=FORMATS) as image:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(f"pixels must have 8 bits, got mode {image.mode}")
+        image.draft(None, (side, side))  # a JPEG far too large is decoded at a fraction of its size
+        width, height = image.size
+        square = min(width, height)
+        left, top = (width - square) // 2, (height - square) // 2
+        cropped = image.convert("RGB").crop((left, top, left + square, top + square))
+        return np.asarray(cropped.resize((side, side), Image.Resampling.BILINEAR), dtype=np.uint8)
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    """The names of the folders in `folder`, sorted; none where there is no such folder."""
+    if not folder.is_dir():
+        return ()
+    names = (p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return tuple(sorted(names))
+
+
+def _held_out(folder: Path, classes: tuple[str, ...]) -> Files:
+    """The files of a val or test folder, whose classes must be those of train."""
+    if differ := sorted(set(classes) ^ set(_classes(folder))):
         raise ValueError(
-            f"at most {MAX_CORRUPT:.0%} of the images may be corrupt, got {len(corrupt)} of "
-            f"{total} in {root}: {', '.join(corrupt[:NAMED])}"
+            f"{folder} must have the classes of train, got a difference in {', '.join(differ[:5])}"
         )
-    source = Source(root.resolve().name, classes, splits["train"])
-    note = f"{len(corrupt)} corrupt of {total} images left out: {', '.join(corrupt[:NAMED])}"
-    return replace(
-        source,
-        val=splits.get("val"),
-        test=splits.get("test"),
-        notes=(note,) if corrupt else (),
-    )
+    return _files(folder, classes)
 
 
-def read_split(folder: Path, classes: tuple[str, ...], side: int) -> tuple[Images, list[str], int]:
-    """The images of one split, the corrupt files among them, and how many files there were."""
-    pixels: list[Tensor] = []
+def _files(folder: Path, classes: tuple[str, ...]) -> Files:
+    """Every image file with its label, in an order that no file system decides."""
+    files: Files = []
+    for label, name in enumerate(classes):
+        found = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = [p for p in found if not p.name.startswith(".")]
+        if not found:
+            raise ValueError(
+                f"{folder / name} must have at least 1 image ({' '.join(SUFFIXES)}), got none"
+            )
+        files += [(path, label) for path in found]
+    return files
+
+
+def _decode(files: Files, side: int, unreadable: list[str]) -> Images:
+    """The images that can be read; those that cannot are added to `unreadable`, with the reason."""
+    pixels = np.empty((len(files), side, side, 3), np.uint8)
     labels: list[int] = []
-    corrupt: list[str] = []
-    files = [(path, i) for i, name in enumerate(classes) for path in image_files(folder / name)]
     for path, label in files:
         try:
-            pixels.append(decode(path, side))
+            pixels[len(labels)] = decode(path, side)
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
+            unreadable.append(f"{path} ({' '.join(str(error).split()) or type(error).__name__})")
+        else:
             labels.append(label)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            corrupt.append(f"{path} ({error})")
-    if not pixels:
-        raise ValueError(f"{folder} must hold images that can be read, got {', '.join(corrupt)}")
-    return Images(torch.stack(pixels), torch.tensor(labels)), corrupt, len(files)
+    channels_first = torch.from_numpy(pixels[: len(labels)]).permute(0, 3, 1, 2).contiguous()
+    return Images(channels_first, torch.tensor(labels, dtype=torch.int64))
 
 
-def decode(path: Path, side: int) -> Tensor:
-    """One image as uint8 (3, side, side): the centre square, resized with antialiasing."""
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
-    short = min(image.size)
-    left, top = (image.width - short) // 2, (image.height - short) // 2
-    square = image.resize(
-        (side, side), Image.Resampling.BILINEAR, (left, top, left + short, top + short)
-    )
-    return torch.from_numpy(np.asarray(square).transpose(2, 0, 1).copy())
+def _note_unreadable(unreadable: list[str], total: int) -> tuple[str, ...]:
+    """A note of the images that were left out; ValueError where they are too many."""
+    if not unreadable:
+        return ()
+    named = ", ".join(unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")
+    if len(unreadable) > MAX_UNREADABLE * total:
+        raise ValueError(
+            f"at most {MAX_UNREADABLE:.0%} of the images may be unreadable, got {len(unreadable)} "
+            f"of {total}: {named}; mend or remove them"
+        )
+    return (f"{len(unreadable)} of {total} images could not be read, left out: {named}",)

@@ -1,115 +1,145 @@
-"""Images and data sets as the trainer takes them."""
+"""Images as uint8 tensors: the values that travel, splitting, resizing, channel statistics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import interpolate
+
+# the split is part of the data set: the same for every study, whatever the study's own seeds
+SPLIT_SEED = 20190528
+# of a user's own training images, at most this fraction is taken out for validation
+VAL_FRACTION = 0.2
+RESIZE_CHUNK = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """`pixels`: uint8 (n, channels, side, side); `labels`: int64 (n,)."""
+    """Pixels, uint8 (n, channels, side, side), and labels, int64 (n,)."""
 
     pixels: Tensor
     labels: Tensor
 
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.labels)
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A data set as its files hold it: `val` only where they set one aside themselves."""
+    def at(self, indices: Tensor) -> "Images":
+        """The images at `indices`, int64 (m,), in that order."""
+        return Images(self.pixels[indices], self.labels[indices])
 
-    name: str
-    classes: tuple[str, ...]
-    train: Images
-    val: Images | None = None
-    test: Images | None = None
-    synthetic: bool = False
-    notes: tuple[str, ...] = ()
+    def to(self, device: torch.device | str) -> "Images":
+        """The same images on `device`."""
+        return Images(self.pixels.to(device), self.labels.to(device))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """Three splits, and mean and deviation per channel of the training pixels, in 0..1.
+    """A data set in memory; `mean` and `std` per channel of the training split, in [0, 1].
 
-    `notes` are for the report: images left out, for example.
+    `notes` say what a report must not hide: images left out, a split that was cut smaller.
     """
 
     name: str
-    classes: tuple[str, ...]
     train: Images
     val: Images
     test: Images | None
+    classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     synthetic: bool = False
     notes: tuple[str, ...] = ()
 
+    def to(self, device: torch.device | str) -> "DataSet":
+        """The same data set with its tensors on `device`."""
+        test = self.test and self.test.to(device)
+        return replace(self, train=self.train.to(device), val=self.val.to(device), test=test)
+
 
 @dataclass(frozen=True, slots=True)
 class DataInfo:
-    """What a plan needs to know of a data set before it is decoded."""
+    """What is known of a data set before it is loaded; `side` is its native one, in pixels."""
 
     name: str
     classes: tuple[str, ...]
     channels: int
+    side: int
     synthetic: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How much of a data set to load, and at what side; None is all of it, and the native side."""
+
+    train_examples: int | None = None
+    val_examples: int = 5000
+    side: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("train_examples", "val_examples", "side"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ValueError(f"{field} must be at least 1, got {value}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What a source hands over: the splits as it stores them, and notes for the report."""
+
+    train: Images
+    val: Images
+    test: Images | None
+    notes: tuple[str, ...] = ()
+
+
 def resized(images: Images, side: int) -> Images:
-    """The images at `side` pixels: bilinear with antialiasing, rounded to uint8 again."""
+    """`images` at `side` pixels, antialiased bilinear, rounded to uint8; the same if they are."""
     if images.pixels.shape[-1] == side:
         return images
-    parts = []
-    for chunk in images.pixels.split(4096):
-        floats = F.interpolate(
-            chunk.float(), size=(side, side), mode="bilinear", antialias=True, align_corners=False
-        )
-        parts.append(floats.round().clamp(0, 255).to(torch.uint8))
-    return Images(torch.cat(parts), images.labels)
+    chunks = []
+    for start in range(0, len(images), RESIZE_CHUNK):
+        chunk = images.pixels[start : start + RESIZE_CHUNK].float()
+        chunk = interpolate(chunk, size=(side, side), mode="bilinear", antialias=True)
+        chunks.append(chunk.round().to(torch.uint8))
+    return Images(torch.cat(chunks), images.labels)
 
 
-def split(source: Source, train_examples: int | None, val_examples: int) -> DataSet:
-    """The data set of a source: a fixed validation split comes out of its training images.
+def channel_statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, in [0, 1], exact from a histogram of the bytes.
 
-    The split is the same for every seed and study. Raises ValueError for more than there is.
+    A constant channel deviates by 1, so that normalising it gives 0.
     """
-    n = len(source.train.labels)
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
-    if source.val is None:
-        held, order = order[:val_examples], order[val_examples:]
-        val = Images(source.train.pixels[held], source.train.labels[held])
-    else:
-        val = source.val
-    if len(order) < max(1, train_examples or 1):
-        raise ValueError(
-            f"data {source.name}: {train_examples or 1} training and {val_examples} validation "
-            f"images must fit in the {n} there are: ask for fewer"
-        )
-    chosen = order[:train_examples]
-    train = Images(source.train.pixels[chosen], source.train.labels[chosen])
-    mean, std = statistics(train.pixels)
-    return DataSet(
-        name=source.name,
-        classes=source.classes,
-        train=train,
-        val=val,
-        test=source.test,
-        mean=mean,
-        std=std,
-        synthetic=source.synthetic,
-        notes=source.notes,
-    )
-
-
-def statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, in 0..1; a flat channel deviates by 1."""
-    means, deviations = [], []
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
     for channel in range(pixels.shape[1]):
-        counts = torch.bincount(pixels[:, channel].flatten().long(), minlength=256).double()
-        values = torch.arange(256, dtype=torch.float64) / 255
-        mean = (counts * values).sum() / counts.sum()
-        variance = (counts * (values - mean) ** 2).sum() / counts.sum()
-        means.append(float(mean))
-        deviations.append(float(variance.sqrt()) or 1.0)
-    return tuple(means), tuple(deviations)
+        counts = torch.bincount(pixels[:, channel].flatten(), minlength=256).double()
+        share = counts / counts.sum()
+        mean = (share * levels).sum()
+        means.append(mean.item())
+        varies = int((counts > 0).sum()) > 1
+        stds.append((share * (levels - mean) ** 2).sum().sqrt().item() if varies else 1.0)
+    return tuple(means), tuple(stds)
+
+
+def split(total: int, train_examples: int | None, val_examples: int) -> tuple[Tensor, Tensor]:
+    """Indices (training, validation) into `total` images, from one fixed permutation.
+
+    The first `val_examples` are validation, the next `train_examples` (None: the rest) training.
+    Raises ValueError where there are not that many.
+    """
+    left = total - val_examples
+    if left < (train_examples or 1):
+        asked = f"{val_examples} for validation and {train_examples or 'at least 1'} for training"
+        raise ValueError(f"no more images can be had than there are, {total}, got {asked}")
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(SPLIT_SEED))
+    end = total if train_examples is None else val_examples + train_examples
+    return order[val_examples:end], order[:val_examples]
+
+
+def val_share(total: int, wanted: Wanted) -> tuple[int, tuple[str, ...]]:
+    """How many of a user's `total` training images are for validation, and a note of it."""
+    val_examples = min(wanted.val_examples, max(1, int(total * VAL_FRACTION)))
+    note = f"validation split: {val_examples} of the {total} training images"
+    if val_examples < wanted.val_examples:
+        note += f" ({wanted.val_examples} asked, at most {VAL_FRACTION:.0%} taken)"
+    return val_examples, (note,)

@@ -1,0 +1,66 @@
+"""The structure: what may import what, and who owns which dependency."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "scalesearch"
+# from the first room to the last; a module imports only from those before its own
+ROOMS = [
+    *("arch", "zoo", "strategy", "published", "nets", "torchvision_names", "weights", "cost"),
+    *("reconcile", "space", "plan", "data", "train", "trial", "study", "runners", "select"),
+    *("family", "files", "search", "answer", "report", "console", "scale", "workflow", "cli"),
+]
+OWNERS = {"fvcore": "cost", "optuna": "study", "ray": "runners", "matplotlib": "report"}
+WITHOUT_TORCH = {"arch", "zoo", "strategy", "published", "space", "select", "report"}
+FILES = sorted(
+    p
+    for p in PACKAGE.rglob("*.py")
+    if p.parent != PACKAGE or p.stem not in ("__init__", "__main__")
+)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of all that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room(path) for path in FILES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_the_rooms_before_it(path: Path) -> None:
+    mine = ROOMS.index(room(path))
+    for name in imported(path):
+        if name.startswith("scalesearch."):
+            other = name.split(".")[1]
+            assert ROOMS.index(other) <= mine, f"{path.name} imports {name}"
+        top = name.split(".")[0]
+        if top in OWNERS:
+            assert room(path) == OWNERS[top], f"{top} belongs to {OWNERS[top]}"
+        if top == "torch":
+            assert room(path) not in WITHOUT_TORCH, f"{path.name} imports torch"
+
+
+def test_nothing_is_unpickled_or_evaluated() -> None:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("eval", "exec", "yaml.load", "pickle.load", "pickle.loads")
+                if called in ("np.load", "numpy.load"):
+                    assert "allow_pickle=False" in ast.unparse(node)
+                if called == "torch.load":
+                    assert "weights_only=True" in ast.unparse(node)

@@ -1,0 +1,136 @@
+"""A contract over the runners: the same trials, the same metrics, failures recorded."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scalesearch import zoo
+from scalesearch.arch import Scale, scale_arch
+from scalesearch.runners import Desk
+from scalesearch.runners.inline import run_inline
+from scalesearch.space import Recipe
+from scalesearch.train import Metrics
+from scalesearch.trial import Trial
+
+ARCH = replace(
+    scale_arch(zoo.find("mobilenet_v2"), Scale(0.5, 0.1, 12 / 224)), channels=1, classes=10
+)
+RECIPE = Recipe(epochs=2, batch_size=50)
+SOUND = [Trial(ARCH, seed, "shapes", 200, 100, RECIPE) for seed in (0, 1)]
+DIVERGES = Trial(ARCH, 2, "shapes", 200, 100, replace(RECIPE, learning_rate=1e30))
+RAISES = Trial(ARCH, 3, "npz:/no/such/file.npz", 200, 100, RECIPE)
+
+
+class Notes:
+    """A desk that notes what it is told."""
+
+    def __init__(self, trials: list[Trial]) -> None:
+        self.waiting = list(trials)
+        self.reported: dict[int, list[Metrics]] = {}
+        self.completed: dict[int, list[Metrics]] = {}
+        self.failed: dict[int, str] = {}
+        self.lost_seeds: list[int] = []
+
+    def desk(self) -> Desk:
+        return Desk(
+            ask=lambda: self.waiting.pop(0) if self.waiting else None,
+            report=lambda trial, step: self.reported.setdefault(trial.seed, []).append(step),
+            complete=lambda trial, curve, made: self.completed.update({trial.seed: curve}),
+            fail=lambda trial, message: self.failed.update({trial.seed: message}),
+            lost=self.lost,
+        )
+
+    def lost(self, trial: Trial) -> None:
+        self.lost_seeds.append(trial.seed)
+        self.waiting.append(trial)
+
+
+def run_with_ray(desk: Desk) -> None:
+    from scalesearch.runners.ray import RayOptions, run_ray
+
+    run_ray(desk, RayOptions(workers=2))
+
+
+@pytest.fixture(scope="module", params=[run_inline, run_with_ray], ids=["inline", "ray"])
+def noted(request: pytest.FixtureRequest) -> Iterator[Notes]:
+    notes = Notes([SOUND[0], DIVERGES, RAISES, SOUND[1]])
+    request.param(notes.desk())
+    yield notes
+
+
+def test_every_trial_ends_once_and_each_epoch_is_reported_once(noted: Notes) -> None:
+    assert set(noted.completed) == {0, 1}
+    assert set(noted.failed) == {2, 3}
+    assert noted.lost_seeds == []
+    for seed in (0, 1):
+        assert [step.epoch for step in noted.reported[seed]] == [1, 2]
+        assert noted.completed[seed][-1].losses.shape == (100,)
+        assert noted.completed[seed][-1].loss == pytest.approx(
+            noted.completed[seed][-1].losses.mean()
+        )
+
+
+def test_a_trial_that_diverges_or_raises_says_why(noted: Notes) -> None:
+    assert noted.failed[2].startswith("TrialFailed: the loss must be finite, got ")
+    assert noted.failed[3].startswith("ValueError: ") and "/no/such/file.npz" in noted.failed[3]
+    assert "\n" not in noted.failed[2] + noted.failed[3]
+
+
+def test_the_metrics_are_the_same_to_the_bit_whoever_runs_the_trial(noted: Notes) -> None:
+    here = Notes(SOUND)
+    run_inline(here.desk())
+    for seed in (0, 1):
+        for mine, theirs in zip(here.completed[seed], noted.completed[seed], strict=True):
+            assert (mine.loss, mine.accuracy, mine.train_loss) == (
+                theirs.loss,
+                theirs.accuracy,
+                theirs.train_loss,
+            )
+            assert np.array_equal(mine.losses, theirs.losses)
+
+
+def test_seeds_differ(noted: Notes) -> None:
+    assert noted.completed[0][-1].loss != noted.completed[1][-1].loss
+
+
+def kill_a_worker_at_first_report(notes: Notes) -> Callable[[Trial, Metrics], None]:
+    """A report that kills one Ray worker the first time it is called."""
+    import subprocess
+
+    def report(trial: Trial, step: Metrics) -> None:
+        if not notes.reported:
+            found = subprocess.run(
+                ["pgrep", "-f", "ray::"], capture_output=True, text=True, check=False
+            )
+            for pid in found.stdout.split():
+                os.kill(int(pid), signal.SIGKILL)
+        notes.reported.setdefault(trial.seed, []).append(step)
+
+    return report
+
+
+def test_a_trial_whose_worker_is_killed_is_handed_back_and_run_again() -> None:
+    notes = Notes([replace(SOUND[0], recipe=replace(RECIPE, epochs=6))])
+    desk = replace(notes.desk(), report=kill_a_worker_at_first_report(notes))
+    started = time.monotonic()
+    run_with_ray(desk)
+    assert notes.lost_seeds == [0]
+    assert set(notes.completed) == {0}
+    assert len(notes.completed[0]) == 6
+    assert time.monotonic() - started < 100
+
+
+def test_an_error_of_the_desk_stops_the_run_and_is_raised() -> None:
+    def full(trial: Trial, step: Metrics) -> None:
+        raise OSError(28, "No space left on device")
+
+    for run in (run_inline, run_with_ray):
+        notes = Notes([SOUND[0], SOUND[1], *SOUND])
+        with pytest.raises(OSError, match="No space left"):
+            run(replace(notes.desk(), report=full))
+        assert not notes.completed

@@ -1,0 +1,114 @@
+"""The selection: paired, resampled, and honest about ties."""
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from scalesearch.select import bootstrap_means, select
+
+Losses = dict[str, dict[int, NDArray[np.float32]]]
+
+
+def made(means: dict[str, float], seeds: int = 3, noise: float = 0.01, n: int = 400) -> Losses:
+    """Losses of networks with those means: hard examples and hard seeds are shared by all."""
+    rng = np.random.default_rng(0)
+    hard = rng.exponential(0.4, n)
+    of_seed = rng.normal(0, 0.05, seeds)
+    return {
+        key: {
+            seed: (mean + hard + of_seed[seed] + rng.normal(0, noise, n)).astype(np.float32)
+            for seed in range(seeds)
+        }
+        for key, mean in means.items()
+    }
+
+
+def test_a_clear_winner_stands_alone() -> None:
+    losses = made({"1x": 0.5, "a": 0.4, "b": 0.3, "c": 0.45})
+    found = select(losses, losses["1x"], ["a", "b", "c"])
+    assert found.leader == "b"
+    assert found.confidence_set == ("b",)
+    assert [standing.key for standing in found.standings] == ["b", "a", "c"]
+    assert found.standings[0].p_best == 1
+    assert found.standings[1].difference == pytest.approx(0.1, abs=0.005)
+    low, high = found.standings[1].interval
+    assert low < 0.1 < high and high - low < 0.01, "pairing removes what is shared"
+    assert found.beats_baseline
+    assert found.gain == pytest.approx(0.5 - (0.4 + 0.3 + 0.45) / 3, abs=0.005)
+
+
+def test_equal_candidates_tie() -> None:
+    losses = made({"1x": 0.5, "a": 0.4, "b": 0.4, "c": 0.6}, noise=0.3)
+    found = select(losses, losses["1x"], ["a", "b", "c"])
+    assert set(found.confidence_set) == {"a", "b"}
+    shares = {standing.key: standing.p_best for standing in found.standings}
+    assert 0.02 < shares["a"] < 0.98
+    identical = {"1x": losses["1x"], "a": losses["a"], "b": losses["a"]}
+    same = select(identical, losses["1x"], ["a", "b"])
+    assert same.standings[1].interval == (0, 0) and same.standings[1].in_set
+    assert [standing.p_best for standing in same.standings] == [0.5, 0.5]
+
+
+def test_candidates_no_better_than_the_baseline_do_not_beat_it() -> None:
+    losses = made({"1x": 0.4, "a": 0.4, "b": 0.41})
+    assert not select(losses, losses["1x"], ["a", "b"]).beats_baseline
+
+
+def test_only_seeds_that_all_finished_are_compared() -> None:
+    losses = made({"1x": 0.5, "a": 0.4, "b": 0.3})
+    del losses["b"][2]
+    assert select(losses, losses["1x"], ["a", "b"]).seeds == 2
+    del losses["a"][1]
+    with pytest.raises(ValueError, match="needs two seeds"):
+        select(losses, losses["1x"], ["a", "b"])
+
+
+def test_a_candidate_without_a_finished_trial_is_left_out() -> None:
+    losses = made({"1x": 0.5, "a": 0.4, "b": 0.3})
+    found = select(losses, losses["1x"], ["a", "b", "failed"])
+    assert [standing.key for standing in found.standings] == ["b", "a"]
+    with pytest.raises(ValueError, match="0 candidates"):
+        select({}, losses["1x"], ["a"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    means=st.lists(st.floats(0.2, 0.6), min_size=2, max_size=5),
+    shift=st.floats(-3, 3),
+    order=st.randoms(use_true_random=False),
+)
+def test_shares_add_up_and_neither_order_nor_a_shifted_seed_matters(
+    means: list[float], shift: float, order: Random
+) -> None:
+    losses = made({f"n{i}": mean for i, mean in enumerate(means)} | {"1x": 0.5}, noise=0.2, n=60)
+    keys = [f"n{i}" for i in range(len(means))]
+    found = select(losses, losses["1x"], keys)
+    assert sum(standing.p_best for standing in found.standings) == pytest.approx(1)
+    shuffled = list(keys)
+    order.shuffle(shuffled)
+    again = select(losses, losses["1x"], shuffled)
+    assert {s.key: s.p_best for s in again.standings} == {s.key: s.p_best for s in found.standings}
+    moved = {
+        key: {seed: x.astype(np.float64) + (shift if seed == 1 else 0) for seed, x in of.items()}
+        for key, of in losses.items()
+    }
+    shifted = select(moved, moved["1x"], keys)
+    for before, after in zip(found.standings, shifted.standings, strict=True):
+        assert after.key == before.key
+        assert after.p_best == pytest.approx(before.p_best, abs=0.005)
+        assert after.difference == pytest.approx(before.difference, abs=1e-6)
+
+
+def test_bootstrap_means_spread_as_the_standard_error() -> None:
+    rng = np.random.default_rng(1)
+    cube = rng.normal(0, 1, (1, 50, 1)) + rng.normal(0, 3, (1, 1, 400))
+    draws = bootstrap_means(cube, 4000, seed=0)
+    assert draws.shape == (4000, 1)
+    # two levels: the seeds' means spread, and so do the examples within them
+    expected = np.sqrt(cube.mean(axis=2).var() / 50 + cube.mean(axis=1).var() / 400)
+    assert draws.std() == pytest.approx(expected, rel=0.1)
+    assert draws.mean() == pytest.approx(cube.mean(), abs=4 * expected / np.sqrt(4000))

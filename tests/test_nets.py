@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from scalesearch import zoo
-from scalesearch.arch import InputTooSmall, Scale, Stage, scale_arch
-from scalesearch.cost import cost, count
+from scalesearch.arch import Arch, InputTooSmall, Scale, Stage, scale_arch
+from scalesearch.cost import cost, count, measure
 from scalesearch.nets import build_network
+from scalesearch.nets.blocks import BLOCKS
 from scalesearch.nets.layout import map_sides
 from scalesearch.plan import counted_flops, solve_resolution
 
@@ -113,3 +115,31 @@ def test_a_solved_resolution_is_never_too_small() -> None:
     solved = solve_resolution(arch, count(arch).flops * 0.5)
     assert 32 <= solved.resolution < 40
     assert counted_flops(replace(arch, resolution=16)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("alexnet", 63),  # these four are torchvision's min_size
+        ("vgg11", 32),
+        ("googlenet", 15),
+        ("inception_v3", 75),
+        ("resnet18", 17),  # 17, 9, 5, 3, 2: the last stride has something to step over
+        ("efficientnet_b0", 17),
+    ],
+)
+def test_the_least_resolution(name: str, least: int) -> None:
+    assert map_sides(replace(zoo.find(name), resolution=least))[-1] == 1
+    with pytest.raises(InputTooSmall):
+        map_sides(replace(zoo.find(name), resolution=least - 1))
+
+
+def test_a_new_block_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dilated(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
+        return nn.Conv2d(in_width, stage.width, 3, stride, padding=2, dilation=2)
+
+    monkeypatch.setitem(BLOCKS, "dilated", dilated)
+    arch = replace(RESNET, stages=(Stage(block="dilated", width=32, depth=2, stride=2),))
+    wider = scale_arch(arch, Scale(depth=1.5, width=1.25))
+    assert (wider.depths, wider.widths) == ((3,), (40,))
+    assert count(wider) == measure(build_network(wider), (3, 224, 224))

@@ -16,7 +16,7 @@ import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from scalesearch.data.images import DataInfo, Images, Parts, Wanted, split, val_share
+from scalesearch.data.images import DataInfo, Images, Parts, Wanted, at_most, split, val_share
 
 CHANNELS = (1, 3)
 
@@ -58,10 +58,11 @@ def read(argument: str, wanted: Wanted) -> Parts:
     images = {name: _read_split(path, pair, classes) for name, pair in pairs.items()}
     pool, own_val, test = images["train"], images.get("val"), images.get("test")
     if own_val is not None:
-        train, _ = split(len(pool), wanted.train_examples, 0)
+        train, _ = split(len(pool), at_most(wanted.train_examples, len(pool)), 0)
         return Parts(pool.at(train), own_val, test)
     val_examples, notes = val_share(len(pool), wanted)
-    train, val = split(len(pool), wanted.train_examples, val_examples)
+    train_examples = at_most(wanted.train_examples, len(pool) - val_examples)
+    train, val = split(len(pool), train_examples, val_examples)
     return Parts(pool.at(train), pool.at(val), test, notes)
 
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from scalesearch.data.images import DataInfo, Images, Parts, Wanted, split, val_share
+from scalesearch.data.images import DataInfo, Images, Parts, Wanted, at_most, split, val_share
 
 SIDE = 224
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -48,7 +48,9 @@ def read(argument: str, wanted: Wanted) -> Parts:
     val_examples = 0
     if listing.val is None:
         val_examples, notes = val_share(len(listing.train), wanted)
-    train, held_out = split(len(listing.train), wanted.train_examples, val_examples)
+    there = len(listing.train) - val_examples
+    train_examples = at_most(wanted.train_examples, there)
+    train, held_out = split(len(listing.train), train_examples, val_examples)
     files = {
         "train": [listing.train[i] for i in train.tolist()],
         "val": listing.val or [listing.train[i] for i in held_out.tolist()],

@@ -143,3 +143,8 @@ def val_share(total: int, wanted: Wanted) -> tuple[int, tuple[str, ...]]:
     if val_examples < wanted.val_examples:
         note += f" ({wanted.val_examples} asked, at most {VAL_FRACTION:.0%} taken)"
     return val_examples, (note,)
+
+
+def at_most(train_examples: int | None, there: int) -> int | None:
+    """The training images to take of a user's own: those asked for, or all where they are fewer."""
+    return None if train_examples is None else min(train_examples, max(there, 1))

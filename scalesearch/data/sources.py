@@ -41,7 +41,8 @@ def load(
     """`source` in memory, on the CPU, its validation images taken out of the training set.
 
     A validation split that the user's data bring is used whole, and `val_examples` is not; where
-    they bring none, at most a fifth of the training images is taken. Images are `side` pixels
+    they bring none, at most a fifth of the training images is taken; of these all are taken where
+    they are fewer than `train_examples`. Images are `side` pixels
     (None: native). Raises ValueError, in one line, for what cannot be had.
     """
     wanted = Wanted(train_examples=train_examples, val_examples=val_examples, side=side)

@@ -156,6 +156,9 @@ def open_study(search: Search) -> Study:
     keys = [search.plan.baseline.key, *(candidate.key for candidate in search.plan.candidates)]
     study = Study(search.folder, keys)
     study.plan(planned_trials(search))
+    # a driver may have died after it planned the look at the test split
+    for key in sorted(key for key, _, split in study.recorded() if split == "test"):
+        plan_test(search, study, key)
     study.release()
     return study
 
@@ -172,9 +175,10 @@ def run_trials(study: Study, run: Callable[[Desk], None]) -> None:
 
 def plan_test(search: Search, study: Study, chosen: str) -> None:
     """Plan the one look at the test split: the chosen network and the baseline, seed 0."""
-    archs = {candidate.key: candidate.arch for candidate in search.plan.candidates}
+    archs = [search.plan.baseline, *(candidate.arch for candidate in search.plan.candidates)]
     if search.has_test:
         study.plan(
             replace(trial_of(search, arch, 0), split="test")
-            for arch in (search.plan.baseline, archs[chosen])
+            for arch in archs
+            if arch.key in (search.plan.baseline.key, chosen)
         )

@@ -102,7 +102,7 @@ class Study:
         """Add what is not in the study yet, to be asked for in the order given."""
         trials = list(trials)
         self._planned |= {trial.identity: trial for trial in trials}
-        known = {identity(frozen) for frozen in self._study.get_trials(deepcopy=False)}
+        known = self.recorded()
         for trial in trials:
             if trial.identity not in known:
                 self._add(trial.identity)
@@ -141,6 +141,10 @@ class Study:
             for who, frozen in latest(self._study.get_trials(deepcopy=False)).items()
             if frozen.state == TrialState.FAIL
         }
+
+    def recorded(self) -> set[Identity]:
+        """Every trial in the study, whatever its state."""
+        return {identity(frozen) for frozen in self._study.get_trials(deepcopy=False)}
 
     def finished(self, split: str) -> list[Identity]:
         """The trials of that split that ran to their end."""

@@ -19,7 +19,7 @@ from scalesearch.train import Metrics
 from scalesearch.trial import Trial
 
 ARCH = replace(
-    scale_arch(zoo.find("mobilenet_v2"), Scale(0.5, 0.1, 12 / 224)), channels=1, classes=10
+    scale_arch(zoo.find("mobilenet_v2"), Scale(0.5, 0.1, 24 / 224)), channels=1, classes=10
 )
 RECIPE = Recipe(epochs=2, batch_size=50)
 SOUND = [Trial(ARCH, seed, "shapes", 200, 100, RECIPE) for seed in (0, 1)]
@@ -107,10 +107,12 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill_my_workers() -> None:
-    """Kill the Ray workers that this process started, and no others."""
+    """Kill the Ray workers that train for this process; other agents take the node with them."""
     for pid in descendants(os.getpid()):
         title = Path(f"/proc/{pid}/cmdline")
-        if title.exists() and title.read_bytes().startswith(b"ray::"):
+        if title.exists() and title.read_bytes().startswith(
+            (b"ray::Worker", b"ray::ResourceTrainable")
+        ):
             os.kill(pid, signal.SIGKILL)
 
 

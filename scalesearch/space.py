@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from scalesearch import zoo
-from scalesearch.arch import Arch, Rules, Scale, Stage, scale_arch
+from scalesearch.arch import Arch, Auxiliary, Hidden, Rules, Scale, Stage, scale_arch
 
 STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -157,7 +157,7 @@ def explain(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        tables = (Space, Grid, Steps, Proxy, Recipe, Arch, Stage, Rules)
+        tables = (Space, Grid, Steps, Proxy, Recipe, Arch, Stage, Rules, Hidden, Auxiliary)
         known = sorted({field.name for table in tables for field in fields(table)})
         near = difflib.get_close_matches(str(first["loc"][-1]), known, 1, cutoff=0.5)
         return f"{where} is not a key" + (f"; did you mean {near[0]!r}?" if near else "")
@@ -193,6 +193,8 @@ def proxy_baseline(space: Space, proxy: Proxy, channels: int | None, classes: in
     pixels = proxy.resolution or arch.resolution
     arch = scale_arch(arch, Scale(proxy.depth, proxy.width, pixels / arch.resolution))
     if proxy.stem_stride is not None:
+        if not arch.stem:
+            raise ValueError(f"stem_stride needs a model with a stem, and {arch.name} has none")
         first = replace(arch.stem[0], stride=proxy.stem_stride)
         arch = replace(arch, stem=(first, *arch.stem[1:]))
     return replace(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.cpu import plain
 from scalesearch import zoo
 from scalesearch.arch import Scale, scale_arch
 from scalesearch.cost import cost
@@ -66,18 +67,6 @@ def test_batch_norm_and_pooling_equal_torch(laid_out_by_channel: bool) -> None:
         x = x.transpose(0, 1).contiguous().transpose(0, 1)
     assert_equal(both(BatchNorm2d(5, 1e-3, 0.01), nn.BatchNorm2d(5, 1e-3, 0.01), x))
     assert_equal(both(GlobalAvgPool2d(), nn.AdaptiveAvgPool2d(1), x))
-
-
-def plain(network: nn.Module) -> nn.Module:
-    """The network with each fast module's class put back to torch's own."""
-    for module in network.modules():
-        for base in (nn.Conv2d, nn.BatchNorm2d):
-            if isinstance(module, base):
-                module.__class__ = base
-        if isinstance(module, GlobalAvgPool2d):
-            module.__class__ = nn.AdaptiveAvgPool2d
-            module.output_size = 1
-    return network
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "resnet18"])

@@ -87,17 +87,23 @@ def headline(search: Search, selection: Selection, chosen: Candidate) -> str:
             f"{selection.gain_interval[0]:+.4f} to {selection.gain_interval[1]:+.4f})."
         )
     c, tied = chosen.coefficients, len(selection.confidence_set)
-    share = next(s.p_best for s in selection.standings if s.key == chosen.key)
-    how = (
-        f"it is the best of {len(search.plan.candidates)} candidates (P(best) {share:.0%})"
-        if tied == 1
-        else f"{tied} of {len(search.plan.candidates)} candidates tie and this one has the fewest "
-        f"activations (P(best) {share:.0%})"
-    )
+    shares = {standing.key: standing.p_best for standing in selection.standings}
+    how = f"P(best) {shares[chosen.key]:.0%} of {len(search.plan.candidates)} candidates"
+    if tied > 1:
+        how = f"{how}; {tied} tie and this one has the fewest activations"
+        if chosen.key != selection.leader:
+            how = f"{how}, while {leader_label(search.plan, selection)} has the lowest loss"
     return (
         f"To spend {budget} the compute: alpha {c.alpha:g} (depth), beta {c.beta:g} (width), "
-        f"gamma {c.gamma:g} (resolution); {how}."
+        f"gamma {c.gamma:g} (resolution): {how}."
     )
+
+
+def leader_label(plan: Plan, selection: Selection) -> str:
+    """The leader's coefficients and P(best), in brief."""
+    c = next(c.coefficients for c in plan.candidates if c.key == selection.leader)
+    share = selection.standings[0].p_best
+    return f"{c.alpha:g}/{c.beta:g}/{c.gamma:g} (P(best) {share:.0%})"
 
 
 def search_warnings(

@@ -51,6 +51,8 @@ PUBLISHED = {
     "efficientnet_b5": (2.2, 1.6, 456, 0.4),
     "efficientnet_b6": (2.6, 1.8, 528, 0.5),
     "efficientnet_b7": (3.1, 2.0, 600, 0.5),
+}
+LATER = {  # AdvProp and NoisyStudent, in the same file
     "efficientnet_b8": (3.6, 2.2, 672, 0.5),
     "efficientnet_l2": (5.3, 4.3, 800, 0.5),
 }
@@ -64,4 +66,4 @@ def _published(name: str, depth: float, width: float, px: int, dropout: float) -
     return replace(arch, dropout=dropout)
 
 
-MODELS = {name: _published(name, *row) for name, row in PUBLISHED.items()}
+MODELS = {name: _published(name, *row) for name, row in (PUBLISHED | LATER).items()}

@@ -9,11 +9,12 @@ __all__ = ["build"]
 
 
 def build(name: str) -> "nn.Module":
-    """The network of a zoo model's name or of an arch's YAML file, with fresh weights.
+    """The network of a zoo model's name, of a model's YAML file or of a function of your own
+    (python:package.module:function), with fresh weights.
 
     Raises ValueError, in one line, for a name or a file that is none.
     """
-    from scalesearch.files import find_arch
-    from scalesearch.nets import build_network
+    from scalesearch.files import find_model
+    from scalesearch.models import build_model
 
-    return build_network(find_arch(name))
+    return build_model(find_model(name))

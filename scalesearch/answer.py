@@ -7,6 +7,7 @@ from scalesearch.arch import Coefficients
 from scalesearch.cost import cost
 from scalesearch.family import Member, by_budget, matched
 from scalesearch.files import family_document, write_csv, write_family_files, write_json
+from scalesearch.models import realised
 from scalesearch.plan import Candidate, Plan, grid_for
 from scalesearch.search import Search
 from scalesearch.select import CONFIDENCE, Selection, select
@@ -37,7 +38,7 @@ def choose(plan: Plan, selection: Selection) -> Candidate:
 
 def scale_up(search: Search, coefficients: Coefficients) -> tuple[list[Member], list[str]]:
     """Members of the space's own baseline whose flops are ratio^phi times its, and warnings."""
-    own = baseline(search.space)
+    own = realised(baseline(search.space))
     members, warnings = [], []
     for phi in PHIS_UP if search.plan.ratio > 1 else PHIS_DOWN:
         target = cost(own).flops * search.plan.ratio**phi
@@ -131,7 +132,7 @@ def write_family(search: Search, chosen: Coefficients) -> dict[str, Any]:
     members, warnings = scale_up(search, chosen)
     others = matched(search.space.matched, chosen, members)
     document = family_document(
-        search.space.name, "budget", baseline(search.space), members, others, warnings
+        search.space.name, "budget", realised(baseline(search.space)), members, others, warnings
     )
     write_family_files(search.folder, document, members, others)
     return document

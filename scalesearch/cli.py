@@ -55,7 +55,10 @@ def print_json(document: Any) -> None:
 
 @app.command("cost", epilog="Example: scalesearch cost efficientnet_b3 --json")
 def cost_command(
-    model: Annotated[str, typer.Argument(help="A model of the zoo, or an arch's YAML file.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A model of the zoo, a model's YAML file, or python:module:function."),
+    ],
     resolution: Annotated[int | None, typer.Option(min=1, help="Pixels. [the model's own]")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,9 +66,9 @@ def cost_command(
     from dataclasses import asdict
 
     from scalesearch.cost import cost
-    from scalesearch.files import find_arch
+    from scalesearch.files import find_model
 
-    arch = find_arch(model, resolution)
+    arch = find_model(model, resolution)
     row = {"model": arch.name, "resolution": arch.resolution, **asdict(cost(arch))}
     if as_json:
         return print_json(row)
@@ -78,19 +81,39 @@ def cost_command(
 
 @app.command("models")
 def models_command(as_json: AsJson = False) -> None:
-    """List the zoo."""
-    from scalesearch import zoo
+    """List the zoo: each model's cost, and its published accuracy on ImageNet."""
+    from scalesearch.files import model_rows
 
-    rows = [
-        {"model": name, "family": family, "resolution": arch.resolution}
-        for family, room in zoo.FAMILIES.items()
-        for name, arch in room.MODELS.items()
-    ]
+    rows = model_rows()
     if as_json:
         return print_json(rows)
-    from scalesearch.console import show_table
+    from scalesearch.console import short_flops, show_table
 
-    show_table("", ["model", "family", "resolution"], [[*row.values()] for row in rows])
+    show_table(
+        "flops are multiply-adds; top-1 is of ImageNet, as published, and never ours",
+        ["model", "family", "px", "params", "flops", "top-1"],
+        [
+            [
+                *(row[name] for name in ("model", "family", "resolution")),
+                short_flops(row["params"]),
+                short_flops(row["flops"]),
+                row["published"][0]["top1"] if row["published"] else None,
+            ]
+            for row in rows
+        ],
+    )
+
+
+@app.command("reconcile", epilog="Example: scalesearch reconcile --json")
+def reconcile_command(as_json: AsJson = False) -> None:
+    """Recount EfficientNet's Tables 2, 3 and 7: as printed, by the formula, measured."""
+    from scalesearch.reconcile import plain_rows, reconcile, text_table
+
+    rows = reconcile()
+    if as_json:
+        return print_json(plain_rows(rows))
+    print("flops in G multiply-adds; top-1 as published; phi is what each multiplier implies")
+    print(text_table(rows))
 
 
 @app.command("spaces")
@@ -242,19 +265,27 @@ def report_command(study: StudyFolder) -> None:
 @app.command(
     "scale",
     epilog="Examples: scalesearch scale efficientnet --published; scalesearch scale efficientnet "
-    "--mode formula --coefficients 1.2,1.1,1.15 --phi 1,2,3,4,5,6,7",
+    "--mode formula --coefficients 1.2,1.1,1.15 --phi 1,2,3,4,5,6,7; "
+    "scalesearch scale resnet --strategy fast --budget 16x",
 )
 def scale_command(
     space: SpaceName = "efficientnet",
     published: Annotated[bool, typer.Option("--published", help="The published table.")] = False,
     mode: Annotated[str, typer.Option(help="formula, or budget: measured flops.")] = "budget",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="compound: the coefficients; or depth, width, resolution, fast, efficientnet."
+        ),
+    ] = "compound",
     coefficients: Annotated[
         str | None, typer.Option(help="alpha,beta,gamma. [those that --study found]")
     ] = None,
     study: Annotated[Path | None, typer.Option(help="Take the coefficients found there.")] = None,
     phi: Annotated[str, typer.Option(help="Exponents, with commas between.")] = "1,2,3,4,5,6,7",
-    target: Annotated[
-        str | None, typer.Option(help="Budgets to meet, with commas between: 800M,4x.")
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", "--target", help="Budgets, with commas between: 800M,16x."),
     ] = None,
     match: Annotated[
         str | None, typer.Option(help="Models to scale to the same flops. [the space's]")
@@ -265,7 +296,9 @@ def scale_command(
     """Scale a baseline up: by the published table, the formula, or to measured budgets."""
     from scalesearch.scale import ScaleOptions, scale, show_family
 
-    options = ScaleOptions(space, published, mode, coefficients, study, phi, target, match, out)
+    options = ScaleOptions(
+        space, published, mode, strategy, coefficients, study, phi, budget, match, out
+    )
     document = scale(options)
     if as_json:
         return print_json(document)

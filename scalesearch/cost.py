@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from scalesearch.arch import Arch, Stage
+from scalesearch.models import Model, build_model
 from scalesearch.nets import Network
 from scalesearch.nets.layout import block_context, map_sides, naming, placed_blocks, run_block
+from scalesearch.own import OwnModel
 
 CACHE_VERSION = 2
 # aten operators that multiply matrices: these alone make `flops` and `activations`
@@ -30,6 +32,7 @@ COMPUTE = {"_convolution", "addmm", "linear", "matmul", "mm", "bmm", "einsum"}
 FREE = {
     *("add", "add_", "sub", "mul", "mul_", "div", "div_", "pow", "mean", "unsqueeze", "pad"),
     *("sigmoid", "silu", "silu_", "hardtanh", "hardtanh_", "tanh", "softmax", "bernoulli_"),
+    *("gelu", "leaky_relu", "leaky_relu_", "elu", "elu_", "prelu", "clamp", "exp", "log_softmax"),
     *("hardsigmoid", "hardswish", "hardswish_", "max_pool2d", "avg_pool2d", "sum"),
 }
 
@@ -44,9 +47,11 @@ class Cost:
     fvcore_total: int
 
 
-def cost(arch: Arch) -> Cost:
-    """The cost of `arch` as fvcore measures it, kept on disk by the arch's key."""
-    arch = replace(arch, auxiliary=())  # which are there in training only
+def cost(model: Model) -> Cost:
+    """The cost of `model` as fvcore measures it, kept on disk by the key of an arch."""
+    if isinstance(model, OwnModel):
+        return _own_cost(replace(model, name=""))
+    arch = replace(model, auxiliary=())  # which are there in training only
     path = cache_folder() / f"{arch.key}.json"
     with suppress(OSError, ValueError, TypeError):
         return Cost(**json.loads(path.read_text()))
@@ -63,22 +68,30 @@ def cost(arch: Arch) -> Cost:
     return measured
 
 
+@lru_cache(maxsize=65536)
+def _own_cost(model: OwnModel) -> Cost:
+    """The cost of a user's model; not kept on disk, for the code behind it may change."""
+    shape = (model.channels, model.resolution, model.resolution)
+    return measure(build_model(model), shape, images=1)
+
+
 def cache_folder() -> Path:
     """Where measured costs are kept, apart for each version of torch and of this file."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "scalesearch" / f"cost-{CACHE_VERSION}-torch-{torch.__version__}"
 
 
-def measure(network: nn.Module, shape: tuple[int, int, int]) -> Cost:
+def measure(network: nn.Module, shape: tuple[int, int, int], images: int = 0) -> Cost:
     """The cost of any `network` on one image of `shape` (channels, height, width), by fvcore.
 
     The trace runs on a batch of no images, so that nothing is convolved, and a batch of none is
-    told to fvcore's formulas as one image. Raises ValueError where an operator's cost is unknown.
+    told to fvcore's formulas as one image; `images` is 1 for networks that need one. Raises
+    ValueError where an operator's cost is unknown.
     """
     from fvcore.nn import FlopCountAnalysis
 
     was_training = network.training
-    analysis = FlopCountAnalysis(network.eval(), torch.zeros(0, *shape))
+    analysis = FlopCountAnalysis(network.eval(), torch.zeros(images, *shape))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     for operator, formula in list(analysis._op_handles.items()):
         analysis.set_op_handle(operator, _one_image(formula, operator.removeprefix("aten::")))
@@ -132,12 +145,15 @@ def _one_image(formula: Callable[..., Any], operator: str) -> Callable[..., Coun
     return handle
 
 
-def count(arch: Arch) -> Cost:
-    """The cost of `arch` added up from its blocks, each run once on the meta device.
+def count(model: Model) -> Cost:
+    """The cost of `model` added up from its blocks, each run once on the meta device.
 
-    Equal to `cost(arch)`, which a test holds over the whole zoo, in a hundredth of the time: that
-    is what lets a plan look at every network of a grid.
+    Equal to `cost(model)`, which a test holds over the whole zoo, in a hundredth of the time: that
+    is what lets a plan look at every network of a grid. A user's model is measured.
     """
+    if isinstance(model, OwnModel):
+        return cost(model)
+    arch = model
     context = block_context(arch)
     total = Cost(0, 0, 0, 0)
     side, width = arch.resolution, arch.channels

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from scalesearch import zoo
-from scalesearch.arch import Arch, Coefficients, Scale, scale_arch
+from scalesearch.arch import Coefficients, Scale
 from scalesearch.cost import Cost, cost, count
+from scalesearch.models import Model, scale_model
 from scalesearch.plan import solve_resolution
 
 BUDGET_TOLERANCE = 0.01
@@ -25,12 +26,12 @@ class Member:
     name: str
     phi: float | None
     scale: Scale
-    arch: Arch
+    arch: Model
     cost: Cost
     ratio: float
 
 
-def member(name: str, phi: float | None, scale: Scale, arch: Arch, baseline: Cost) -> Member:
+def member(name: str, phi: float | None, scale: Scale, arch: Model, baseline: Cost) -> Member:
     """`arch` as a member of a family, measured."""
     measured = cost(arch)
     return Member(
@@ -59,7 +60,7 @@ def published(family: str) -> list[Member]:
 
 
 def by_formula(
-    baseline: Arch, coefficients: Coefficients, phis: Iterable[float], names: Sequence[str] = ()
+    baseline: Model, coefficients: Coefficients, phis: Iterable[float], names: Sequence[str] = ()
 ) -> list[Member]:
     """The baseline scaled by alpha^phi, beta^phi, gamma^phi for each phi, whatever that costs."""
     base = cost(baseline)
@@ -67,12 +68,12 @@ def by_formula(
     for i, phi in enumerate(phis):
         name = names[i] if i < len(names) else f"{baseline.name}_phi{phi:g}"
         scale = coefficients.at(phi)
-        members.append(member(name, phi, scale, scale_arch(baseline, scale), base))
+        members.append(member(name, phi, scale, scale_model(baseline, scale), base))
     return members
 
 
 def by_budget(
-    baseline: Arch,
+    baseline: Model,
     coefficients: Coefficients,
     target_flops: float,
     name: str,
@@ -87,7 +88,7 @@ def by_budget(
     """
     near = solve_phi(baseline, coefficients, target_flops)
     wanted = coefficients.at(near).resolution * baseline.resolution
-    best: tuple[float, float, Arch] | None = None
+    best: tuple[float, float, Model] | None = None
     for at_phi, shape in shapes_near(baseline, coefficients, near):
         if best and abs(at_phi - near) >= best[0]:
             break  # the rest strays more by its phi alone
@@ -109,26 +110,26 @@ def by_budget(
 
 
 def shapes_near(
-    baseline: Arch, coefficients: Coefficients, near: float
-) -> Iterator[tuple[float, Arch]]:
+    baseline: Model, coefficients: Coefficients, near: float
+) -> Iterator[tuple[float, Model]]:
     """Distinct depths and widths along the curve within two phi of `near`, nearest first."""
     seen = set()
     for step in sorted(range(-200, 201), key=abs):
         phi = near + step / 100
-        shape = scale_arch(baseline, replace(coefficients.at(phi), resolution=1.0))
+        shape = scale_model(baseline, replace(coefficients.at(phi), resolution=1.0))
         if shape.key not in seen:
             seen.add(shape.key)
             yield phi, shape
 
 
-def solve_phi(baseline: Arch, coefficients: Coefficients, target_flops: float) -> float:
+def solve_phi(baseline: Model, coefficients: Coefficients, target_flops: float) -> float:
     """The phi, below 0 to go against the coefficients, at which the formula crosses a target.
 
     Raises ValueError when the coefficients cannot reach it.
     """
 
     def flops(phi: float) -> int:
-        return count(scale_arch(baseline, coefficients.at(phi))).flops
+        return count(scale_model(baseline, coefficients.at(phi))).flops
 
     grows = coefficients.nominal > 1
     if coefficients.nominal == 1:

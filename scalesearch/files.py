@@ -7,7 +7,7 @@ family.json  family.csv  family/*.yaml  report.md  report.html  figures/
 import json
 import os
 import re
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from scalesearch import zoo
 from scalesearch.arch import Arch
-from scalesearch.cost import cost
+from scalesearch.cost import auxiliary_params, cost, count
 from scalesearch.family import Member
+from scalesearch.models import Model, at_resolution, realised
+from scalesearch.own import PREFIX, OwnModel, own_model
 from scalesearch.plan import Plan
-from scalesearch.space import explain
+from scalesearch.published import PARAMETER_NOTES, published_top1
+from scalesearch.space import DEFAULT_RESOLUTION, explain
 
 CONVENTION = "multiply-adds of convolutions and matrix products, counted by fvcore"
 _ARCH = TypeAdapter(Arch)
+_OWN = TypeAdapter(OwnModel)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,13 +71,31 @@ def study_folder(results: Path, name: str) -> Path:
     return results / name
 
 
-def arch_row(arch: Arch) -> dict[str, Any]:
+def arch_row(arch: Model) -> dict[str, Any]:
     """What an arch realises: depths and widths of its stages, resolution."""
     return {
         "depths": list(arch.depths),
         "widths": list(arch.widths),
         "resolution": arch.resolution,
     }
+
+
+def model_rows() -> list[dict[str, Any]]:
+    """Every model of the zoo: cost at its own resolution, and published top-1 with its source."""
+    return [
+        {
+            "model": name,
+            "family": family,
+            "resolution": arch.resolution,
+            "train_resolution": arch.train_resolution or arch.resolution,
+            **asdict(count(arch)),
+            "auxiliary_params": auxiliary_params(arch),
+            "note": PARAMETER_NOTES.get(name, ""),
+            "published": [asdict(row) for row in published_top1(name)],
+        }
+        for family, room in zoo.FAMILIES.items()
+        for name, arch in room.MODELS.items()
+    ]
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -141,7 +163,7 @@ def member_row(member: Member) -> dict[str, Any]:
 def family_document(
     space: str,
     mode: str,
-    baseline: Arch,
+    baseline: Model,
     members: list[Member],
     matched: dict[str, list[Member]],
     warnings: list[str] | None = None,
@@ -167,20 +189,25 @@ def write_family_files(
     """Write family.json, family.csv and a YAML for each member that `scalesearch.build` reads."""
     everyone = [*members, *(member for others in matched.values() for member in others)]
     for member in everyone:
-        write_text(folder / "family" / f"{member.name}.yaml", dump_arch(member.arch))
+        write_text(folder / "family" / f"{member.name}.yaml", dump_model(member.arch))
     write_csv(folder / "family.csv", pd.DataFrame([member_row(member) for member in everyone]))
     write_json(folder / "family.json", document)
 
 
-def dump_arch(arch: Arch) -> str:
-    """An arch as YAML; read_arch gives it back."""
-    return yaml.safe_dump(_ARCH.dump_python(arch, mode="json"), sort_keys=False)
+def dump_model(model: Model) -> str:
+    """A model as YAML; read_model gives it back."""
+    if isinstance(model, OwnModel):
+        return yaml.safe_dump(_OWN.dump_python(model, mode="json"), sort_keys=False)
+    return yaml.safe_dump(_ARCH.dump_python(model, mode="json"), sort_keys=False)
 
 
-def read_arch(path: Path) -> Arch:
-    """The arch in a YAML file. Raises ValueError, in one line, where it is none."""
+def read_model(path: Path) -> Model:
+    """The model in a YAML file. Raises ValueError, in one line, where it is none."""
     try:
-        return _ARCH.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "function" in content:
+            return _OWN.validate_python(content)
+        return _ARCH.validate_python(content)
     except OSError as error:
         raise ValueError(f"{path} must be a readable file: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeError) as error:
@@ -189,8 +216,10 @@ def read_arch(path: Path) -> Arch:
         raise ValueError(f"{path}: {explain(error)}") from None
 
 
-def find_arch(name: str, resolution: int | None = None) -> Arch:
-    """The arch of a YAML file or of the zoo, at another resolution if one is given."""
+def find_model(name: str, resolution: int | None = None) -> Model:
+    """The model of a YAML file, of the zoo, or of a function, at `resolution` if it is given."""
     path = Path(name)
-    arch = read_arch(path) if path.suffix in (".yaml", ".yml") else zoo.find(name)
-    return replace(arch, resolution=resolution) if resolution else arch
+    if name.startswith(PREFIX):
+        return realised(own_model(name, resolution or DEFAULT_RESOLUTION))
+    model = read_model(path) if path.suffix in (".yaml", ".yml") else zoo.find(name)
+    return at_resolution(model, resolution) if resolution else model

@@ -1,9 +1,10 @@
 """The plan: from a grid of coefficients to the distinct networks that meet the budget."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from scalesearch.arch import Arch, Coefficients, InputTooSmall, Scale, scale_arch
+from scalesearch.arch import Coefficients, InputTooSmall, Scale
 from scalesearch.cost import Cost, cost, count
+from scalesearch.models import Model, at_resolution, realised, scale_model
 from scalesearch.space import (
     Budget,
     Grid,
@@ -20,7 +21,7 @@ from scalesearch.space import (
 class Candidate:
     """A distinct network at phi = 1, its measured cost, and every grid point that realises it."""
 
-    arch: Arch
+    arch: Model
     cost: Cost
     ratio: float
     points: tuple[Coefficients, ...]
@@ -48,7 +49,7 @@ class Plan:
     budget: Budget
     ratio: float
     target: float
-    baseline: Arch
+    baseline: Model
     baseline_cost: Cost
     grid_points: int
     distinct: int
@@ -69,33 +70,32 @@ def make_plan(
     """
     budget = parse_budget(budget_text or space.budget)
     proxy = space.proxies[proxy_name]
-    own = baseline(space)
-    ratio = budget.ratio or budget.relative_to(cost(own).flops)
+    ratio = budget.ratio or budget.relative_to(cost(realised(baseline(space))).flops)
     grid = grid_for(space, proxy, budget, ratio)
-    start = proxy_baseline(space, proxy, channels, classes)
+    start = realised(proxy_baseline(space, proxy, channels, classes))
     start_cost = cost(start)
     target = ratio * start_cost.flops
 
-    realised: dict[str, tuple[Arch, list[Coefficients]]] = {}
+    networks: dict[str, tuple[Model, list[Coefficients]]] = {}
     points = grid_points(grid)
     for alpha, beta, gamma in points:
         if gamma is None:
-            arch = solve_resolution(scale_arch(start, Scale(alpha, beta)), target)
+            arch = solve_resolution(scale_model(start, Scale(alpha, beta)), target)
             gamma = round(arch.resolution / start.resolution, 10)
             if (gamma - 1) * (ratio - 1) < 0:
                 continue  # the budget is spent before the resolution has its share
         else:
-            arch = scale_arch(start, Scale(alpha, beta, gamma))
-        realised.setdefault(arch.key, (arch, []))[1].append(Coefficients(alpha, beta, gamma))
+            arch = scale_model(start, Scale(alpha, beta, gamma))
+        networks.setdefault(arch.key, (arch, []))[1].append(Coefficients(alpha, beta, gamma))
 
     feasible = [
         Candidate(arch, measured, measured.flops / start_cost.flops, tuple(sorted(found)))
-        for arch, found in realised.values()
+        for arch, found in networks.values()
         if within(counted_flops(arch), target, space.tolerance)
         and within((measured := cost(arch)).flops, target, space.tolerance)
     ]
     if not feasible:
-        raise ValueError(nearest_miss(space, budget, ratio, start_cost, realised))
+        raise ValueError(nearest_miss(space, budget, ratio, start_cost, networks))
     return Plan(
         space=space,
         proxy=proxy_name,
@@ -105,7 +105,7 @@ def make_plan(
         baseline=start,
         baseline_cost=start_cost,
         grid_points=len(points),
-        distinct=len(realised),
+        distinct=len(networks),
         candidates=tuple(sorted(feasible, key=lambda candidate: candidate.coefficients)),
     )
 
@@ -142,13 +142,13 @@ def grid_for(space: Space, proxy: Proxy, budget: Budget, ratio: float) -> Grid:
     return grid
 
 
-def solve_resolution(arch: Arch, target_flops: float) -> Arch:
-    """`arch` at the whole number of pixels whose count is nearest to a target."""
+def solve_resolution(model: Model, target_flops: float) -> Model:
+    """`model` at the whole number of pixels whose count is nearest to a target."""
 
-    def at(pixels: int) -> Arch:
-        return replace(arch, resolution=pixels)
+    def at(pixels: int) -> Model:
+        return at_resolution(model, pixels)
 
-    low, high = 1, arch.resolution
+    low, high = 1, model.resolution
     while counted_flops(at(high)) < target_flops:
         low, high = high, high * 2
     while high - low > 1:
@@ -157,10 +157,10 @@ def solve_resolution(arch: Arch, target_flops: float) -> Arch:
     return min((at(low), at(high)), key=lambda sized: abs(counted_flops(sized) - target_flops))
 
 
-def counted_flops(arch: Arch) -> int:
-    """The arch's flops by count; 0, which meets no budget, where its input is too small."""
+def counted_flops(model: Model) -> int:
+    """The model's flops by count; 0, which meets no budget, where its input is too small."""
     try:
-        return count(arch).flops
+        return count(model).flops
     except InputTooSmall:
         return 0
 
@@ -170,13 +170,13 @@ def nearest_miss(
     budget: Budget,
     ratio: float,
     start: Cost,
-    realised: dict[str, tuple[Arch, list[Coefficients]]],
+    networks: dict[str, tuple[Model, list[Coefficients]]],
 ) -> str:
     """What to say when no candidate meets the budget: the nearest that the grid realises."""
     said = f"a budget must be met within {space.tolerance:.0%} by a network of the grid"
-    if not realised:
+    if not networks:
         return f"{said}, got {budget.text} = {ratio:.4g}x, which leaves no resolution to solve"
-    found = [(counted_flops(arch) / start.flops, points) for arch, points in realised.values()]
+    found = [(counted_flops(arch) / start.flops, points) for arch, points in networks.values()]
     nearest, points = min(found, key=lambda item: abs(item[0] / ratio - 1))
     a, b, g = points[0].alpha, points[0].beta, points[0].gamma
     return (

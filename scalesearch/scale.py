@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalesearch.arch import Arch, Coefficients
+from scalesearch.arch import Coefficients
 from scalesearch.console import cell, short_flops, show_table
 from scalesearch.cost import cost
 from scalesearch.family import Member, by_budget, by_formula, matched, published
 from scalesearch.files import family_document, read_json, write_family_files
+from scalesearch.models import Model, realised
 from scalesearch.space import baseline, load_space, parse_budget
+from scalesearch.strategy import find, nominal_phi
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,11 @@ class ScaleOptions:
     space: str
     published: bool
     mode: str
+    strategy: str
     coefficients: str | None
     study: Path | None
     phi: str
-    target: str | None
+    budget: str | None
     match: str | None
     out: Path | None
 
@@ -40,7 +43,7 @@ def scale(options: ScaleOptions) -> dict[str, Any]:
     else:
         if options.mode not in ("formula", "budget"):
             raise ValueError(f"--mode must be formula or budget, got {options.mode!r}")
-        mode, start = options.mode, baseline(load_space(options.space))
+        mode, start = options.mode, realised(baseline(load_space(options.space)))
         coefficients = wanted_coefficients(options)
         members = named = scaled_members(options, start, coefficients)
     names = wanted_matches(options)
@@ -51,32 +54,41 @@ def scale(options: ScaleOptions) -> dict[str, Any]:
     return document
 
 
-def scaled_members(options: ScaleOptions, start: Arch, coefficients: Coefficients) -> list[Member]:
-    """Members by the formula, or by measured budgets: 2^phi, or the targets given."""
+def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficients) -> list[Member]:
+    """Members by the formula, or by measured budgets: 2^phi, or those given.
+
+    A budget given under the formula is met by its nominal cost alone, which is shown measured.
+    """
     phis = parse_numbers(options.phi, "--phi")
-    if options.mode == "formula":
-        return by_formula(start, coefficients, phis)
     base = cost(start).flops
-    if options.target is None:
-        return [
-            by_budget(start, coefficients, base * 2**phi, f"{start.name}_phi{phi:g}", phi)
-            for phi in phis
-        ]
-    budgets = [parse_budget(text) for text in options.target.split(",")]
+    stem = start.name if options.strategy == "compound" else f"{start.name}_{options.strategy}"
+    names = [f"{stem}_phi{phi:g}" for phi in phis]
+    ratios = [2.0**phi for phi in phis]
+    if options.budget is not None:
+        budgets = [parse_budget(text) for text in options.budget.split(",")]
+        names = [f"{stem}_{budget.text}" for budget in budgets]
+        ratios = [budget.relative_to(base) for budget in budgets]
+        phis = [nominal_phi(coefficients, ratio) for ratio in ratios]
+    if options.mode == "formula":
+        return by_formula(start, coefficients, phis, names)
+    noted = phis if options.budget is None else [None] * len(ratios)
     return [
-        by_budget(
-            start, coefficients, base * budget.relative_to(base), f"{start.name}_{budget.text}"
-        )
-        for budget in budgets
+        by_budget(start, coefficients, base * ratio, name, phi)
+        for name, ratio, phi in zip(names, ratios, noted, strict=True)
     ]
 
 
 def wanted_coefficients(options: ScaleOptions) -> Coefficients:
-    """The coefficients given, or those that a study found."""
+    """The strategy's own coefficients; those given, or those that a study found."""
+    if options.strategy != "compound":
+        given = parse_coefficients(options.coefficients) if options.coefficients else None
+        return find(options.strategy, given)
     if options.coefficients is not None:
         return parse_coefficients(options.coefficients)
     if options.study is None:
-        raise ValueError("scale needs coefficients: give --coefficients 1.2,1.1,1.15 or --study")
+        raise ValueError(
+            "scale needs coefficients: give --coefficients 1.2,1.1,1.15, --study or --strategy"
+        )
     found = read_json(options.study / "selection.json").get("coefficients")
     if not found:
         raise ValueError(f"{options.study} recommends no coefficients: give --coefficients")

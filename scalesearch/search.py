@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from scalesearch.arch import Arch
 from scalesearch.data import DataInfo, absolute, describe
 from scalesearch.files import (
     plan_document,
@@ -18,9 +17,10 @@ from scalesearch.files import (
     write_json,
     write_text,
 )
+from scalesearch.models import Model
 from scalesearch.plan import Plan, make_plan
 from scalesearch.runners import Desk
-from scalesearch.space import Proxy, Space, dump_space, narrow
+from scalesearch.space import Proxy, Space, dump_space, load_space, narrow
 from scalesearch.study import Study
 from scalesearch.trial import Trial, decoded
 
@@ -109,7 +109,8 @@ def refuse_another(search: Search) -> None:
                 "choose another --name"
             )
         return
-    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    # read as a space, so that what was left to a default is compared with that default
+    before = yaml.safe_load(dump_space(load_space(str(path))))
     now = yaml.safe_load(dump_space(search.space))
     if differing := difference(before, now):
         raise ValueError(
@@ -134,7 +135,7 @@ def planned_trials(search: Search) -> list[Trial]:
     return [trial_of(search, arch, seed) for seed in range(search.proxy.seeds) for arch in archs]
 
 
-def trial_of(search: Search, arch: Arch, seed: int) -> Trial:
+def trial_of(search: Search, arch: Model, seed: int) -> Trial:
     """The trial of one network and seed under the search's proxy."""
     proxy = search.proxy
     return Trial(

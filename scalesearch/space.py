@@ -13,10 +13,12 @@ from pydantic.dataclasses import dataclass
 
 from scalesearch import zoo
 from scalesearch.arch import Arch, Auxiliary, Hidden, Rules, Scale, Stage, scale_arch
+from scalesearch.own import PREFIX, OwnModel, own_model
 
 STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+DEFAULT_RESOLUTION = 224
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -52,7 +54,9 @@ class Recipe:
 
     `warmup` is the share of all steps; images are mirrored at random where `flip` is set. With
     `zero_residuals` every residual branch starts at zero (Goyal et al. 2017, arXiv:1706.02677,
-    section 5.1): without it short training takes depth for a fault.
+    section 5.1): without it short training takes depth for a fault. With `resize_from` below 1
+    training images grow, epoch by epoch, from that share of their size to the whole of it
+    (progressive learning: Tan & Le 2021, arXiv:2104.00298, section 4).
     """
 
     epochs: Count = 4
@@ -63,6 +67,7 @@ class Recipe:
     label_smoothing: Fraction = 0.0
     flip: bool = True
     zero_residuals: bool = True
+    resize_from: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -90,10 +95,15 @@ class Proxy:
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Space:
-    """A baseline, a grid for budgets above 1x and one below (`shrink`), proxies, a tolerance."""
+    """A baseline, a grid for budgets above 1x and one below (`shrink`), proxies, a tolerance.
+
+    `model` is a name of the zoo, a stage table, or python:package.module:function; `resolution`
+    its pixels at 1x, the model's own unless given, and 224 for a function.
+    """
 
     name: str = ""
     model: str | Arch
+    resolution: Count | None = None
     grid: Grid
     shrink: Grid | None = None
     budget: str = "2x"
@@ -180,14 +190,23 @@ def narrow(space: Space, proxy: str, **changes: Any) -> Space:
     return replace(space, proxies={proxy: replace(space.proxies[proxy], **changes)})
 
 
-def baseline(space: Space) -> Arch:
+def baseline(space: Space) -> Arch | OwnModel:
     """The space's own baseline: the network that is to be scaled in the end."""
-    return zoo.find(space.model) if isinstance(space.model, str) else space.model
+    if isinstance(space.model, str) and space.model.startswith(PREFIX):
+        return own_model(space.model, space.resolution or DEFAULT_RESOLUTION)
+    arch = zoo.find(space.model) if isinstance(space.model, str) else space.model
+    if space.resolution is None:
+        return arch
+    return scale_arch(arch, Scale(resolution=space.resolution / arch.resolution))
 
 
-def proxy_baseline(space: Space, proxy: Proxy, channels: int | None, classes: int | None) -> Arch:
+def proxy_baseline(
+    space: Space, proxy: Proxy, channels: int | None, classes: int | None
+) -> Arch | OwnModel:
     """The baseline that `proxy` trains, with the data's channels and classes where given."""
     arch = baseline(space)
+    if isinstance(arch, OwnModel):
+        return own_proxy(arch, proxy, channels, classes)
     if proxy.divisor is not None:
         arch = replace(arch, rules=replace(arch.rules, divisor=proxy.divisor))
     pixels = proxy.resolution or arch.resolution
@@ -205,6 +224,21 @@ def proxy_baseline(space: Space, proxy: Proxy, channels: int | None, classes: in
         stochastic_depth=(
             arch.stochastic_depth if proxy.stochastic_depth is None else proxy.stochastic_depth
         ),
+    )
+
+
+def own_proxy(model: OwnModel, proxy: Proxy, channels: int | None, classes: int | None) -> OwnModel:
+    """A user's model as `proxy` trains it. Raises ValueError for what needs a stage table."""
+    for key in ("divisor", "stem_stride", "dropout", "stochastic_depth"):
+        if getattr(proxy, key) is not None:
+            raise ValueError(f"{key} needs a stage table, and {model.function} is a function")
+    return replace(
+        model,
+        depth=proxy.depth,
+        width=proxy.width,
+        resolution=proxy.resolution or model.resolution,
+        channels=channels or 0,
+        classes=classes or 0,
     )
 
 

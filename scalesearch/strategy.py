@@ -1,42 +1,29 @@
-"""Named rules for spending compute: each makes a ratio of flops into a scale.
+"""Named rules for spending compute: each is a direction in depth, width and resolution.
 
 All take flops to grow as depth * width^2 * resolution^2, which rounding and small networks only
 roughly do; what a scale costs is measured afterwards, as everywhere.
 """
 
 import math
-from collections.abc import Callable
 
 from scalesearch.arch import Coefficients, Scale
 from scalesearch.zoo.efficientnet import COEFFICIENTS
 
-Strategy = Callable[[float], Scale]
 
+def powers(depth: float, width: float, resolution: float) -> Coefficients:
+    """Coefficients that make a ratio of flops s into s^depth, s^width, s^resolution.
 
-def compound(coefficients: Coefficients) -> Strategy:
-    """alpha^phi, beta^phi, gamma^phi, with the phi at which their nominal cost is the ratio.
-
-    Raises ValueError for coefficients whose nominal cost does not grow with phi.
+    Raises ValueError unless depth + 2 width + 2 resolution is 1.
     """
-    if coefficients.nominal <= 1:
-        raise ValueError(
-            "compound needs coefficients with alpha * beta^2 * gamma^2 above 1, "
-            f"got {coefficients.nominal:.4g}"
-        )
-    return lambda ratio: coefficients.at(math.log(ratio) / math.log(coefficients.nominal))
-
-
-def powers(depth: float, width: float, resolution: float) -> Strategy:
-    """The ratio to the power of each exponent; depth + 2 width + 2 resolution must be 1."""
     if abs(depth + 2 * width + 2 * resolution - 1) > 1e-9:
         raise ValueError(
             "exponents must add up to 1 as depth + 2 width + 2 resolution, "
             f"got {depth}, {width}, {resolution}"
         )
-    return lambda ratio: Scale(ratio**depth, ratio**width, ratio**resolution)
+    return Coefficients(2**depth, 2**width, 2**resolution)
 
 
-def fast(alpha: float = 0.8) -> Strategy:
+def fast(alpha: float = 0.8) -> Coefficients:
     """Fast compound scaling: width takes the share `alpha` of the flops, depth and resolution half
     of the rest each (Dollar, Singh & Girshick 2021, arXiv:2103.06877, section 5).
 
@@ -46,19 +33,20 @@ def fast(alpha: float = 0.8) -> Strategy:
     return powers(rest, alpha / 2, rest / 2)
 
 
-STRATEGIES: dict[str, Strategy] = {
+STRATEGIES: dict[str, Coefficients] = {
     "depth": powers(1, 0, 0),
     "width": powers(0, 0.5, 0),
     "resolution": powers(0, 0, 0.5),
     "fast": fast(),
-    "efficientnet": compound(COEFFICIENTS),
+    "efficientnet": COEFFICIENTS,
 }
 
 
-def find(name: str, coefficients: Coefficients | None = None) -> Strategy:
-    """The strategy of that name; `compound` is of the coefficients given.
+def find(name: str, coefficients: Coefficients | None = None) -> Coefficients:
+    """The direction of the strategy of that name; `compound` is that of the coefficients given.
 
-    Raises ValueError for a name that does not exist, or coefficients missing or not asked for.
+    Raises ValueError for a name that does not exist, coefficients missing or not asked for, or
+    some whose nominal cost does not grow.
     """
     if name != "compound" and name not in STRATEGIES:
         known = ", ".join(sorted([*STRATEGIES, "compound"]))
@@ -69,11 +57,22 @@ def find(name: str, coefficients: Coefficients | None = None) -> Strategy:
             if coefficients is None
             else f"the strategy {name} has exponents of its own: give no coefficients"
         )
-    return compound(coefficients) if coefficients is not None else STRATEGIES[name]
+    if coefficients is not None and coefficients.nominal <= 1:
+        raise ValueError(
+            "compound needs coefficients with alpha * beta^2 * gamma^2 above 1, "
+            f"got {coefficients.nominal:.4g}"
+        )
+    return STRATEGIES[name] if coefficients is None else coefficients
+
+
+def nominal_phi(coefficients: Coefficients, ratio: float) -> float:
+    """The phi at which the coefficients' nominal cost is `ratio`, which must be above 0."""
+    if not (math.isfinite(ratio) and ratio > 0):
+        raise ValueError(f"a ratio of flops must be above 0, got {ratio}")
+    return math.log(ratio) / math.log(coefficients.nominal)
 
 
 def scale_by(name: str, ratio: float, coefficients: Coefficients | None = None) -> Scale:
-    """The scale that the strategy of that name makes of a ratio of flops, above 0."""
-    if not (math.isfinite(ratio) and ratio > 0):
-        raise ValueError(f"a ratio of flops must be above 0, got {ratio}")
-    return find(name, coefficients)(ratio)
+    """The scale that the strategy of that name makes of a ratio of flops, by its formula."""
+    direction = find(name, coefficients)
+    return direction.at(nominal_phi(direction, ratio))

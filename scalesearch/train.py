@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scalesearch.arch import Arch
-from scalesearch.data import DataSet, Images
+from scalesearch.data import DataSet, Images, resized
+from scalesearch.models import Model
 from scalesearch.nets import weighted_loss
 from scalesearch.space import Recipe
 
@@ -61,8 +61,10 @@ def train(
     n = len(data.train.labels)
     batches = math.ceil(n / recipe.batch_size)
     step, seconds = 0, 0.0
+    side = data.train.pixels.shape[-1]
     for epoch in range(1, recipe.epochs + 1):
         started = time.perf_counter()
+        pixels = resized(data.train, train_side(recipe, side, epoch)).pixels
         network.train()
         permutation = torch.randperm(n, generator=order)
         flipped = torch.rand(n, generator=flips) < (0.5 if recipe.flip else 0.0)
@@ -71,7 +73,7 @@ def train(
             rate = recipe.learning_rate * schedule(step / (recipe.epochs * batches), recipe.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            images = normalised(data, data.train.pixels[batch], flipped[batch])
+            images = normalised(data, pixels[batch], flipped[batch])
             labels = data.train.labels[batch]
             loss = weighted_loss(
                 network,
@@ -102,6 +104,12 @@ def schedule(progress: float, warmup: float) -> float:
     if progress < warmup:
         return (progress + 1e-3) / (warmup + 1e-3)
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+def train_side(recipe: Recipe, side: int, epoch: int) -> int:
+    """Pixels of the training images in that epoch, from 1: growing by equal steps to `side`."""
+    grown = (epoch - 1) / (recipe.epochs - 1) if recipe.epochs > 1 else 1.0
+    return max(1, round(side * (recipe.resize_from + (1 - recipe.resize_from) * grown)))
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -138,7 +146,7 @@ def evaluate(
     return torch.cat(losses).cpu().numpy(), hits / len(images.labels)
 
 
-def one_step(network: nn.Module, batch_size: int, arch: Arch, repeats: int = 5) -> float:
+def one_step(network: nn.Module, batch_size: int, arch: Model, repeats: int = 5) -> float:
     """Median seconds of a training step on random images, after one to warm up."""
     images = torch.randn(batch_size, arch.channels, arch.resolution, arch.resolution)
     labels = torch.randint(arch.classes, (batch_size,))

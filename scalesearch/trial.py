@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import torch
 
-from scalesearch.arch import Arch
 from scalesearch.data import DataSet, Images, load, resized
-from scalesearch.nets import build_network, zero_residuals
+from scalesearch.models import Model, build_model
+from scalesearch.nets import zero_residuals
 from scalesearch.space import Recipe
 from scalesearch.train import Metrics, Split, train
 
@@ -18,7 +18,7 @@ from scalesearch.train import Metrics, Split, train
 class Trial:
     """All that a worker needs to train one network: nothing else decides its metrics."""
 
-    arch: Arch
+    arch: Model
     seed: int
     data: str
     train_examples: int | None
@@ -46,11 +46,12 @@ def run_trial(trial: Trial) -> Iterator[Metrics]:
         trial.train_examples,
         trial.val_examples,
         trial.arch.resolution,
+        trial.arch.train_resolution or trial.arch.resolution,
         str(device),
         trial.split,
     )
     torch.manual_seed(trial.seed)
-    network = build_network(trial.arch)
+    network = build_model(trial.arch)
     if trial.recipe.zero_residuals:
         zero_residuals(network)
     network.to(device)
@@ -69,19 +70,23 @@ def prepared(
     train_examples: int | None,
     val_examples: int,
     side: int,
+    train_side: int,
     device: str,
     split: Split,
 ) -> DataSet:
-    """The data set at `side` pixels on `device`; its test split only where `split` is "test"."""
+    """The data set at `side` pixels on `device`, its training images at `train_side`.
+
+    The test split is there only where `split` is "test".
+    """
     data = decoded(source, train_examples, val_examples)
 
-    def place(images: Images) -> Images:
-        small = resized(images, side)
+    def place(images: Images, pixels: int = side) -> Images:
+        small = resized(images, pixels)
         return Images(small.pixels.to(device), small.labels.to(device))
 
     return DataSet(
         name=data.name,
-        train=place(data.train),
+        train=place(data.train, train_side),
         val=place(data.val),
         test=place(data.test) if split == "test" and data.test else None,
         classes=data.classes,

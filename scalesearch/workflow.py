@@ -10,7 +10,7 @@ from scalesearch import answer
 from scalesearch.arch import Coefficients
 from scalesearch.console import duration, say, show_table, watched
 from scalesearch.files import read_json, write_json
-from scalesearch.nets import build_network
+from scalesearch.models import build_model
 from scalesearch.report import write_report
 from scalesearch.runners import Desk
 from scalesearch.runners.inline import run_inline
@@ -115,9 +115,7 @@ def estimate(search: Search, options: RunOptions) -> dict[str, Any]:
     recipe: Recipe = search.proxy.recipe
     examples = search.proxy.train_examples or 60000
     slowest = max(search.plan.candidates, key=lambda c: c.cost.flops).arch
-    ends = [
-        one_step(build_network(a), recipe.batch_size, a) for a in (search.plan.baseline, slowest)
-    ]
+    ends = [one_step(build_model(a), recipe.batch_size, a) for a in (search.plan.baseline, slowest)]
     steps = examples / recipe.batch_size * recipe.epochs
     seconds = sum(
         (ends[0] if trial.arch.key == search.plan.baseline.key else ends[1]) * steps

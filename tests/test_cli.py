@@ -119,6 +119,44 @@ def test_a_dry_run_writes_nothing(scalesearch: Command, tiny: Path, tmp_path: Pa
     assert not (tmp_path / "results").exists()
 
 
+def test_models_lists_every_system_with_its_cost_and_its_published_accuracy(
+    scalesearch: Command,
+) -> None:
+    rows = {row["model"]: row for row in json.loads(scalesearch("models", "--json").stdout)}
+    assert len({row["family"] for row in rows.values()}) == 10
+    b0 = rows["efficientnet_b0"]
+    assert (b0["params"], b0["flops"]) == (5_288_548, 385_814_752)
+    assert b0["published"][0]["top1"] == 77.692 and "torchvision" in b0["published"][0]["source"]
+    v3 = rows["inception_v3"]
+    assert v3["params"] + v3["auxiliary_params"] == 27_161_264 and "auxiliary" in v3["note"]
+
+
+def test_reconcile_prints_three_tables(scalesearch: Command) -> None:
+    rows = json.loads(scalesearch("reconcile", "--json").stdout)
+    assert {row["table"] for row in rows} == {2, 3, 7}
+    b2 = next(row for row in rows if row["row"] == "efficientnet_b2")
+    assert b2["flops"] == 993_561_872
+    assert "0.39B" in scalesearch("reconcile").stdout
+
+
+def test_a_named_strategy_meets_a_measured_budget(scalesearch: Command) -> None:
+    found = scalesearch(
+        *("scale", "resnet", "--strategy", "fast", "--budget", "4x,16x", "--match", "", "--json")
+    )
+    members = json.loads(found.stdout)["members"]
+    assert [m["name"] for m in members] == ["resnet18_fast_4x", "resnet18_fast_16x"]
+    for member, ratio in zip(members, (4, 16), strict=True):
+        assert member["ratio"] == pytest.approx(ratio, rel=0.01)
+        # width takes most of it: s^0.4, where depth takes s^0.1
+        assert member["width"] == pytest.approx(ratio**0.4, rel=0.1)
+        assert member["depth"] == pytest.approx(ratio**0.1, rel=0.1)
+    refused(scalesearch("scale", "resnet", "--strategy", "fats"), "got 'fats'")
+    refused(
+        scalesearch("scale", "resnet", "--strategy", "fast", "--coefficients", "1.2,1.1,1.1"),
+        "give no coefficients",
+    )
+
+
 def test_help_has_examples(scalesearch: Command) -> None:
     assert "scalesearch run --budget 2x" in scalesearch("--help").stdout
     assert "imagefolder:" in scalesearch("run", "--help").stdout
@@ -163,6 +201,18 @@ def test_a_bad_space(
     path.write_text(TINY.replace(*change))
     refused(scalesearch("run", path, "--runner", "inline"), *words)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_study_made_before_a_key_had_a_default_goes_on(
+    scalesearch: Command, tiny: Path, tmp_path: Path
+) -> None:
+    command = ("run", tiny, "--runner", "inline", "--epochs", "1")
+    scalesearch(*command)
+    kept = tmp_path / "results" / "tiny-shapes-2x" / "space.yaml"
+    text = kept.read_text()
+    assert "resize_from: 1.0" in text
+    kept.write_text(text.replace("      resize_from: 1.0\n", ""))
+    assert "nothing was trained" in scalesearch(*command).stdout
 
 
 def test_a_name_that_leaves_the_results(scalesearch: Command, tiny: Path) -> None:

@@ -10,7 +10,7 @@ from scalesearch import zoo
 from scalesearch.arch import Coefficients
 from scalesearch.cost import cost
 from scalesearch.family import by_budget, by_formula, matched, published
-from scalesearch.files import dump_arch, find_arch, read_arch
+from scalesearch.files import dump_model, find_model, read_model
 
 PAPER = Coefficients(1.2, 1.1, 1.15)
 B0 = zoo.find("efficientnet_b0")
@@ -60,11 +60,11 @@ def test_coefficients_that_stand_still_reach_no_budget() -> None:
 def test_a_member_survives_its_file(tmp_path: Path) -> None:
     member = by_budget(zoo.find("mobilenet_v1_w0.25"), PAPER, 8e7, "found")
     path = tmp_path / "found.yaml"
-    path.write_text(dump_arch(member.arch))
-    assert read_arch(path) == member.arch
+    path.write_text(dump_model(member.arch))
+    assert read_model(path) == member.arch
     network = scalesearch.build(str(path))
     assert sum(p.numel() for p in network.parameters()) == member.cost.params
-    assert find_arch(str(path), 96).resolution == 96
+    assert find_model(str(path), 96).resolution == 96
 
 
 @pytest.mark.parametrize(

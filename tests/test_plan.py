@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesearch import zoo
-from scalesearch.cost import cost
+from scalesearch.cost import auxiliary_params, cost
+from scalesearch.models import build_model
 from scalesearch.plan import make_plan, solve_resolution
 from scalesearch.space import (
     Grid,
@@ -102,10 +103,29 @@ def test_a_coefficient_that_shrinks_is_refused_under_a_budget_that_grows() -> No
         make_plan(space, "full", "0.5x")
 
 
+# pixels that strides and unpadded convolutions need, where 20 leave nothing of the map
+LEAST = {"alexnet": 24, "vgg": 32, "lenet": 32, "inception": 48}
+
+
 @pytest.mark.parametrize("name", space_names())
 def test_every_shipped_space_has_a_quick_plan(name: str) -> None:
     space = narrow(load_space(name), "quick")
     plan = make_plan(space, "quick", None, channels=1, classes=10)
     assert 2 <= len(plan.candidates) <= 16
     start = proxy_baseline(space, space.proxies["quick"], 1, 10)
-    assert start.resolution <= 22, "well under the 28 px of the images"
+    assert start.resolution <= LEAST.get(name, 22), "well under the 28 px of the images"
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet", "mobilenet_v1", "mobilenet_v2", "vgg", "googlenet", "efficientnet_v2"]
+)
+def test_the_model_itself_has_candidates_at_twice_its_cost(name: str) -> None:
+    plan = make_plan(load_space(name), "full", "2x")
+    assert plan.candidates
+    for candidate in plan.candidates:
+        assert candidate.cost.flops == pytest.approx(2 * plan.baseline_cost.flops, rel=0.05)
+    smallest = min(plan.candidates, key=lambda c: c.cost.params)
+    network = build_model(smallest.arch)
+    assert sum(p.numel() for p in network.parameters()) == (
+        smallest.cost.params + auxiliary_params(smallest.arch)
+    )

@@ -13,6 +13,10 @@ def nominal(scale: Scale) -> float:
     return scale.depth * scale.width**2 * scale.resolution**2
 
 
+def axes(scale: Scale) -> tuple[float, float, float]:
+    return scale.depth, scale.width, scale.resolution
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0, 16.0, 100.0])
 def test_every_strategy_multiplies_nominal_flops_by_the_ratio(name: str, ratio: float) -> None:
@@ -27,9 +31,9 @@ def test_compound_with_found_coefficients_multiplies_by_the_ratio_too() -> None:
 
 
 def test_single_axes_at_sixteen_times() -> None:
-    assert scale_by("depth", 16) == Scale(16, 1, 1)
-    assert scale_by("width", 16) == Scale(1, 4, 1)
-    assert scale_by("resolution", 16) == Scale(1, 1, 4)
+    assert axes(scale_by("depth", 16)) == pytest.approx((16, 1, 1))
+    assert axes(scale_by("width", 16)) == pytest.approx((1, 4, 1))
+    assert axes(scale_by("resolution", 16)) == pytest.approx((1, 1, 4))
 
 
 def test_fast_has_the_exponents_of_alpha_0_8() -> None:
@@ -40,10 +44,8 @@ def test_fast_has_the_exponents_of_alpha_0_8() -> None:
 
 
 def test_fast_at_its_ends_is_width_alone_and_uniform() -> None:
-    assert fast(1.0)(16) == Scale(1, 4, 1)
-    uniform = fast(1 / 3)(64)
-    assert uniform.depth == pytest.approx(4)
-    assert uniform.width == uniform.resolution == pytest.approx(2)
+    assert axes(fast(1.0).at(4)) == pytest.approx((1, 4, 1))
+    assert axes(fast(1 / 3).at(6)) == pytest.approx((4, 2, 2))
 
 
 def test_efficientnets_exponents() -> None:

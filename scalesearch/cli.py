@@ -87,7 +87,8 @@ def models_command(as_json: AsJson = False) -> None:
     rows = model_rows()
     if as_json:
         return print_json(rows)
-    from scalesearch.console import short_flops, show_table
+    from scalesearch.console import show_table
+    from scalesearch.files import short
 
     show_table(
         "flops are multiply-adds; top-1 is of ImageNet, as published, and never ours",
@@ -95,8 +96,8 @@ def models_command(as_json: AsJson = False) -> None:
         [
             [
                 *(row[name] for name in ("model", "family", "resolution")),
-                short_flops(row["params"]),
-                short_flops(row["flops"]),
+                short(row["params"]),
+                short(row["flops"]),
                 row["published"][0]["top1"] if row["published"] else None,
             ]
             for row in rows
@@ -160,14 +161,15 @@ def plan_command(
 
 def show_plan(document: dict[str, Any]) -> None:
     """Print a plan as a table."""
-    from scalesearch.console import short_flops, show_table
+    from scalesearch.console import show_table
+    from scalesearch.files import short
 
     start = document["baseline"]
     print(
         f"{document['grid_points']} grid points -> {document['distinct']} distinct networks -> "
         f"{document['feasible']} within {document['tolerance']:.0%} of {document['budget']} "
-        f"({short_flops(document['target_flops'])}; the baseline at {start['resolution']} px "
-        f"costs {short_flops(start['flops'])})"
+        f"({short(document['target_flops'])}; the baseline at {start['resolution']} px "
+        f"costs {short(start['flops'])})"
     )
     show_table(
         "flops are multiply-adds, measured by fvcore; nominal is alpha * beta^2 * gamma^2",
@@ -175,7 +177,7 @@ def show_plan(document: dict[str, Any]) -> None:
         [
             [
                 *(row[name] for name in ("key", "alpha", "beta", "gamma", "depths", "resolution")),
-                short_flops(row["flops"]),
+                short(row["flops"]),
                 row["ratio"],
                 row["nominal"],
             ]

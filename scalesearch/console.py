@@ -41,14 +41,6 @@ def cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def short_flops(flops: float) -> str:
-    """Multiply-adds with a unit: 1.83G."""
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
-        if flops >= size:
-            return f"{flops / size:.3g}{unit}"
-    return f"{flops:.0f}"
-
-
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
     seconds = round(seconds)

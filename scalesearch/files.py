@@ -80,6 +80,14 @@ def arch_row(arch: Model) -> dict[str, Any]:
     }
 
 
+def short(value: float) -> str:
+    """A count with a unit, in three digits: 1.83G."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"
+
+
 def model_rows() -> list[dict[str, Any]]:
     """Every model of the zoo: cost at its own resolution, and published top-1 with its source."""
     return [

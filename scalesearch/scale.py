@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from scalesearch.arch import Coefficients
-from scalesearch.console import cell, short_flops, show_table
+from scalesearch.console import cell, show_table
 from scalesearch.cost import cost
 from scalesearch.family import Member, by_budget, by_formula, matched, published
-from scalesearch.files import family_document, read_json, write_family_files
+from scalesearch.files import family_document, read_json, short, write_family_files
 from scalesearch.models import Model, realised
 from scalesearch.space import baseline, load_space, parse_budget
 from scalesearch.strategy import find, nominal_phi
@@ -143,7 +143,7 @@ def member_cells(row: dict[str, Any]) -> list[str]:
         f"{row['depth']:.3f}",
         f"{row['width']:.3f}",
         str(row["resolution"]),
-        short_flops(row["params"]),
-        short_flops(row["flops"]),
+        short(row["params"]),
+        short(row["flops"]),
         f"{row['ratio']:.3f}",
     ]

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from scalesearch.files import short
 from tests.conftest import TINY, Command
 
 
@@ -296,3 +297,11 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(tiny: Path, tmp_path: Path)
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.returncode == 0
     assert "report: " in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(999, "999"), (999_400, "999K"), (999_900, "1M"), (385_814_752, "386M"), (1.83e9, "1.83G")],
+)
+def test_counts_in_three_digits(value: float, text: str) -> None:
+    assert short(value) == text

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from scalesearch.files import write_text
+from scalesearch.files import short, write_text
 from scalesearch.report.content import read_content
 from scalesearch.report.figures import draw_figures, name_of
 
@@ -28,14 +28,6 @@ def write_report(folder: Path) -> Path:
         text = environment.get_template(f"report.{kind}.j2").render(c=content, figures=drawn)
         write_text(folder / f"report.{kind}", text)
     return folder / "report.html"
-
-
-def short(value: float) -> str:
-    """A count with a unit: 1.83G."""
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.0f}"
 
 
 def percent(value: float | None) -> str:

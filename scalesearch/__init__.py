@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Mapping
 
-__all__ = ["build"]
+    from torch import Tensor, nn
+
+__all__ = ["build", "load_torchvision"]
 
 
 def build(name: str) -> "nn.Module":
@@ -18,3 +20,17 @@ def build(name: str) -> "nn.Module":
     from scalesearch.models import build_model
 
     return build_model(find_model(name))
+
+
+def load_torchvision(model: "nn.Module", state_dict: "Mapping[str, Tensor]") -> "nn.Module":
+    """`model`, a network of the zoo, with the weights of torchvision's model of the same name.
+
+    Raises ValueError for a name that is missing or left over, a shape that differs, or a network
+    that is none of ours.
+    """
+    from scalesearch.nets import Network
+    from scalesearch.weights import load_torchvision as load
+
+    if not isinstance(model, Network):
+        raise ValueError(f"model must be a network of `build`, got {type(model).__name__}")
+    return load(model, state_dict)

@@ -19,6 +19,7 @@ STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 DEFAULT_RESOLUTION = 224
+UNION_MEMBERS = ("Arch", "Steps", "str")  # which pydantic names beside the keys
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -164,8 +165,10 @@ def check_space(content: dict[str, Any], source: str) -> Space:
 
 def explain(error: ValidationError) -> str:
     """The first thing wrong, in one line: where, the rule, the value met, the nearest key."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    # of what a union's members say, that of the one that was meant: it got furthest
+    plain = [e for e in error.errors() if e["type"] != "string_type"] or error.errors()
+    first = max(plain, key=lambda e: len(e["loc"]))
+    where = ".".join(str(part) for part in first["loc"] if part not in UNION_MEMBERS)
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         tables = (Space, Grid, Steps, Proxy, Recipe, Arch, Stage, Rules, Hidden, Auxiliary)
         known = sorted({field.name for table in tables for field in fields(table)})

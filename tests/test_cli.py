@@ -216,6 +216,52 @@ def test_a_study_made_before_a_key_had_a_default_goes_on(
     assert "nothing was trained" in scalesearch(*command).stdout
 
 
+TABLE = """
+model: {name: mine, resolution: %d, stem: [{block: conv, width: 8}], stages: [{%s}]}
+grid: {alpha: [1.0, 2.0], beta: [1.0, 1.5], gamma: [1.0]}
+proxies: {quick: {data: shapes}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("pixels", "row", "words"),
+    [
+        (20, "block: convv, width: 8", ("mine, stages row 1: a block must be one of", "'convv'")),
+        (20, "block: conv, width: 8, depth: 0", ("stages row 1: depth must be at least 1, got 0",)),
+        (20, "block: conv, width: 9, groups: 4", ("stages row 1: groups must divide", "got 4")),
+        (20, "block: conv, width: x", ("model.stages.0.width", "valid integer", "got 'x'")),
+        (20, "blok: conv, width: 8", ("model.stages.0.blok is not a key", "mean 'block'")),
+        (2, "block: conv, width: 8, stride: 4", ("stages row 1: the input is too small",)),
+    ],
+)
+def test_a_bad_stage_table(
+    scalesearch: Command, tmp_path: Path, pixels: int, row: str, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(TABLE % (pixels, row))
+    refused(scalesearch("plan", path), *words)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("python:json:missing", ("json must have a function 'missing'",)),
+        ("python:json:dumps", ("python:json:dumps called with 1, 1, 1", "TypeError")),
+        ("python:nowhere:net", ("nowhere must be a module that can be imported",)),
+        ("python:json", ("must be python:package.module:function, got 'python:json'",)),
+    ],
+)
+def test_a_function_that_is_no_model(
+    scalesearch: Command, tmp_path: Path, function: str, words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(TINY.replace("model: mobilenet_v2", f"model: {function}"))
+    for line in ("divisor: 2", "stem_stride: 1", "dropout: 0.0"):
+        path.write_text(path.read_text().replace(f"    {line}\n", ""))
+    refused(scalesearch("run", path, "--runner", "inline"), *words)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_name_that_leaves_the_results(scalesearch: Command, tiny: Path) -> None:
     refused(scalesearch("run", tiny, "--name", "../up"), "a study's name must be", "'../up'")
 

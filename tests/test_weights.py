@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+import scalesearch as package
 from benchmarks.peers.closed_form import state, values
 from scalesearch.arch import Scale, scale_arch
 from scalesearch.nets import Network, build_network
@@ -154,3 +155,12 @@ def test_batch_norm_starts_as_the_identity() -> None:
         if isinstance(module, torch.nn.BatchNorm2d):
             assert torch.equal(module.weight, torch.ones_like(module.weight))
             assert torch.equal(module.bias, torch.zeros_like(module.bias))
+
+
+def test_weights_are_loaded_through_the_package() -> None:
+    expected = golden("resnet18")
+    network = small("resnet18", 64)
+    theirs = state(shapes(expected["layers"]), expected["gain"])
+    assert package.load_torchvision(network, theirs) is network
+    with pytest.raises(ValueError, match=r"must be a network of `build`, got Linear"):
+        package.load_torchvision(torch.nn.Linear(1, 1), {})

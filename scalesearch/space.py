@@ -19,6 +19,7 @@ STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 DEFAULT_RESOLUTION = 224
+UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
 UNION_MEMBERS = ("Arch", "Steps", "str")  # which pydantic names beside the keys
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -167,9 +168,9 @@ def explain(error: ValidationError) -> str:
     """The first thing wrong, in one line: where, the rule, the value met, the nearest key."""
     # of what a union's members say, that of the one that was meant: it got furthest
     plain = [e for e in error.errors() if e["type"] != "string_type"] or error.errors()
-    first = max(plain, key=lambda e: len(e["loc"]))
+    first = max(plain, key=lambda e: (len(e["loc"]), e["type"] in UNKNOWN_KEY))
     where = ".".join(str(part) for part in first["loc"] if part not in UNION_MEMBERS)
-    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+    if first["type"] in UNKNOWN_KEY:
         tables = (Space, Grid, Steps, Proxy, Recipe, Arch, Stage, Rules, Hidden, Auxiliary)
         known = sorted({field.name for table in tables for field in fields(table)})
         near = difflib.get_close_matches(str(first["loc"][-1]), known, 1, cutoff=0.5)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, ClassVar, Literal
 
 # tables read from a file have no other keys than these (read by pydantic, in space.py)
@@ -188,7 +188,12 @@ class Arch:
     @property
     def key(self) -> str:
         """Twelve hex digits that name the network itself: equal archs, whatever their name."""
-        content = {k: v for k, v in asdict(self).items() if k not in ("name", "rules")}
+        content = {
+            field: tuple(map(_content, value)) if isinstance(value, tuple) else value
+            for field in self.__slots__
+            if field not in ("name", "rules")
+            for value in (getattr(self, field),)
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -201,6 +206,12 @@ class Arch:
         """Output channels of each stage."""
         width = _width_after(self.stem, self.channels)
         return tuple(width := stage.width_after(width) for stage in self.stages)
+
+
+@lru_cache(maxsize=65536)
+def _content(row: Stage | Hidden | Auxiliary) -> dict[str, Any]:
+    """A row as plain values, for keys: a grid's networks share most of theirs."""
+    return asdict(row)
 
 
 def _width_after(rows: tuple[Stage, ...], in_width: int) -> int:

@@ -1,8 +1,9 @@
 """What the terminal shows: one-line errors, tables within 100 columns, progress on stderr."""
 
+import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from scalesearch.runners import Desk
+from scalesearch.study import Identity
 from scalesearch.train import Metrics
 from scalesearch.trial import Trial
 
@@ -52,15 +54,18 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def watched(names: dict[str, str], waiting: int, quiet: bool) -> Iterator[Callable[[Desk], Desk]]:
+def watched(
+    names: dict[str, str], expected: Mapping[Identity, float], quiet: bool
+) -> Iterator[Callable[[Desk], Desk]]:
     """A function that makes a desk show what passes over it: bars on a terminal, else lines.
 
-    `names` says how each network is to be called.
+    `names` says how each network is to be called, `expected` how long each waiting trial takes
+    beside the others.
     """
     if quiet:
         yield lambda desk: desk
     elif not sys.stderr.isatty():
-        yield lambda desk: told_in_lines(desk, names, waiting)
+        yield lambda desk: told_in_lines(desk, names, expected)
     else:
         columns = (
             TextColumn("{task.description}"),
@@ -70,7 +75,7 @@ def watched(names: dict[str, str], waiting: int, quiet: bool) -> Iterator[Callab
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            yield lambda desk: told_in_bars(desk, names, waiting, progress)
+            yield lambda desk: told_in_bars(desk, names, expected, progress)
 
 
 def label(trial: Trial, names: dict[str, str]) -> str:
@@ -78,14 +83,26 @@ def label(trial: Trial, names: dict[str, str]) -> str:
     return f"{names[trial.identity[0]]} seed {trial.seed}"
 
 
-def told_in_lines(desk: Desk, names: dict[str, str], waiting: int) -> Desk:
+def time_left(expected: Mapping[Identity, float]) -> Callable[[Trial], float]:
+    """A function of each trial as it ends: the seconds that those not yet ended will take."""
+    started, ended = time.monotonic(), [0.0]
+    total = sum(expected.values())
+
+    def left(trial: Trial) -> float:
+        ended[0] += expected[trial.identity]
+        return (time.monotonic() - started) / ended[0] * (total - ended[0])
+
+    return left
+
+
+def told_in_lines(desk: Desk, names: dict[str, str], expected: Mapping[Identity, float]) -> Desk:
     """The desk, with a line on stderr for every trial that ends."""
-    started, ended = time.monotonic(), [0]
+    left = time_left(expected)
+    ended = itertools.count(1)
 
     def tell(trial: Trial, what: str) -> None:
-        ended[0] += 1
-        left = (time.monotonic() - started) / ended[0] * (waiting - ended[0])
-        say(f"[{ended[0]}/{waiting}] {label(trial, names)}: {what}; {duration(left)} left")
+        done = f"[{next(ended)}/{len(expected)}]"
+        say(f"{done} {label(trial, names)}: {what}; {duration(left(trial))} left")
 
     def complete(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
         desk.complete(trial, curve, made_with)
@@ -99,11 +116,13 @@ def told_in_lines(desk: Desk, names: dict[str, str], waiting: int) -> Desk:
     return replace(desk, complete=complete, fail=fail)
 
 
-def told_in_bars(desk: Desk, names: dict[str, str], waiting: int, progress: Progress) -> Desk:
+def told_in_bars(
+    desk: Desk, names: dict[str, str], expected: Mapping[Identity, float], progress: Progress
+) -> Desk:
     """The desk, with a bar for all trials and one for each that runs."""
-    everything = progress.add_task("trials", total=waiting, note="")
+    everything = progress.add_task("trials", total=len(expected), note="")
     bars: dict[tuple[str, int, str], Any] = {}
-    started, ended = time.monotonic(), [0]
+    left = time_left(expected)
 
     def ask() -> Trial | None:
         trial = desk.ask()
@@ -119,10 +138,8 @@ def told_in_bars(desk: Desk, names: dict[str, str], waiting: int, progress: Prog
         progress.update(bars[trial.identity], completed=metrics.epoch, note=note)
 
     def close(trial: Trial) -> None:
-        ended[0] += 1
         progress.remove_task(bars.pop(trial.identity))
-        left = (time.monotonic() - started) / ended[0] * (waiting - ended[0])
-        progress.update(everything, advance=1, note=f"{duration(left)} left")
+        progress.update(everything, advance=1, note=f"{duration(left(trial))} left")
 
     def complete(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
         desk.complete(trial, curve, made_with)

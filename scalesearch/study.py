@@ -155,9 +155,14 @@ class Study:
             if who[2] == split and frozen.state == TrialState.COMPLETE
         ]
 
+    def queue(self) -> list[Identity]:
+        """The trials that are yet to be run."""
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return [identity(frozen) for frozen in waiting]
+
     def waiting(self) -> int:
         """How many trials are yet to be run."""
-        return len(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+        return len(self.queue())
 
     def ask(self) -> Trial | None:
         """The next planned trial, now running; None when there is none left."""

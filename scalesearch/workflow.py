@@ -10,7 +10,8 @@ from scalesearch import answer
 from scalesearch.arch import Coefficients
 from scalesearch.console import duration, say, show_table, watched
 from scalesearch.files import read_json, write_json
-from scalesearch.models import build_model
+from scalesearch.models import Model
+from scalesearch.pace import calibrate
 from scalesearch.report import write_report
 from scalesearch.runners import Desk
 from scalesearch.runners.inline import run_inline
@@ -24,11 +25,11 @@ from scalesearch.search import (
     run_trials,
 )
 from scalesearch.space import Recipe, load_space
-from scalesearch.study import Study, locked
-from scalesearch.train import one_step
-from scalesearch.trial import versions
+from scalesearch.study import Identity, Study, locked
+from scalesearch.trial import decoded, versions
 
 RAY_START = 12.0
+EVALUATION = 0.3  # of a training step: forward alone, in larger batches
 
 
 def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict[str, Any]:
@@ -69,8 +70,27 @@ def train_waiting(search: Search, study: Study, options: RunOptions, quiet: bool
         return say("nothing to train: every planned trial is in the study")
     if not quiet:
         say(f"{waiting} trials to train in {search.folder}, {worker_count(options)} at once")
-    with watched(trial_names(search), waiting, quiet) as watch:
+    with watched(trial_names(search), expected_left(search, study, quiet), quiet) as watch:
         run_trials(study, lambda desk: run_with(watch(desk), options))
+
+
+def expected_left(search: Search, study: Study, quiet: bool) -> dict[Identity, float]:
+    """What the waiting trials are expected to take, beside one another: seconds of a step."""
+    if quiet:
+        return {}
+    archs = {arch.key: arch for arch in networks(search)}
+    waiting = study.queue()
+    # a few trials end before their pace would be known
+    if len(waiting) <= len(archs):
+        return dict.fromkeys(waiting, 1.0)
+    pace = calibrate(list(archs.values()), search.proxy.recipe.batch_size)
+    seconds = {key: pace.step_seconds(arch) for key, arch in archs.items()}
+    return {who: seconds[who[0]] for who in waiting}
+
+
+def networks(search: Search) -> list[Model]:
+    """What a search trains: the baseline, then the candidates."""
+    return [search.plan.baseline, *(candidate.arch for candidate in search.plan.candidates)]
 
 
 def run_with(desk: Desk, options: RunOptions) -> None:
@@ -113,15 +133,13 @@ def estimate(search: Search, options: RunOptions) -> dict[str, Any]:
     """How many trials a run would train and how long that would take here, by timing steps."""
     trials = planned_trials(search)
     recipe: Recipe = search.proxy.recipe
-    examples = search.proxy.train_examples or 60000
-    slowest = max(search.plan.candidates, key=lambda c: c.cost.flops).arch
-    ends = [one_step(build_model(a), recipe.batch_size, a) for a in (search.plan.baseline, slowest)]
-    steps = examples / recipe.batch_size * recipe.epochs
-    seconds = sum(
-        (ends[0] if trial.arch.key == search.plan.baseline.key else ends[1]) * steps
-        for trial in trials
-    )
-    wall = seconds / worker_count(options) + (RAY_START if options.runner == "ray" else 0)
+    data = decoded(str(search.proxy.data), search.proxy.train_examples, search.proxy.val_examples)
+    steps = len(data.train) / recipe.batch_size
+    steps += EVALUATION * len(data.val) / recipe.batch_size
+    pace = calibrate(networks(search), recipe.batch_size, worker_count(options))
+    seconds = {arch.key: pace.step_seconds(arch) for arch in networks(search)}
+    busy = sum(seconds[trial.arch.key] * steps * recipe.epochs for trial in trials)
+    wall = busy / worker_count(options) + (RAY_START if options.runner == "ray" else 0)
     return {
         "study": str(search.folder),
         "candidates": len(search.plan.candidates),

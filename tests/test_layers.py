@@ -19,7 +19,19 @@ ROOMS = [
         "torchvision_names",
         "weights",
     ),
-    *("cost", "reconcile", "space", "plan", "data", "train", "trial", "study", "runners", "select"),
+    *(
+        "cost",
+        "reconcile",
+        "space",
+        "plan",
+        "data",
+        "train",
+        "trial",
+        "pace",
+        "study",
+        "runners",
+        "select",
+    ),
     *("family", "files", "search", "answer", "report", "console", "scale", "workflow", "cli"),
 ]
 OWNERS = {"fvcore": "cost", "optuna": "study", "ray": "runners", "matplotlib": "report"}

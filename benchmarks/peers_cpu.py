@@ -1,0 +1,126 @@
+"""A proxy's training step, ours against torchvision's in a plain loop: images a second.
+
+    python benchmarks/peers_cpu.py --peers VENV/bin/python [--write]
+
+VENV has benchmarks/peers/requirements.txt. The two run turn and turn about, each in a process of
+its own with one thread, from the same weights on the same batch; medians of all steps.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from scalesearch import zoo
+from scalesearch.arch import Scale, scale_arch
+from scalesearch.nets import build_network
+from scalesearch.weights import load_torchvision
+
+ROOT = Path(__file__).parents[1]
+BATCH, STEPS, WARM, ROUNDS = 64, 30, 5, 4
+PROXIES = [
+    ("efficientnet_b0", 0.125, 20),
+    ("efficientnet_b0", 0.25, 20),
+    ("mobilenet_v2", 0.25, 20),
+    ("resnet18", 0.25, 20),
+]
+
+
+def ours(name: str, width: float, pixels: int, path: str) -> dict[str, Any]:
+    """Losses and seconds of our steps from the weights and the batch in a file."""
+    torch.set_num_threads(1)
+    arch = zoo.find(name)
+    arch = replace(arch, rules=replace(arch.rules, divisor=1), dropout=0.0, stochastic_depth=0.0)
+    arch = scale_arch(arch, Scale(width=width, resolution=pixels / arch.resolution))
+    network = build_network(replace(arch, classes=10)).train()
+    start = torch.load(path, weights_only=True)
+    load_torchvision(network, start["state"])
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
+    losses, seconds = [], []
+    for _ in range(STEPS):
+        started = time.perf_counter()
+        loss = F.cross_entropy(network(start["images"]), start["labels"])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - started)
+        losses.append(loss.item())
+    return {"losses": losses, "seconds": seconds, "torch": torch.__version__}
+
+
+def run(*line: object) -> dict[str, Any]:
+    """What a process prints as JSON."""
+    ran = subprocess.run(
+        [str(part) for part in line], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def compare(peers: str, name: str, width: float, pixels: int) -> dict[str, Any]:
+    """Median images a second of both, and how far their losses part."""
+    seconds: dict[str, list[float]] = {"theirs": [], "ours": []}
+    apart = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "start.pt"
+        line = ("-m", "benchmarks.peers.torchvision_step", name, width, pixels, BATCH, STEPS, path)
+        for _ in range(ROUNDS):
+            theirs = run(peers, *line)
+            mine = run(sys.executable, __file__, "--ours", name, width, pixels, path)
+            seconds["theirs"] += theirs["seconds"][WARM:]
+            seconds["ours"] += mine["seconds"][WARM:]
+            pairs = zip(theirs["losses"][:10], mine["losses"][:10], strict=True)
+            apart = max([apart, *(abs(a - b) / a for a, b in pairs)])
+    rates = {key: BATCH / statistics.median(values) for key, values in seconds.items()}
+    return {**rates, "apart": apart, "torch": (theirs["torch"], mine["torch"])}
+
+
+def main() -> None:
+    """Print the table, or be one side of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers")
+    parser.add_argument("--ours", nargs=4)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    if options.ours:
+        name, width, pixels, path = options.ours
+        return print(json.dumps(ours(name, float(width), int(pixels), path)))
+    rows = []
+    for name, width, pixels in PROXIES:
+        found = compare(options.peers, name, width, pixels)
+        rows.append(
+            f"| {name} x{width:g}, {pixels} px | {found['theirs']:.0f} | {found['ours']:.0f} | "
+            f"{found['ours'] / found['theirs']:.2f} | {found['apart']:.0e} |"
+        )
+        print(rows[-1], flush=True)
+    text = "\n".join(
+        [
+            f"# Training steps on one CPU thread, batch {BATCH}: ours and torchvision's",
+            "",
+            f"Ours on torch {found['torch'][1]}; torchvision 0.29.2 on torch {found['torch'][0]}, "
+            f"the same widths, AdamW, a plain loop. {platform.machine()}; medians of "
+            f"{ROUNDS} x {STEPS - WARM} steps, the two turn and turn about. The last column is the "
+            "largest relative difference of the losses of the first ten steps.",
+            "",
+            "| proxy | torchvision, images/s | ours, images/s | ratio | losses apart |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+    if options.write:
+        (ROOT / "results" / "benchmarks" / "peers_cpu.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """A proxy's training step, ours against torchvision's in a plain loop: images a second.
 
-    python benchmarks/peers_cpu.py --peers VENV/bin/python [--write]
+    python -m benchmarks.peers_cpu --peers VENV/bin/python [--write]
 
 VENV has benchmarks/peers/requirements.txt. The two run turn and turn about, each in a process of
 its own with one thread, from the same weights on the same batch; medians of all steps.
@@ -13,14 +13,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
+from benchmarks.peers.plain_loop import train
 from scalesearch import zoo
 from scalesearch.arch import Scale, scale_arch
 from scalesearch.nets import build_network
@@ -45,16 +44,10 @@ def ours(name: str, width: float, pixels: int, path: str) -> dict[str, Any]:
     network = build_network(replace(arch, classes=10)).train()
     start = torch.load(path, weights_only=True)
     load_torchvision(network, start["state"])
+    images, labels = start["images"], start["labels"]
+    losses, _ = train(network, images, labels, torch.optim.SGD(network.parameters(), lr=0.01), 10)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
-    losses, seconds = [], []
-    for _ in range(STEPS):
-        started = time.perf_counter()
-        loss = F.cross_entropy(network(start["images"]), start["labels"])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        seconds.append(time.perf_counter() - started)
-        losses.append(loss.item())
+    _, seconds = train(network, images, labels, optimizer, STEPS)
     return {"losses": losses, "seconds": seconds, "torch": torch.__version__}
 
 
@@ -76,10 +69,12 @@ def compare(peers: str, name: str, width: float, pixels: int) -> dict[str, Any]:
         line = ("-m", "benchmarks.peers.torchvision_step", name, width, pixels, BATCH, STEPS, path)
         for _ in range(ROUNDS):
             theirs = run(peers, *line)
-            mine = run(sys.executable, __file__, "--ours", name, width, pixels, path)
+            mine = run(
+                sys.executable, "-m", "benchmarks.peers_cpu", "--ours", name, width, pixels, path
+            )
             seconds["theirs"] += theirs["seconds"][WARM:]
             seconds["ours"] += mine["seconds"][WARM:]
-            pairs = zip(theirs["losses"][:10], mine["losses"][:10], strict=True)
+            pairs = zip(theirs["losses"], mine["losses"], strict=True)
             apart = max([apart, *(abs(a - b) / a for a, b in pairs)])
     rates = {key: BATCH / statistics.median(values) for key, values in seconds.items()}
     return {**rates, "apart": apart, "torch": (theirs["torch"], mine["torch"])}
@@ -110,7 +105,7 @@ def main() -> None:
             f"Ours on torch {found['torch'][1]}; torchvision 0.29.2 on torch {found['torch'][0]}, "
             f"the same widths, AdamW, a plain loop. {platform.machine()}; medians of "
             f"{ROUNDS} x {STEPS - WARM} steps, the two turn and turn about. The last column is the "
-            "largest relative difference of the losses of the first ten steps.",
+            "largest relative difference of the losses of ten steps of SGD from there.",
             "",
             "| proxy | torchvision, images/s | ours, images/s | ratio | losses apart |",
             "|---|---|---|---|---|",

@@ -1,0 +1,27 @@
+"""The loop that both sides of a comparison train by."""
+
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def train(
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+) -> tuple[list[float], list[float]]:
+    """The loss and the seconds of each of that many steps on one batch: a plain loop."""
+    losses, seconds = [], []
+    for _ in range(steps):
+        started = time.perf_counter()
+        loss = F.cross_entropy(network(images), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        seconds.append(time.perf_counter() - started)
+        losses.append(loss.item())
+    return losses, seconds

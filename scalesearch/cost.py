@@ -6,6 +6,7 @@ pooling; `activations` counts the elements that those operators write (Dollar et
 """
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -146,7 +147,7 @@ def _one_image(formula: Callable[..., Any], operator: str) -> Callable[..., Coun
 
 
 def count(model: Model) -> Cost:
-    """The cost of `model` added up from its blocks, each run once on the meta device.
+    """The cost of `model` added up from its blocks, each run once on a batch of no images.
 
     Equal to `cost(model)`, which a test holds over the whole zoo, in a hundredth of the time: that
     is what lets a plan look at every network of a grid. A user's model is measured.
@@ -197,13 +198,14 @@ def _count_block(context: Arch, row: Stage, in_width: int, side: int) -> tuple[C
 
 def _module_cost(module: nn.Module, x: Tensor, y: Tensor) -> Cost:
     """What one leaf module adds by fvcore's conventions, its parameters apart."""
+    read, written = (math.prod(value.shape[1:]) for value in (x, y))
     if isinstance(module, nn.Conv2d):
         flops = module.weight.numel() * y.shape[-1] * y.shape[-2]
-        return Cost(flops, 0, y.numel(), flops)
+        return Cost(flops, 0, written, flops)
     if isinstance(module, nn.BatchNorm2d):
-        return Cost(0, 0, 0, 2 * x.numel())
+        return Cost(0, 0, 0, 2 * read)
     if isinstance(module, nn.AdaptiveAvgPool2d):
-        return Cost(0, 0, 0, x.numel())
+        return Cost(0, 0, 0, read)
     return Cost(0, 0, 0, 0)
 
 

@@ -1,5 +1,6 @@
 """The loop that both sides of a comparison train by."""
 
+import copy
 import time
 
 import torch
@@ -25,3 +26,13 @@ def train(
         seconds.append(time.perf_counter() - started)
         losses.append(loss.item())
     return losses, seconds
+
+
+def curve(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> list[float]:
+    """The losses of ten steps of SGD in float64, of a copy of the network.
+
+    In float32 equal functions part as fast as float32 from float64.
+    """
+    twin = copy.deepcopy(network).double()
+    optimizer = torch.optim.SGD(twin.parameters(), lr=1e-3)
+    return train(twin, images.double(), labels, optimizer, 10)[0]

@@ -1,4 +1,7 @@
-"""The fast modules compute what torch's own do, and only while training on a CPU."""
+"""The fast modules compute what torch's own do, in training on a CPU and in evaluation of small maps."""
+
+import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,13 +97,29 @@ def test_training_follows_the_plain_network(name: str) -> None:
     assert curves[0][0] != curves[0][-1]
 
 
-def test_the_fast_path_is_taken_only_while_training() -> None:
-    x = torch.randn(2, 4, 6, 6)
+def test_the_fast_path_is_taken_in_training_and_on_small_maps() -> None:
     conv = DepthwiseConv2d(4, 4, 3, padding=1, groups=4)
-    assert not conv(x).is_contiguous(), "training writes channel by channel"
-    assert conv.eval()(x).is_contiguous()
+    small, large = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 40, 40)
+    assert not conv.train()(small).is_contiguous()
+    assert not conv.eval()(small).is_contiguous()
+    point = PointwiseConv2d(4, 8, 1)
+    assert not point.train()(large).is_contiguous()
+    assert point.eval()(large).is_contiguous()
     with torch.no_grad():
-        assert conv.train()(x).is_contiguous()
+        torch.testing.assert_close(point(small), nn.Conv2d.forward(point, small))
+        assert conv(small[:0]).shape == (0, 4, 6, 6)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v2", "resnet18"])
+def test_evaluation_is_the_same_function_as_torchs(name: str) -> None:
+    torch.manual_seed(0)
+    arch = scale_arch(zoo.find(name), Scale(1, 0.25, 24 / 224))
+    network = build_network(replace(arch, classes=10, dropout=0.0)).double()
+    images = torch.randn(8, 3, 24, 24, dtype=torch.float64)
+    network.train()(images)  # running statistics of their own
+    with torch.no_grad():
+        expected = plain(copy.deepcopy(network)).eval()(images)
+        torch.testing.assert_close(network.eval()(images), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_repeating_a_step_gives_the_same_bits() -> None:

@@ -3,8 +3,8 @@
 torch's convolutions cost a CPU about 0.4 ms each way however small the map, and the weight
 gradient of its depthwise ones is slower still. Here they are matrix products, over activations
 laid out channel by channel (C, N, H, W in memory; the shape stays N, C, H, W): what one of these
-modules writes the next takes as it is. Only training on a CPU goes this way; evaluation, other
-devices and tracing take torch's own kernels.
+modules writes the next takes as it is. Training on a CPU goes this way, and evaluation of small
+maps; larger maps, other devices and tracing take torch's own kernels.
 """
 
 from functools import lru_cache
@@ -16,16 +16,19 @@ from torch import Tensor, nn
 # A depthwise product takes as many multiply-adds for each pixel it writes as the map has pixels:
 # up to this area for stride 1, twice it for stride 2, it beats torch's kernel (measured).
 MAX_AREA = 100
+# pixels of a map up to which evaluation gains too
+MAX_EVALUATED = 1024
 
 
 def takes_fast_path(x: Tensor, training: bool) -> bool:
-    """Whether `x` is trained on, on a CPU in whole precision; not traced, not evaluated."""
+    """Whether `x` is trained on, or a small map, on a CPU in whole precision; and not traced."""
     return (
-        training
-        and torch.is_grad_enabled()
+        ((training and torch.is_grad_enabled()) or x.shape[-1] * x.shape[-2] <= MAX_EVALUATED)
+        and len(x) > 0
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and torch._C._get_tracing_state() is None
+        and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -92,7 +95,7 @@ class BatchNorm2d(nn.BatchNorm2d):
         if not takes_fast_path(x, self.training) or x.is_contiguous():
             return super().forward(x)
         flat = by_channel(x)
-        if self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         normed = F.batch_norm(
             flat.view(1, len(flat), -1),
@@ -100,7 +103,7 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.running_var,
             self.weight,
             self.bias,
-            training=True,
+            training=self.training,
             momentum=self.momentum or 0.0,
             eps=self.eps,
         )

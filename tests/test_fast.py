@@ -1,4 +1,4 @@
-"""The fast modules compute what torch's own do, in training on a CPU and in evaluation of small maps."""
+"""The fast modules compute what torch's own do, in training and in evaluation on a CPU."""
 
 import copy
 from dataclasses import replace

@@ -109,11 +109,16 @@ def told_in_lines(desk: Desk, names: dict[str, str], expected: Mapping[Identity,
         last = curve[-1]
         tell(trial, f"loss {last.loss:.4f}, accuracy {last.accuracy:.2%}, {last.seconds:.0f} s")
 
+    def stopped(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
+        desk.stopped(trial, curve, made_with)
+        last = curve[-1]
+        tell(trial, f"loss {last.loss:.4f} after epoch {last.epoch}, {last.seconds:.0f} s")
+
     def fail(trial: Trial, message: str) -> None:
         desk.fail(trial, message)
         tell(trial, f"FAILED: {message}")
 
-    return replace(desk, complete=complete, fail=fail)
+    return replace(desk, complete=complete, stopped=stopped, fail=fail)
 
 
 def told_in_bars(
@@ -128,14 +133,14 @@ def told_in_bars(
         trial = desk.ask()
         if trial is not None:
             bars[trial.identity] = progress.add_task(
-                f"  {label(trial, names)}", total=trial.recipe.epochs, note=""
+                f"  {label(trial, names)}", total=trial.last, note=""
             )
         return trial
 
-    def report(trial: Trial, metrics: Metrics) -> None:
-        desk.report(trial, metrics)
+    def report(trial: Trial, metrics: Metrics) -> bool:
         note = f"loss {metrics.loss:.4f}"
         progress.update(bars[trial.identity], completed=metrics.epoch, note=note)
+        return desk.report(trial, metrics)
 
     def close(trial: Trial) -> None:
         progress.remove_task(bars.pop(trial.identity))
@@ -143,6 +148,10 @@ def told_in_bars(
 
     def complete(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
         desk.complete(trial, curve, made_with)
+        close(trial)
+
+    def stopped(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
+        desk.stopped(trial, curve, made_with)
         close(trial)
 
     def fail(trial: Trial, message: str) -> None:
@@ -154,4 +163,4 @@ def told_in_bars(
         progress.remove_task(bars.pop(trial.identity))
         desk.lost(trial)
 
-    return replace(desk, ask=ask, report=report, complete=complete, fail=fail, lost=lost)
+    return Desk(ask, report, stopped, complete, fail, lost)

@@ -169,9 +169,21 @@ def run_trials(study: Study, run: Callable[[Desk], None]) -> None:
     if not study.waiting():
         return
     try:
-        run(Desk(study.ask, study.report, study.complete, study.fail, study.lost))
+        run(desk_of(study))
     finally:
         study.release()
+
+
+def desk_of(study: Study) -> Desk:
+    """The study as runners see it."""
+    return Desk(
+        ask=study.ask,
+        report=study.report,
+        stopped=study.stopped,
+        complete=study.complete,
+        fail=study.fail,
+        lost=study.lost,
+    )
 
 
 def plan_test(search: Search, study: Study, chosen: str) -> None:

@@ -5,10 +5,12 @@ directory sees to; whatever moment that process dies at, the next finds a record
 """
 
 import fcntl
+import io
 import os
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +78,31 @@ def cut_torn_tail(path: Path) -> None:
             file.truncate(whole)
 
 
+@dataclass(slots=True)
+class Record:
+    """What the journal has of one trial: Optuna's id for it, its state, its attributes."""
+
+    number: int
+    state: TrialState
+    notes: dict[str, Any]
+
+    @property
+    def curve(self) -> list[dict[str, Any]]:
+        """The metrics of the epochs that it has trained and kept."""
+        curve: list[dict[str, Any]] = self.notes.get("curve", [])
+        return curve
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it has trained and kept."""
+        return self.curve[-1]["epoch"] if self.curve else 0
+
+
 class Study:
     """The trials of one study directory, in Optuna's journal there. Open it under `locked`.
 
-    `keys` are the networks that the study compares, the baseline among them.
+    `keys` are the networks that the study compares, the baseline among them. What the journal
+    says is read once: this is its only writer, and knows the rest.
     """
 
     def __init__(self, folder: Path, keys: Iterable[str]) -> None:
@@ -94,126 +117,188 @@ class Study:
             sampler=optuna.samplers.RandomSampler(seed=0),
             load_if_exists=True,
         )
-        self._keys = tuple(keys)
+        self._distributions = {
+            "candidate": CategoricalDistribution(tuple(keys)),
+            "seed": IntDistribution(0, MAX_SEED),
+            "split": CategoricalDistribution(("val", "test")),
+        }
+        self._records: dict[Identity, Record] = {
+            who: Record(frozen._trial_id, frozen.state, dict(frozen.user_attrs))
+            for who, frozen in latest(self._study.get_trials(deepcopy=False)).items()
+        }
         self._planned: dict[Identity, Trial] = {}
-        self._running: dict[Identity, optuna.Trial] = {}
+        self._wanted: dict[Identity, Trial] = {}  # of the planned, in the order to be asked for
 
     def plan(self, trials: Iterable[Trial]) -> None:
-        """Add what is not in the study yet, to be asked for in the order given."""
-        trials = list(trials)
-        self._planned |= {trial.identity: trial for trial in trials}
-        known = self.recorded()
+        """Ask for these next, in the order given; those that the study has not yet are added.
+
+        One that has trained as far as it is wanted, or has failed, is left as it is.
+        """
         for trial in trials:
-            if trial.identity not in known:
-                self._add(trial.identity)
+            who = trial.identity
+            if who not in self._records:
+                self._add(who)
+            self._planned[who] = trial
+        self._queue()
+
+    def _queue(self) -> None:
+        """Want every planned trial that waits and has not trained as far as it is to."""
+        self._wanted = {
+            who: trial
+            for who, trial in self._planned.items()
+            if (record := self._records[who]).state == TrialState.WAITING
+            and record.epochs < trial.last
+        }
 
     def _add(self, who: Identity) -> None:
         key, seed, split = who
-        self._study.add_trial(
-            optuna.create_trial(
-                state=TrialState.WAITING,
-                params={"candidate": key, "seed": seed, "split": split},
-                distributions={
-                    "candidate": CategoricalDistribution(self._keys),
-                    "seed": IntDistribution(0, MAX_SEED),
-                    "split": CategoricalDistribution(("val", "test")),
-                },
-            )
+        params = {"candidate": key, "seed": seed, "split": split}
+        waiting = optuna.create_trial(
+            state=TrialState.WAITING, params=params, distributions=self._distributions
         )
+        number = self._storage.create_new_trial(self._study._study_id, template_trial=waiting)
+        self._records[who] = Record(number, TrialState.WAITING, {})
+
+    def _state(self, who: Identity, state: TrialState, value: float | None = None) -> None:
+        record = self._records[who]
+        values = None if value is None else [value]
+        self._storage.set_trial_state_values(record.number, state, values)
+        record.state = state
+
+    def _note(self, who: Identity, **notes: Any) -> None:
+        record = self._records[who]
+        for name, value in notes.items():
+            self._storage.set_trial_user_attr(record.number, name, value)
+        record.notes |= notes
+
+    def _in_state(self, state: TrialState) -> list[Identity]:
+        return [who for who, record in self._records.items() if record.state == state]
 
     def release(self) -> int:
         """Put trials that a dead or stopped driver left running back in the queue; how many."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        for frozen in running:
-            self._storage.set_trial_state_values(frozen._trial_id, TrialState.WAITING)
-        self._running.clear()
+        running = self._in_state(TrialState.RUNNING)
+        for who in running:
+            self._state(who, TrialState.WAITING)
+        self._queue()
         return len(running)
 
     def retry_failed(self) -> None:
-        """Plan again the trials that failed; the record of the failure stays."""
+        """Add again the trials that failed; the record of the failure stays."""
         for who in self.failed():
             self._add(who)
+        self._queue()
 
     def failed(self) -> set[Identity]:
-        """The trials that failed and have not been planned again since."""
-        return {
-            who
-            for who, frozen in latest(self._study.get_trials(deepcopy=False)).items()
-            if frozen.state == TrialState.FAIL
-        }
+        """The trials that failed and have not been added again since."""
+        return set(self._in_state(TrialState.FAIL))
 
     def recorded(self) -> set[Identity]:
         """Every trial in the study, whatever its state."""
-        return {identity(frozen) for frozen in self._study.get_trials(deepcopy=False)}
+        return set(self._records)
 
     def finished(self, split: str) -> list[Identity]:
         """The trials of that split that ran to their end."""
-        recorded = latest(self._study.get_trials(deepcopy=False))
-        return [
-            who
-            for who, frozen in recorded.items()
-            if who[2] == split and frozen.state == TrialState.COMPLETE
-        ]
+        return [who for who in self._in_state(TrialState.COMPLETE) if who[2] == split]
+
+    def history(self, split: str) -> dict[Identity, list[dict[str, Any]]]:
+        """The curve of every trial of that split that reached a pause, a stop or its end."""
+        return {
+            who: record.curve
+            for who, record in self._records.items()
+            if who[2] == split and record.state != TrialState.FAIL and record.curve
+        }
 
     def queue(self) -> list[Identity]:
-        """The trials that are yet to be run."""
-        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return [identity(frozen) for frozen in waiting]
+        """The trials that are wanted and yet to be run."""
+        return list(self._wanted)
 
     def waiting(self) -> int:
         """How many trials are yet to be run."""
-        return len(self.queue())
+        return len(self._wanted)
 
     def ask(self) -> Trial | None:
-        """The next planned trial, now running; None when there is none left."""
-        if not self.waiting():
-            return None  # Optuna would invent one
-        asked = self._study.ask()
-        who = identity(asked)
-        self._running[who] = asked
-        return self._planned[who]
+        """The next trial that is wanted, now running; None when there is none left."""
+        if not self._wanted:
+            return None
+        who = next(iter(self._wanted))
+        trial = self._wanted.pop(who)
+        self._state(who, TrialState.RUNNING)
+        # what it trained after its last pause may not be what its checkpoint knows
+        start = read_checkpoint(self.folder, who)
+        return replace(trial, start=start)
 
-    def report(self, trial: Trial, metrics: Metrics) -> None:
-        """Record the validation loss after an epoch."""
+    def report(self, trial: Trial, metrics: Metrics) -> bool:
+        """Record the validation loss after an epoch, and its checkpoint; True never: go on."""
+        number = self._records[trial.identity].number
         # unlike Trial.report this replaces what a trial that was interrupted had reported
-        running = self._running[trial.identity]
-        self._storage.set_trial_intermediate_value(running._trial_id, metrics.epoch, metrics.loss)
+        self._storage.set_trial_intermediate_value(number, metrics.epoch, metrics.loss)
+        if metrics.checkpoint is not None:
+            self._keep(trial, [metrics])
+            write_whole(checkpoint_path(self.folder, trial.identity), metrics.checkpoint)
+        return False
+
+    def _keep(self, trial: Trial, curve: list[Metrics]) -> None:
+        """Record the rows of those epochs, each once, behind those before them."""
+        rows = [curve_row(metrics) for metrics in curve]
+        first = rows[0]["epoch"]
+        before = [row for row in self._records[trial.identity].curve if row["epoch"] < first]
+        self._note(trial.identity, curve=[*before, *rows])
 
     def complete(self, trial: Trial, curve: list[Metrics], device: dict[str, str]) -> None:
         """Record a trial that ran to its end: losses of the examples, curve, value, in that order.
 
         Whatever is written before the value is written again if the process dies in between.
         """
+        who = trial.identity
         write_losses(self.folder, trial, curve[-1].losses)
-        running = self._running.pop(trial.identity)
-        running.set_user_attr("curve", [curve_row(metrics) for metrics in curve])
-        running.set_user_attr("made_with", device)
-        self._study.tell(running, curve[-1].loss)
+        self._keep(trial, curve)
+        self._note(who, made_with=device)
+        self._state(who, TrialState.COMPLETE, curve[-1].loss)
+        checkpoint_path(self.folder, who).unlink(missing_ok=True)
+
+    def stopped(self, trial: Trial, curve: list[Metrics], device: dict[str, str]) -> None:
+        """Record how far a trial came that pauses; it waits until it is wanted again."""
+        self._keep(trial, curve)
+        self._note(trial.identity, made_with=device)
+        self._state(trial.identity, TrialState.WAITING)
+
+    def prune(self, who: Identity, reason: str) -> None:
+        """Close a trial that waits, with why it is not worth going on with."""
+        record = self._records[who]
+        if record.state != TrialState.WAITING:
+            return
+        self._wanted.pop(who, None)
+        self._note(who, pruned=reason)
+        if record.curve:  # Optuna's state for it; its value is the last loss, of that epoch alone
+            self._state(who, TrialState.RUNNING)
+            self._state(who, TrialState.PRUNED, record.curve[-1]["loss"])
+            checkpoint_path(self.folder, who).unlink(missing_ok=True)
+        else:
+            self._state(who, TrialState.RUNNING)
+            self._state(who, TrialState.PRUNED)
 
     def lost(self, trial: Trial) -> None:
         """Put a trial whose worker died back in the queue; failed when it has died too often."""
-        losses = self._running[trial.identity].user_attrs.get("workers_lost", 0) + 1
-        self._running[trial.identity].set_user_attr("workers_lost", losses)
+        who = trial.identity
+        losses = self._records[who].notes.get("workers_lost", 0) + 1
+        self._note(who, workers_lost=losses)
         if losses > MAX_WORKERS_LOST:
             self.fail(trial, f"its worker died {losses} times")
         else:
-            running = self._running.pop(trial.identity)
-            self._storage.set_trial_state_values(running._trial_id, TrialState.WAITING)
+            self._state(who, TrialState.WAITING)
+            self._wanted[who] = self._planned[who]
 
     def fail(self, trial: Trial, message: str) -> None:
         """Record a trial that raised, with its message."""
-        running = self._running.pop(trial.identity)
-        running.set_user_attr("error", message)
-        running.set_user_attr("made_with", versions())
-        self._study.tell(running, state=TrialState.FAIL)
+        self._note(trial.identity, error=message, made_with=versions())
+        self._state(trial.identity, TrialState.FAIL)
 
     def curves(self) -> pd.DataFrame:
-        """One row an epoch of every trial that ran to its end on the validation split."""
+        """One row an epoch of every trial on the validation split, as far as it is recorded."""
         rows = [
             {"candidate": who[0], "seed": who[1], **row}
-            for who, frozen in latest(self._study.get_trials(deepcopy=False)).items()
-            for row in frozen.user_attrs.get("curve", [])
-            if who[2] == "val"
+            for who, curve in self.history("val").items()
+            for row in curve
         ]
         return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
 
@@ -252,7 +337,7 @@ def trial_table(trials: Iterable[FrozenTrial]) -> pd.DataFrame:
         key, seed, split = identity(frozen)
         curve = frozen.user_attrs.get("curve", [])
         last: dict[str, Any] = curve[-1] if curve else {}
-        done = frozen.state == TrialState.COMPLETE
+        done = frozen.state in (TrialState.COMPLETE, TrialState.PRUNED)
         rows.append(
             {
                 "number": frozen.number,
@@ -266,6 +351,7 @@ def trial_table(trials: Iterable[FrozenTrial]) -> pd.DataFrame:
                 "train_loss": last.get("train_loss"),
                 "seconds": last.get("seconds"),
                 "error": frozen.user_attrs.get("error"),
+                "pruned": frozen.user_attrs.get("pruned"),
                 **frozen.user_attrs.get("made_with", {}),
             }
         )
@@ -291,11 +377,29 @@ def read_losses(folder: Path, who: Identity) -> NDArray[np.float32]:
 
 def write_losses(folder: Path, trial: Trial, losses: NDArray[np.float32]) -> None:
     """Write the losses of a trial's held-out examples, whole or not at all."""
-    path = losses_path(folder, trial.identity)
+    file = io.BytesIO()
+    np.save(file, losses.astype(np.float32), allow_pickle=False)
+    write_whole(losses_path(folder, trial.identity), file.getvalue())
+
+
+def checkpoint_path(folder: Path, who: Identity) -> Path:
+    """Where a trial that is not at its end yet keeps what it goes on from."""
+    key, seed, split = who
+    return folder / "checkpoints" / f"{key}-{seed}-{split}.pt"
+
+
+def read_checkpoint(folder: Path, who: Identity) -> bytes | None:
+    """The bytes of a trial's checkpoint, None where it has none."""
+    path = checkpoint_path(folder, who)
+    return path.read_bytes() if path.exists() else None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, and on the disk before this returns."""
     path.parent.mkdir(exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        np.save(file, losses.astype(np.float32), allow_pickle=False)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

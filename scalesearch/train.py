@@ -1,9 +1,10 @@
 """Training a network: one plain loop that yields its metrics after every epoch."""
 
+import io
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -11,14 +12,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from scalesearch.data import DataSet, Images, resized
 from scalesearch.models import Model
 from scalesearch.nets import weighted_loss
 from scalesearch.space import Recipe
+from scalesearch.step import make_optimizer, make_step, mixed, normaliser
 
 EVAL_BATCH = 500
+CHECKPOINT_SECONDS = 60.0  # of training that a crash may cost
 Split = Literal["val", "test"]
 
 
@@ -26,7 +29,8 @@ Split = Literal["val", "test"]
 class Metrics:
     """What is known after an epoch: cross-entropies, accuracy, seconds of training so far.
 
-    `losses` holds the cross-entropy of every validation example, in the data's order.
+    `losses` holds the cross-entropy of every validation example, in the data's order;
+    `checkpoint`, where there is one, what `train` starts from to go on after this epoch.
     """
 
     epoch: int
@@ -35,6 +39,7 @@ class Metrics:
     train_loss: float
     seconds: float
     losses: NDArray[np.float32]
+    checkpoint: bytes | None = field(default=None, repr=False)
 
 
 class TrialFailed(RuntimeError):
@@ -42,51 +47,51 @@ class TrialFailed(RuntimeError):
 
 
 def train(
-    network: nn.Module, data: DataSet, recipe: Recipe, seed: int, split: Split = "val"
+    network: nn.Module,
+    data: DataSet,
+    recipe: Recipe,
+    seed: int,
+    split: Split = "val",
+    start: bytes | None = None,
+    pause: int | None = None,
 ) -> Iterator[Metrics]:
     """Metrics on the validation split after each epoch of training `network` in place.
 
     The seed alone fixes the order and the flips of the images, so that every network sees the
-    same. The test split is looked at after the last epoch only. Raises TrialFailed when the loss
-    is not finite.
+    same. The test split is looked at after the last epoch only. With `pause` training stops after
+    that epoch, and its checkpoint as `start` goes on from there, to the same bits on a CPU. Raises
+    TrialFailed when the loss is not finite.
     """
     held_out = data.val if split == "val" else data.test
     if held_out is None:
         raise TrialFailed(f"data {data.name} has no test split")
+    device = data.train.pixels.device
+    optimizer = make_optimizer(network, recipe, device)
     order = torch.Generator().manual_seed(seed)
     flips = torch.Generator().manual_seed(seed + 1_000_003)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(network, recipe.weight_decay), lr=recipe.learning_rate, fused=True
-    )
+    done, seconds = 0, 0.0
+    if start is not None:
+        done, seconds = restore(start, network, optimizer, order, flips)
     n = len(data.train.labels)
     batches = math.ceil(n / recipe.batch_size)
-    step, seconds = 0, 0.0
-    side = data.train.pixels.shape[-1]
-    for epoch in range(1, recipe.epochs + 1):
+    side, step_side, saved = data.train.pixels.shape[-1], 0, seconds
+    last = min(pause or recipe.epochs, recipe.epochs)
+    for epoch in range(done + 1, last + 1):
         started = time.perf_counter()
-        pixels = resized(data.train, train_side(recipe, side, epoch)).pixels
         network.train()
-        permutation = torch.randperm(n, generator=order)
+        if step_side != (step_side := train_side(recipe, side, epoch)):
+            images = resized(data.train, step_side)
+            step = make_step(network, optimizer, data, images, recipe)
+        permutation = torch.randperm(n, generator=order).to(device)
         flipped = torch.rand(n, generator=flips) < (0.5 if recipe.flip else 0.0)
-        total = torch.zeros((), device=data.train.pixels.device)
-        for batch in permutation.split(recipe.batch_size):
-            rate = recipe.learning_rate * schedule(step / (recipe.epochs * batches), recipe.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            images = normalised(data, pixels[batch], flipped[batch])
-            labels = data.train.labels[batch]
-            loss = weighted_loss(
-                network,
-                images,
-                partial(F.cross_entropy, target=labels, label_smoothing=recipe.label_smoothing),
-            )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(batch)
-            step += 1
-        seconds += time.perf_counter() - started
+        flipped = flipped.to(device)
+        total = torch.zeros((), device=device)
+        for i, batch in enumerate(permutation.split(recipe.batch_size)):
+            progress = ((epoch - 1) * batches + i) / (recipe.epochs * batches)
+            rate = recipe.learning_rate * schedule(progress, recipe.warmup)
+            total += step(batch, flipped[batch], rate) * len(batch)
         train_loss = float(total) / n
+        seconds += time.perf_counter() - started
         if split == "test" and epoch < recipe.epochs:
             continue
         losses, accuracy = evaluate(network, data, held_out)
@@ -96,7 +101,57 @@ def train(
                 f"the loss must be finite, got {train_loss} in training and {mean} in validation "
                 f"after epoch {epoch}"
             )
-        yield Metrics(epoch, mean, accuracy, train_loss, seconds, losses)
+        checkpoint = None
+        if epoch < recipe.epochs and (epoch == last or seconds - saved >= CHECKPOINT_SECONDS):
+            checkpoint = snapshot(epoch, seconds, network, optimizer, order, flips)
+            saved = seconds
+        yield Metrics(epoch, mean, accuracy, train_loss, seconds, losses, checkpoint)
+
+
+def snapshot(
+    epoch: int,
+    seconds: float,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    order: torch.Generator,
+    flips: torch.Generator,
+) -> bytes:
+    """All that training goes on from: weights, optimizer, every source of random numbers."""
+    cuda = torch.cuda.is_available()
+    file = io.BytesIO()
+    torch.save(
+        {
+            "epoch": epoch,
+            "seconds": seconds,
+            "network": network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "order": order.get_state(),
+            "flips": flips.get_state(),
+            "random": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state() if cuda else None,
+        },
+        file,
+    )
+    return file.getvalue()
+
+
+def restore(
+    checkpoint: bytes,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    order: torch.Generator,
+    flips: torch.Generator,
+) -> tuple[int, float]:
+    """Epochs and seconds of training so far, all state put back. Loads weights only."""
+    state = torch.load(io.BytesIO(checkpoint), weights_only=True, map_location="cpu")
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    order.set_state(state["order"])
+    flips.set_state(state["flips"])
+    torch.set_rng_state(state["random"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+    return state["epoch"], state["seconds"]
 
 
 def schedule(progress: float, warmup: float) -> float:
@@ -112,38 +167,22 @@ def train_side(recipe: Recipe, side: int, epoch: int) -> int:
     return max(1, round(side * (recipe.resize_from + (1 - recipe.resize_from) * grown)))
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weights of convolutions and classifiers, which decay, and all else, which does not."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups: list[dict[str, object]] = [{"params": decayed, "weight_decay": weight_decay}]
-    return [*groups, {"params": others, "weight_decay": 0.0}] if others else groups
-
-
-def normalised(data: DataSet, pixels: Tensor, flipped: Tensor | None = None) -> Tensor:
-    """uint8 images as floats of zero mean and unit variance, those in `flipped` mirrored."""
-    mean = torch.tensor(data.mean, device=pixels.device).view(1, -1, 1, 1)
-    std = torch.tensor(data.std, device=pixels.device).view(1, -1, 1, 1)
-    images = (pixels / 255 - mean) / std
-    if flipped is None:
-        return images
-    return torch.where(flipped.to(pixels.device).view(-1, 1, 1, 1), images.flip(-1), images)
-
-
 @torch.no_grad()
 def evaluate(
     network: nn.Module, data: DataSet, images: Images
 ) -> tuple[NDArray[np.float32], float]:
     """The cross-entropy of every example of `images`, and the accuracy over all."""
     network.eval()
-    losses, hits = [], 0
+    normalise = normaliser(data)
+    losses, right = [], []
     for pixels, labels in zip(
         images.pixels.split(EVAL_BATCH), images.labels.split(EVAL_BATCH), strict=True
     ):
-        logits = network(normalised(data, pixels)).float()
+        with mixed(pixels.device):
+            logits = network(normalise(pixels)).float()
         losses.append(F.cross_entropy(logits, labels, reduction="none"))
-        hits += int((logits.argmax(1) == labels).sum())
-    return torch.cat(losses).cpu().numpy(), hits / len(images.labels)
+        right.append(logits.argmax(1) == labels)
+    return torch.cat(losses).float().cpu().numpy(), float(torch.cat(right).double().mean())
 
 
 def one_step(network: nn.Module, batch_size: int, arch: Model, repeats: int = 5) -> float:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
@@ -16,7 +16,10 @@ from scalesearch.train import Metrics, Split, train
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """All that a worker needs to train one network: nothing else decides its metrics."""
+    """All that a worker needs to train one network: nothing else decides its metrics.
+
+    It pauses after the epoch `pause`, if that is given, and goes on from the checkpoint `start`.
+    """
 
     arch: Model
     seed: int
@@ -25,6 +28,13 @@ class Trial:
     val_examples: int
     recipe: Recipe
     split: Split = "val"
+    pause: int | None = None
+    start: bytes | None = field(default=None, repr=False)
+
+    @property
+    def last(self) -> int:
+        """The epoch after which it ends or pauses."""
+        return min(self.pause or self.recipe.epochs, self.recipe.epochs)
 
     @property
     def identity(self) -> tuple[str, int, str]:
@@ -55,7 +65,10 @@ def run_trial(trial: Trial) -> Iterator[Metrics]:
     if trial.recipe.zero_residuals:
         zero_residuals(network)
     network.to(device)
-    yield from train(network, data, trial.recipe, trial.seed, trial.split)
+    if device.type == "cuda":
+        network.to(memory_format=torch.channels_last)
+    recipe, seed = trial.recipe, trial.seed
+    yield from train(network, data, recipe, seed, trial.split, trial.start, trial.pause)
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ ROOMS = [
         "space",
         "plan",
         "data",
+        "step",
         "train",
         "trial",
         "pace",

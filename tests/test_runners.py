@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,16 +35,26 @@ class Notes:
         self.reported: dict[int, list[Metrics]] = {}
         self.completed: dict[int, list[Metrics]] = {}
         self.failed: dict[int, str] = {}
+        self.paused: dict[int, list[Metrics]] = {}
+        self.checkpoints: dict[int, bytes] = {}
+        self.stop_after: int | None = None
         self.lost_seeds: list[int] = []
 
     def desk(self) -> Desk:
         return Desk(
             ask=lambda: self.waiting.pop(0) if self.waiting else None,
-            report=lambda trial, step: self.reported.setdefault(trial.seed, []).append(step),
+            report=self.report,
+            stopped=lambda trial, curve, made: self.paused.update({trial.seed: curve}),
             complete=lambda trial, curve, made: self.completed.update({trial.seed: curve}),
             fail=lambda trial, message: self.failed.update({trial.seed: message}),
             lost=self.lost,
         )
+
+    def report(self, trial: Trial, step: Metrics) -> bool:
+        self.reported.setdefault(trial.seed, []).append(step)
+        if step.checkpoint is not None:
+            self.checkpoints[trial.seed] = step.checkpoint
+        return step.epoch == self.stop_after
 
     def lost(self, trial: Trial) -> None:
         self.lost_seeds.append(trial.seed)
@@ -95,6 +105,36 @@ def test_the_metrics_are_the_same_to_the_bit_whoever_runs_the_trial(noted: Notes
             assert np.array_equal(mine.losses, theirs.losses)
 
 
+LONG = [replace(trial, recipe=replace(RECIPE, epochs=4, resize_from=0.7)) for trial in SOUND]
+
+
+@pytest.mark.parametrize("run", [run_inline, run_with_ray], ids=["inline", "ray"])
+def test_a_trial_that_pauses_goes_on_to_the_same_bits(run: Callable[[Desk], None]) -> None:
+    whole = Notes(LONG)
+    run_inline(whole.desk())
+    first = Notes([replace(trial, pause=2) for trial in LONG])
+    run(first.desk())
+    assert not first.completed and set(first.paused) == {0, 1}
+    rest = Notes([replace(trial, start=first.checkpoints[trial.seed]) for trial in LONG])
+    run(rest.desk())
+    for seed in (0, 1):
+        assert [step.epoch for step in first.paused[seed]] == [1, 2]
+        assert [step.epoch for step in rest.completed[seed]] == [3, 4]
+        curve = [*first.paused[seed], *rest.completed[seed]]
+        for mine, theirs in zip(curve, whole.completed[seed], strict=True):
+            assert (mine.loss, mine.train_loss) == (theirs.loss, theirs.train_loss)
+            assert np.array_equal(mine.losses, theirs.losses)
+
+
+@pytest.mark.parametrize("run", [run_inline, run_with_ray], ids=["inline", "ray"])
+def test_a_trial_stops_where_the_desk_says_so(run: Callable[[Desk], None]) -> None:
+    notes = Notes(LONG)
+    notes.stop_after = 3
+    run(notes.desk())
+    assert not notes.completed and notes.lost_seeds == []
+    assert {seed: len(curve) for seed, curve in notes.paused.items()} == {0: 3, 1: 3}
+
+
 def test_seeds_differ(noted: Notes) -> None:
     assert noted.completed[0][-1].loss != noted.completed[1][-1].loss
 
@@ -119,10 +159,10 @@ def kill_my_workers() -> None:
 def test_a_trial_whose_worker_is_killed_is_handed_back_and_run_again() -> None:
     notes = Notes([replace(SOUND[0], recipe=replace(RECIPE, epochs=6))])
 
-    def report(trial: Trial, step: Metrics) -> None:
+    def report(trial: Trial, step: Metrics) -> bool:
         if not notes.reported:
             kill_my_workers()
-        notes.reported.setdefault(trial.seed, []).append(step)
+        return notes.report(trial, step)
 
     run_with_ray(replace(notes.desk(), report=report))
     assert notes.lost_seeds == [0]

@@ -11,11 +11,13 @@ from scalesearch.trial import Trial
 class Desk:
     """Plain callables between a runner and the study, called in the driver's process only.
 
-    `lost` is for a trial whose worker died: the desk may hand it out again.
+    `report` says whether the trial is to stop there; then, or where the trial pauses, it is told
+    as `stopped`. `lost` is for a trial whose worker died: the desk may hand it out again.
     """
 
     ask: Callable[[], Trial | None]
-    report: Callable[[Trial, Metrics], None]
+    report: Callable[[Trial, Metrics], bool]
+    stopped: Callable[[Trial, list[Metrics], dict[str, str]], None]
     complete: Callable[[Trial, list[Metrics], dict[str, str]], None]
     fail: Callable[[Trial, str], None]
     lost: Callable[[Trial], None]

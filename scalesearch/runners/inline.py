@@ -10,10 +10,13 @@ def run_inline(desk: Desk) -> None:
     while (trial := desk.ask()) is not None:
         epochs = run_trial(trial)
         curve: list[Metrics] = []
-        while isinstance(step := advance(epochs), Metrics):
-            desk.report(trial, step)
+        stop = False
+        while not stop and isinstance(step := advance(epochs), Metrics):
+            stop = desk.report(trial, step)
             curve.append(step)
         if isinstance(step, Failure):
             desk.fail(trial, step.message)
-        else:
+        elif curve[-1].epoch == trial.recipe.epochs:
             desk.complete(trial, curve, versions())
+        else:
+            desk.stopped(trial, curve, versions())

@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import ray
@@ -33,10 +33,14 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one step of a worker brought: a dataclass, for Tune flattens dicts."""
+    """What one step of a worker brought: a dataclass, for Tune flattens dicts.
+
+    A checkpoint travels by Ray's object store, not in what Tune keeps of every result.
+    """
 
     step: Metrics | Failure | None
     made_with: dict[str, str]
+    checkpoint: "ray.ObjectRef | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def run_ray(desk: Desk, options: RayOptions) -> None:
                     storage_path=scratch,
                     name="trials",
                     verbose=0,
-                    stop=lambda _, result: searcher.broken is not None,
+                    stop=searcher.stops,
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
@@ -90,8 +94,9 @@ class Worker(tune.Trainable):
     """Tune's view of one worker: each step is one epoch of the trial in hand."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self.epochs: Iterator[Metrics] = run_trial(config["trial"])
-        self.last = config["trial"].recipe.epochs
+        trial, start = config["trial"], config["start"]
+        self.epochs: Iterator[Metrics] = run_trial(replace(trial, start=start and ray.get(start)))
+        self.last = trial.last
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
@@ -100,7 +105,10 @@ class Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         step = advance(self.epochs)
         done = not isinstance(step, Metrics) or step.epoch == self.last
-        return {"outcome": Outcome(step, versions()), "done": done}
+        kept = None
+        if isinstance(step, Metrics) and step.checkpoint is not None:
+            kept, step = ray.put(step.checkpoint), replace(step, checkpoint=None)
+        return {"outcome": Outcome(step, versions(), kept), "done": done}
 
 
 class DeskSearcher(Searcher):
@@ -114,6 +122,7 @@ class DeskSearcher(Searcher):
         super().__init__()
         self.desk = desk
         self.running: dict[str, tuple[Trial, list[Metrics]]] = {}
+        self.stopping: set[str] = set()
         self.broken: Exception | None = None
 
     def suggest(self, trial_id: str) -> Any:
@@ -124,10 +133,16 @@ class DeskSearcher(Searcher):
             # a worker that dies may still give its trial back
             return None if self.running else Searcher.FINISHED
         self.running[trial_id] = (trial, [])
-        return {"trial": trial}
+        start = None if trial.start is None else ray.put(trial.start)
+        return {"trial": replace(trial, start=None), "start": start}
+
+    def stops(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether a trial is to stop after that result, which Tune tells on_trial_result next."""
+        self.on_trial_result(trial_id, result)
+        return self.broken is not None or trial_id in self.stopping
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self.guard(lambda: self.hear(trial_id, result["outcome"].step))
+        self.guard(lambda: self.hear(trial_id, result["outcome"]))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -135,21 +150,29 @@ class DeskSearcher(Searcher):
         outcome = result["outcome"] if result and not error else Outcome(None, {})
         self.guard(lambda: self.end(trial_id, outcome))
 
-    def hear(self, trial_id: str, step: Metrics | Failure | None) -> None:
+    def hear(self, trial_id: str, outcome: Outcome) -> None:
         """Report an epoch's metrics, once; Tune repeats the last."""
         trial, curve = self.running[trial_id]
+        step = outcome.step
         if isinstance(step, Metrics) and (not curve or curve[-1].epoch < step.epoch):
-            curve.append(step)
-            self.desk.report(trial, step)
+            if outcome.checkpoint is not None:
+                step = replace(step, checkpoint=ray.get(outcome.checkpoint))
+            curve.append(replace(step, checkpoint=None))
+            if self.desk.report(trial, step):
+                self.stopping.add(trial_id)
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
         """Tell the desk how a trial ended."""
-        self.hear(trial_id, outcome.step)
+        self.hear(trial_id, outcome)
         trial, curve = self.running.pop(trial_id)
         if isinstance(outcome.step, Failure):
             self.desk.fail(trial, outcome.step.message)
-        elif outcome.step is not None and outcome.step.epoch == trial.recipe.epochs:
+        elif outcome.step is None:
+            self.desk.lost(trial)
+        elif outcome.step.epoch == trial.recipe.epochs:
             self.desk.complete(trial, curve, outcome.made_with)
+        elif outcome.step.epoch == trial.last or trial_id in self.stopping:
+            self.desk.stopped(trial, curve, outcome.made_with)
         else:
             self.desk.lost(trial)
 

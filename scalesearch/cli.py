@@ -204,6 +204,11 @@ def run_command(
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address.")] = None,
     name: Annotated[str | None, typer.Option(help="The study's name. [space-data-budget]")] = None,
     results: Results = Path("results"),
+    policy: Annotated[
+        str | None, typer.Option(help="rungs, grid (every trial) or asha. [the space's, rungs]")
+    ] = None,
+    max_trials: Annotated[int | None, typer.Option(min=1, help="Trials of this run.")] = None,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Hours of this run.")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
     as_json: AsJson = False,
@@ -213,8 +218,10 @@ def run_command(
     from scalesearch.space import load_space
     from scalesearch.workflow import estimate, run_search
 
-    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name)
-    options = RunOptions(runner, workers, gpus_per_trial, address, retry_failed)
+    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
+    options = RunOptions(
+        runner, workers, gpus_per_trial, address, retry_failed, max_trials, max_hours
+    )
     if dry_run:
         document = estimate(search, options)
         if as_json:

@@ -3,9 +3,9 @@
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -53,19 +53,29 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
-@contextmanager
-def watched(
-    names: dict[str, str], expected: Mapping[Identity, float], quiet: bool
-) -> Iterator[Callable[[Desk], Desk]]:
-    """A function that makes a desk show what passes over it: bars on a terminal, else lines.
-
-    `names` says how each network is to be called, `expected` how long each waiting trial takes
-    beside the others.
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the terminal needs to know of a run: names of networks, the trials ahead (waiting or
+    running), and how long a trial takes beside the others.
     """
+
+    names: dict[str, str]
+    ahead: Callable[[], list[Trial]]
+    weight: Callable[[Trial], float]
+
+    def label(self, trial: Trial) -> str:
+        """A trial as the terminal names it."""
+        rate = "" if trial.rate == 1 else f" rate {trial.rate:g}x"
+        return f"{self.names[trial.identity[0]]} seed {trial.seed}{rate}"
+
+
+@contextmanager
+def watched(watch: Watch, quiet: bool) -> Iterator[Callable[[Desk], Desk]]:
+    """A function that makes a desk show what passes over it: bars on a terminal, else lines."""
     if quiet:
         yield lambda desk: desk
     elif not sys.stderr.isatty():
-        yield lambda desk: told_in_lines(desk, names, expected)
+        yield lambda desk: told_in_lines(desk, watch)
     else:
         columns = (
             TextColumn("{task.description}"),
@@ -75,34 +85,37 @@ def watched(
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            yield lambda desk: told_in_bars(desk, names, expected, progress)
+            yield lambda desk: told_in_bars(desk, watch, progress)
 
 
-def label(trial: Trial, names: dict[str, str]) -> str:
-    """A trial as the terminal names it."""
-    return f"{names[trial.identity[0]]} seed {trial.seed}"
-
-
-def time_left(expected: Mapping[Identity, float]) -> Callable[[Trial], float]:
-    """A function of each trial as it ends: the seconds that those not yet ended will take."""
+def time_left(watch: Watch) -> Callable[[float], float]:
+    """A function of each ended trial's weight: the seconds that those now planned will take."""
     started, ended = time.monotonic(), [0.0]
-    total = sum(expected.values())
 
-    def left(trial: Trial) -> float:
-        ended[0] += expected[trial.identity]
-        return (time.monotonic() - started) / ended[0] * (total - ended[0])
+    def left(weight: float) -> float:
+        ended[0] += weight
+        todo = sum(watch.weight(trial) for trial in watch.ahead())
+        return (time.monotonic() - started) / ended[0] * todo
 
     return left
 
 
-def told_in_lines(desk: Desk, names: dict[str, str], expected: Mapping[Identity, float]) -> Desk:
+def told_in_lines(desk: Desk, watch: Watch) -> Desk:
     """The desk, with a line on stderr for every trial that ends."""
-    left = time_left(expected)
+    left = time_left(watch)
     ended = itertools.count(1)
+    weights: dict[Identity, float] = {}
+
+    def ask() -> Trial | None:
+        trial = desk.ask()
+        if trial is not None:
+            weights[trial.identity] = watch.weight(trial)
+        return trial
 
     def tell(trial: Trial, what: str) -> None:
-        done = f"[{next(ended)}/{len(expected)}]"
-        say(f"{done} {label(trial, names)}: {what}; {duration(left(trial))} left")
+        n, seconds = next(ended), left(weights[trial.identity])
+        done = f"[{n}/{n + len(watch.ahead())}]"
+        say(f"{done} {watch.label(trial)}: {what}; {duration(seconds)} left")
 
     def complete(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
         desk.complete(trial, curve, made_with)
@@ -118,22 +131,23 @@ def told_in_lines(desk: Desk, names: dict[str, str], expected: Mapping[Identity,
         desk.fail(trial, message)
         tell(trial, f"FAILED: {message}")
 
-    return replace(desk, complete=complete, stopped=stopped, fail=fail)
+    return replace(desk, ask=ask, complete=complete, stopped=stopped, fail=fail)
 
 
-def told_in_bars(
-    desk: Desk, names: dict[str, str], expected: Mapping[Identity, float], progress: Progress
-) -> Desk:
-    """The desk, with a bar for all trials and one for each that runs."""
-    everything = progress.add_task("trials", total=len(expected), note="")
-    bars: dict[tuple[str, int, str], Any] = {}
-    left = time_left(expected)
+def told_in_bars(desk: Desk, watch: Watch, progress: Progress) -> Desk:
+    """The desk, with a bar for all trials that are planned and one for each that runs."""
+    everything = progress.add_task("trials", total=len(watch.ahead()), note="")
+    bars: dict[Identity, Any] = {}
+    weights: dict[Identity, float] = {}
+    ended = itertools.count(1)
+    left = time_left(watch)
 
     def ask() -> Trial | None:
         trial = desk.ask()
         if trial is not None:
+            weights[trial.identity] = watch.weight(trial)
             bars[trial.identity] = progress.add_task(
-                f"  {label(trial, names)}", total=trial.last, note=""
+                f"  {watch.label(trial)}", total=trial.last, note=""
             )
         return trial
 
@@ -144,7 +158,9 @@ def told_in_bars(
 
     def close(trial: Trial) -> None:
         progress.remove_task(bars.pop(trial.identity))
-        progress.update(everything, advance=1, note=f"{duration(left(trial))} left")
+        n, seconds = next(ended), left(weights[trial.identity])
+        total, note = n + len(watch.ahead()), f"{duration(seconds)} left"
+        progress.update(everything, completed=n, total=total, note=note)
 
     def complete(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
         desk.complete(trial, curve, made_with)
@@ -156,7 +172,7 @@ def told_in_bars(
 
     def fail(trial: Trial, message: str) -> None:
         desk.fail(trial, message)
-        progress.console.print(f"{label(trial, names)} FAILED: {message}", highlight=False)
+        progress.console.print(f"{watch.label(trial)} FAILED: {message}", highlight=False)
         close(trial)
 
     def lost(trial: Trial) -> None:

@@ -1,7 +1,8 @@
 """A search made ready: its plan, its study directory, the trials that it needs."""
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from scalesearch.files import (
     write_json,
     write_text,
 )
+from scalesearch.gates import RATES
 from scalesearch.models import Model
 from scalesearch.plan import Plan, make_plan
+from scalesearch.policy import POLICIES, Ask, Decision, Terms, grid
 from scalesearch.runners import Desk
 from scalesearch.space import Proxy, Space, dump_space, load_space, narrow
 from scalesearch.study import Study
@@ -50,6 +53,8 @@ class RunOptions:
     gpus_per_trial: float = 0.0
     address: str | None = None
     retry_failed: bool = False
+    max_trials: int | None = None
+    max_hours: float | None = None
 
 
 def data_info(proxy: Proxy) -> DataInfo | None:
@@ -66,6 +71,7 @@ def prepare(
     epochs: int | None,
     results: Path,
     name: str | None,
+    policy: str | None = None,
 ) -> Search:
     """The search that those choices make. Writes nothing; raises ValueError for a bad one."""
     if data is not None:
@@ -78,7 +84,9 @@ def prepare(
         proxy = space.proxies[proxy_name]
     if proxy.data is None:
         raise ValueError(f"proxy {proxy_name} needs data of your own: name it with --data")
-    space = replace(space, budget=budget or space.budget)
+    if policy not in (None, "rungs", "grid", "asha"):
+        raise ValueError(f"--policy must be rungs, grid or asha, got {policy!r}")
+    space = replace(space, budget=budget or space.budget, policy=policy or space.policy)
     found = decoded(proxy.data, proxy.train_examples, proxy.val_examples)
     channels, classes = found.train.pixels.shape[1], len(found.classes)
     plan = make_plan(space, proxy_name, None, channels, classes)
@@ -129,10 +137,9 @@ def difference(before: Any, now: Any, where: str = "") -> str | None:
     return None if before == now else f"{where} was {before!r}, is {now!r}"
 
 
-def planned_trials(search: Search) -> list[Trial]:
-    """Every candidate and the 1x baseline with every seed; a seed's trials stand together."""
-    archs = [search.plan.baseline, *(candidate.arch for candidate in search.plan.candidates)]
-    return [trial_of(search, arch, seed) for seed in range(search.proxy.seeds) for arch in archs]
+def networks(search: Search) -> list[Model]:
+    """What a search trains: the baseline, then the candidates."""
+    return [search.plan.baseline, *(candidate.arch for candidate in search.plan.candidates)]
 
 
 def trial_of(search: Search, arch: Model, seed: int) -> Trial:
@@ -154,44 +161,82 @@ def open_study(search: Search) -> Study:
     document = plan_document(search.plan)
     write_json(search.folder / "plan.json", document)
     write_csv(search.folder / "plan.csv", plan_table(document))
-    keys = [search.plan.baseline.key, *(candidate.key for candidate in search.plan.candidates)]
-    study = Study(search.folder, keys)
-    study.plan(planned_trials(search))
-    # a driver may have died after it planned the look at the test split
-    for key in sorted(key for key, _, split in study.recorded() if split == "test"):
-        plan_test(search, study, key)
+    keys = [arch.key for arch in networks(search)]
+    asha = math.ceil(search.proxy.recipe.epochs / 4) if search.space.policy == "asha" else None
+    study = Study(search.folder, keys, asha)
     study.release()
     return study
 
 
-def run_trials(study: Study, run: Callable[[Desk], None]) -> None:
-    """Run what is waiting in the study; whatever stops it, no trial is left running."""
+def decide(search: Search, study: Study) -> Decision:
+    """What the space's policy makes of all that the study knows; candidates it stops are pruned."""
+    terms = Terms(
+        candidates=tuple(candidate.key for candidate in search.plan.candidates),
+        baseline=search.plan.baseline.key,
+        seeds=search.proxy.seeds,
+        epochs=search.proxy.recipe.epochs,
+        failed=frozenset((key, seed) for key, seed, _ in study.failed() | study.pruned()),
+    )
+    curves = {
+        (key, seed): [row["loss"] for row in curve]
+        for (key, seed, _), curve in study.history("val").items()
+    }
+    decision = POLICIES.get(search.space.policy, grid)(curves, terms)
+    for key, stop in decision.stops.items():
+        for who in [who for who in study.recorded() if who[0] == key and who[2] == "val"]:
+            study.prune(who, stop.reason)
+    return decision
+
+
+def plan_asks(search: Search, study: Study, asks: Iterable[Ask]) -> None:
+    """Plan the trials that a policy asks for; those short of the last epoch pause."""
+    archs = {arch.key: arch for arch in networks(search)}
+    last = search.proxy.recipe.epochs
+    study.plan(
+        replace(
+            trial_of(search, archs[ask.key], ask.seed),
+            pause=ask.epochs if ask.epochs < last else None,
+        )
+        for ask in asks
+    )
+
+
+def run_trials(study: Study, more: Callable[[], None], run: Callable[[Desk], None]) -> None:
+    """Run what is waiting in the study and what `more` plans whenever nothing is left.
+
+    Whatever stops it, no trial is left running.
+    """
+
+    def ask() -> Trial | None:
+        if not study.waiting() and not study.running():
+            more()
+        return study.ask()
+
+    more()
     if not study.waiting():
         return
     try:
-        run(desk_of(study))
+        run(Desk(ask, study.report, study.stopped, study.complete, study.fail, study.lost))
     finally:
         study.release()
 
 
-def desk_of(study: Study) -> Desk:
-    """The study as runners see it."""
-    return Desk(
-        ask=study.ask,
-        report=study.report,
-        stopped=study.stopped,
-        complete=study.complete,
-        fail=study.fail,
-        lost=study.lost,
-    )
-
-
 def plan_test(search: Search, study: Study, chosen: str) -> None:
     """Plan the one look at the test split: the chosen network and the baseline, seed 0."""
-    archs = [search.plan.baseline, *(candidate.arch for candidate in search.plan.candidates)]
     if search.has_test:
         study.plan(
             replace(trial_of(search, arch, 0), split="test")
-            for arch in archs
+            for arch in networks(search)
             if arch.key in (search.plan.baseline.key, chosen)
         )
+
+
+def plan_sweep(search: Search, study: Study, keys: Iterable[str]) -> None:
+    """Plan the sweep of the learning rate on those networks, seed 0."""
+    archs = {arch.key: arch for arch in networks(search)}
+    study.plan(
+        replace(trial_of(search, archs[key], 0), rate=rate)
+        for key in keys
+        for rate in RATES
+        if rate != 1
+    )

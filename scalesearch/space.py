@@ -100,7 +100,8 @@ class Space:
     """A baseline, a grid for budgets above 1x and one below (`shrink`), proxies, a tolerance.
 
     `model` is a name of the zoo, a stage table, or python:package.module:function; `resolution`
-    its pixels at 1x, the model's own unless given, and 224 for a function.
+    its pixels at 1x, the model's own unless given, and 224 for a function. `policy` decides which
+    trials are trained: rungs, the whole grid, or Optuna's successive halving.
     """
 
     name: str = ""
@@ -111,6 +112,7 @@ class Space:
     budget: str = "2x"
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.05
     matched: tuple[str, ...] = ()
+    policy: Literal["rungs", "grid", "asha"] = "rungs"
     proxies: dict[str, Proxy]
 
 

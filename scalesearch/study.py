@@ -24,14 +24,14 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from scalesearch.train import Metrics
-from scalesearch.trial import Trial, versions
+from scalesearch.trial import PARTS, Trial, versions
 
 JOURNAL = "study.journal"
 STUDY_NAME = "scalesearch"
 MAX_SEED = 2**31 - 1
 MAX_WORKERS_LOST = 2
 CURVE = ("epoch", "loss", "accuracy", "train_loss", "seconds")
-Identity = tuple[str, int, str]  # network, seed, split
+Identity = tuple[str, int, str]  # network, seed, part
 
 
 class StudyLocked(ValueError):
@@ -102,10 +102,11 @@ class Study:
     """The trials of one study directory, in Optuna's journal there. Open it under `locked`.
 
     `keys` are the networks that the study compares, the baseline among them. What the journal
-    says is read once: this is its only writer, and knows the rest.
+    says is read once: this is its only writer, and knows the rest. With `asha` Optuna's successive
+    halving stops trials, all but the first key's, the baseline's, from that epoch on.
     """
 
-    def __init__(self, folder: Path, keys: Iterable[str]) -> None:
+    def __init__(self, folder: Path, keys: Iterable[str], asha: int | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.folder = folder
         cut_torn_tail(folder / JOURNAL)
@@ -117,10 +118,14 @@ class Study:
             sampler=optuna.samplers.RandomSampler(seed=0),
             load_if_exists=True,
         )
+        self._keys = tuple(keys)
+        self._pruner = None
+        if asha is not None:
+            self._pruner = optuna.pruners.SuccessiveHalvingPruner(asha, reduction_factor=2)
         self._distributions = {
-            "candidate": CategoricalDistribution(tuple(keys)),
+            "candidate": CategoricalDistribution(self._keys),
             "seed": IntDistribution(0, MAX_SEED),
-            "split": CategoricalDistribution(("val", "test")),
+            "split": CategoricalDistribution(PARTS),
         }
         self._records: dict[Identity, Record] = {
             who: Record(frozen._trial_id, frozen.state, dict(frozen.user_attrs))
@@ -192,6 +197,10 @@ class Study:
         """The trials that failed and have not been added again since."""
         return set(self._in_state(TrialState.FAIL))
 
+    def pruned(self) -> set[Identity]:
+        """The trials that were stopped for good before their end."""
+        return set(self._in_state(TrialState.PRUNED))
+
     def recorded(self) -> set[Identity]:
         """Every trial in the study, whatever its state."""
         return set(self._records)
@@ -208,9 +217,17 @@ class Study:
             if who[2] == split and record.state != TrialState.FAIL and record.curve
         }
 
-    def queue(self) -> list[Identity]:
+    def queue(self) -> list[Trial]:
         """The trials that are wanted and yet to be run."""
-        return list(self._wanted)
+        return list(self._wanted.values())
+
+    def running(self) -> list[Trial]:
+        """The trials that are run now."""
+        return [self._planned[who] for who in self._in_state(TrialState.RUNNING)]
+
+    def trained(self, who: Identity) -> int:
+        """How many epochs of a trial are on record."""
+        return self._records[who].epochs if who in self._records else 0
 
     def waiting(self) -> int:
         """How many trials are yet to be run."""
@@ -228,14 +245,16 @@ class Study:
         return replace(trial, start=start)
 
     def report(self, trial: Trial, metrics: Metrics) -> bool:
-        """Record the validation loss after an epoch, and its checkpoint; True never: go on."""
+        """Record the validation loss after an epoch, and its checkpoint; whether to stop there."""
         number = self._records[trial.identity].number
         # unlike Trial.report this replaces what a trial that was interrupted had reported
         self._storage.set_trial_intermediate_value(number, metrics.epoch, metrics.loss)
         if metrics.checkpoint is not None:
             self._keep(trial, [metrics])
             write_whole(checkpoint_path(self.folder, trial.identity), metrics.checkpoint)
-        return False
+        if self._pruner is None or trial.identity[0] == self._keys[0] or trial.split == "test":
+            return False
+        return self._pruner.prune(self._study, self._storage.get_trial(number))
 
     def _keep(self, trial: Trial, curve: list[Metrics]) -> None:
         """Record the rows of those epochs, each once, behind those before them."""
@@ -261,6 +280,8 @@ class Study:
         self._keep(trial, curve)
         self._note(trial.identity, made_with=device)
         self._state(trial.identity, TrialState.WAITING)
+        if curve[-1].epoch < trial.last:
+            self.prune(trial.identity, f"successive halving, after epoch {curve[-1].epoch}")
 
     def prune(self, who: Identity, reason: str) -> None:
         """Close a trial that waits, with why it is not worth going on with."""

@@ -2,10 +2,11 @@
 
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import torch
+from torch import nn
 
 from scalesearch.data import DataSet, Images, load, resized
 from scalesearch.models import Model, build_model
@@ -13,12 +14,15 @@ from scalesearch.nets import zero_residuals
 from scalesearch.space import Recipe
 from scalesearch.train import Metrics, Split, train
 
+PARTS = ("val", "test", "slow", "fast")
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """All that a worker needs to train one network: nothing else decides its metrics.
 
-    It pauses after the epoch `pause`, if that is given, and goes on from the checkpoint `start`.
+    `rate` multiplies the recipe's learning rate. It pauses after the epoch `pause`, if that is
+    given, and goes on from the checkpoint `start`.
     """
 
     arch: Model
@@ -28,6 +32,7 @@ class Trial:
     val_examples: int
     recipe: Recipe
     split: Split = "val"
+    rate: float = 1.0
     pause: int | None = None
     start: bytes | None = field(default=None, repr=False)
 
@@ -38,8 +43,10 @@ class Trial:
 
     @property
     def identity(self) -> tuple[str, int, str]:
-        """What tells this trial from the others of its study: network, seed, split."""
-        return self.arch.key, self.seed, self.split
+        """What tells this trial from the others of its study: network, seed, and which of PARTS:
+        validated, tested, or validated at half or twice the learning rate."""
+        part = self.split if self.rate == 1 else {0.5: "slow", 2.0: "fast"}[self.rate]
+        return self.arch.key, self.seed, part
 
 
 def run_trial(trial: Trial) -> Iterator[Metrics]:
@@ -66,9 +73,17 @@ def run_trial(trial: Trial) -> Iterator[Metrics]:
         zero_residuals(network)
     network.to(device)
     if device.type == "cuda":
-        network.to(memory_format=torch.channels_last)
+        channels_last(network)
     recipe, seed = trial.recipe, trial.seed
+    recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
     yield from train(network, data, recipe, seed, trial.split, trial.start, trial.pause)
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lay the convolutions' weights out as a GPU's matrix units read them."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 @lru_cache(maxsize=1)

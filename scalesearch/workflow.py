@@ -1,32 +1,39 @@
 """The commands that go through a study from end to end: run, dry run, select."""
 
+import math
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from scalesearch import answer
 from scalesearch.arch import Coefficients
-from scalesearch.console import duration, say, show_table, watched
+from scalesearch.console import Watch, duration, say, show_table, watched
 from scalesearch.files import read_json, write_json
 from scalesearch.models import Model
-from scalesearch.pace import calibrate
+from scalesearch.pace import Pace, calibrate
+from scalesearch.policy import FIRST_SEEDS, MIN_SEEDS, SHARE
 from scalesearch.report import write_report
 from scalesearch.runners import Desk
 from scalesearch.runners.inline import run_inline
 from scalesearch.search import (
     RunOptions,
     Search,
+    decide,
+    networks,
     open_study,
+    plan_asks,
+    plan_sweep,
     plan_test,
-    planned_trials,
     prepare,
     run_trials,
 )
-from scalesearch.space import Recipe, load_space
-from scalesearch.study import Identity, Study, locked
-from scalesearch.trial import decoded, versions
+from scalesearch.space import Proxy, Recipe, load_space
+from scalesearch.study import Study, locked
+from scalesearch.trial import Trial, decoded, versions
 
 RAY_START = 12.0
 EVALUATION = 0.3  # of a training step: forward alone, in larger batches
@@ -44,53 +51,96 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict
         study = open_study(search)
         if options.retry_failed:
             study.retry_failed()
-        before = study.waiting()
         started = time.monotonic()
-        train_waiting(search, study, options, quiet)
+        trained = train_all(search, study, options, quiet)
         answer.write_trials(search, study)
         selection = answer.selection_of(search, study)
-        chosen = answer.choose(search.plan, selection)
-        plan_test(search, study, chosen.key)
-        before += study.waiting()
-        train_waiting(search, study, options, quiet)
-        answer.write_trials(search, study)
-        document = answer.write_selection(search, study, selection)
-        write_json(search.folder / "run.json", run_record(search, options, started, before))
+        document = answer.write_selection(search, study, selection, decide(search, study))
+        write_json(search.folder / "run.json", run_record(search, options, started, trained))
         if document["coefficients"]:
             say("scaling up to measured budgets")
             answer.write_family(search, Coefficients(**document["coefficients"]))
         report = write_report(search.folder)
-    return {**document, "trained": before, "report": str(report)}
+    return {**document, "trained": trained, "report": str(report)}
 
 
-def train_waiting(search: Search, study: Study, options: RunOptions, quiet: bool) -> None:
-    """Run the trials that wait, shown on the terminal."""
-    waiting = study.waiting()
-    if not waiting:
-        return say("nothing to train: every planned trial is in the study")
+def train_all(search: Search, study: Study, options: RunOptions, quiet: bool) -> int:
+    """Train whatever the policy asks for, then what the gates and the test need; how many ran."""
+    limits = Limits(options, time.monotonic())
+    ran = 0
+
+    def more() -> None:
+        decision = decide(search, study)
+        asks = () if limits.spent(ran) else decision.asks[: limits.left(ran)]
+        plan_asks(search, study, asks)
+        if not asks:
+            if decision.ended and not quiet:
+                say(f"the search has ended: {decision.ended}")
+            plan_checks(search, study)
+
+    def count(desk: Desk) -> Desk:
+        def ask() -> Trial | None:
+            nonlocal ran
+            trial = desk.ask()
+            ran += trial is not None
+            return trial
+
+        return replace(desk, ask=ask)
+
     if not quiet:
-        say(f"{waiting} trials to train in {search.folder}, {worker_count(options)} at once")
-    with watched(trial_names(search), expected_left(search, study, quiet), quiet) as watch:
-        run_trials(study, lambda desk: run_with(watch(desk), options))
+        say(f"training in {search.folder}, {worker_count(options)} at once")
+    watch = Watch(
+        names=trial_names(search),
+        ahead=lambda: [*study.queue(), *study.running()],
+        weight=weights(search, study),
+    )
+    with watched(watch, quiet) as shown:
+        run_trials(study, more, lambda desk: run_with(shown(count(desk)), options))
+    if not ran:
+        say("nothing to train: every planned trial is in the study")
+    return ran
 
 
-def expected_left(search: Search, study: Study, quiet: bool) -> dict[Identity, float]:
-    """What the waiting trials are expected to take, beside one another: seconds of a step."""
-    if quiet:
-        return {}
-    archs = {arch.key: arch for arch in networks(search)}
-    waiting = study.queue()
-    # a few trials end before their pace would be known
-    if len(waiting) <= len(archs):
-        return dict.fromkeys(waiting, 1.0)
-    pace = calibrate(list(archs.values()), search.proxy.recipe.batch_size)
-    seconds = {key: pace.step_seconds(arch) for key, arch in archs.items()}
-    return {who: seconds[who[0]] for who in waiting}
+def plan_checks(search: Search, study: Study) -> None:
+    """Plan what follows the search: the sweep of the learning rate, the look at the test split."""
+    selection = answer.selection_of(search, study)
+    plan_sweep(search, study, answer.swept(search, selection))
+    plan_test(search, study, answer.choose(search.plan, selection).key)
 
 
-def networks(search: Search) -> list[Model]:
-    """What a search trains: the baseline, then the candidates."""
-    return [search.plan.baseline, *(candidate.arch for candidate in search.plan.candidates)]
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may spend on the search, beside what its policy allows."""
+
+    options: RunOptions
+    started: float
+
+    def spent(self, trials: int) -> bool:
+        """Whether nothing of it is left."""
+        hours = (time.monotonic() - self.started) / 3600
+        return hours >= (self.options.max_hours or math.inf) or self.left(trials) == 0
+
+    def left(self, trials: int) -> int | None:
+        """How many trials may still be run; None for any number."""
+        most = self.options.max_trials
+        return None if most is None else max(0, most - trials)
+
+
+def weights(search: Search, study: Study) -> Callable[[Trial], float]:
+    """How long what is left of a trial takes: by timing some networks once, when first asked."""
+
+    @cache
+    def pace() -> Pace:
+        return calibrate(networks(search), search.proxy.recipe.batch_size)
+
+    @cache
+    def step(arch: Model) -> float:
+        return pace().step_seconds(arch)
+
+    def weight(trial: Trial) -> float:
+        return step(trial.arch) * max(1, trial.last - study.trained(trial.identity))
+
+    return weight
 
 
 def run_with(desk: Desk, options: RunOptions) -> None:
@@ -130,27 +180,47 @@ def run_record(search: Search, options: RunOptions, started: float, trained: int
 
 
 def estimate(search: Search, options: RunOptions) -> dict[str, Any]:
-    """How many trials a run would train and how long that would take here, by timing steps."""
-    trials = planned_trials(search)
+    """How many epochs a run would train at most and how long that takes here, by timing steps."""
     recipe: Recipe = search.proxy.recipe
     data = decoded(str(search.proxy.data), search.proxy.train_examples, search.proxy.val_examples)
     steps = len(data.train) / recipe.batch_size
     steps += EVALUATION * len(data.val) / recipe.batch_size
     pace = calibrate(networks(search), recipe.batch_size, worker_count(options))
-    seconds = {arch.key: pace.step_seconds(arch) for arch in networks(search)}
-    busy = sum(seconds[trial.arch.key] * steps * recipe.epochs for trial in trials)
+    first, *others = [pace.step_seconds(arch) for arch in networks(search)]
+    seeds, epochs = most_epochs(search.space.policy, len(others), search.proxy)
+    mean = sum(others) / len(others)
+    checks = 5 * mean + first  # the sweep on two candidates, and the test's two trials
+    busy = steps * (epochs * mean + (seeds * first + checks) * recipe.epochs)
     wall = busy / worker_count(options) + (RAY_START if options.runner == "ray" else 0)
     return {
         "study": str(search.folder),
         "candidates": len(search.plan.candidates),
-        "trials": len(trials),
+        "policy": search.space.policy,
+        "seeds": seeds,
+        "candidate_epochs": epochs,
         "epochs": recipe.epochs,
         "workers": worker_count(options),
         "expected_seconds": wall,
-        "text": f"{len(trials)} trials ({len(search.plan.candidates)} candidates and the 1x "
-        f"baseline, {search.proxy.seeds} seeds, {recipe.epochs} epochs) in {search.folder}: "
-        f"about {duration(wall)} with {worker_count(options)} workers",
+        "text": f"{len(search.plan.candidates)} candidates and the 1x baseline, policy "
+        f"{search.space.policy}, at most {seeds} seeds and {epochs} epochs of candidates "
+        f"({recipe.epochs} a trial) in {search.folder}: at most about {duration(wall)} with "
+        f"{worker_count(options)} workers",
     }
+
+
+def most_epochs(policy: str, candidates: int, proxy: Proxy) -> tuple[int, int]:
+    """The most seeds, and the most epochs of candidates, that a search comes to."""
+    last, seeds = proxy.recipe.epochs, proxy.seeds
+    whole = candidates * seeds * last
+    if policy != "rungs":
+        return seeds, whole
+    first, half = min(FIRST_SEEDS, seeds), math.ceil(last / 2)
+    alive = math.ceil(candidates / 2)
+    spent, n = first * (half * candidates + (last - half) * alive), first
+    while n < seeds and (n < MIN_SEEDS or spent + last <= SHARE * whole):
+        spent += last * alive if n < MIN_SEEDS else last
+        n += n < MIN_SEEDS or spent + last > SHARE * whole
+    return seeds, max(spent, min(whole, math.floor(SHARE * whole)))
 
 
 def reselect(folder: Path) -> dict[str, Any]:
@@ -163,7 +233,8 @@ def reselect(folder: Path) -> dict[str, Any]:
     with locked(folder):
         study = open_study(search)
         answer.write_trials(search, study)
-        return answer.write_selection(search, study, answer.selection_of(search, study))
+        selection = answer.selection_of(search, study)
+        return answer.write_selection(search, study, selection, decide(search, study))
 
 
 def show_selection(document: dict[str, Any]) -> None:
@@ -171,18 +242,23 @@ def show_selection(document: dict[str, Any]) -> None:
     print(document["headline"])
     rows = [
         [
-            *(row[name] for name in ("key", "loss", "spread", "difference")),
+            *(row[name] for name in ("key", "seeds", "loss", "spread", "difference")),
             f"{row['interval'][0]:.4f}..{row['interval'][1]:.4f}",
             f"{row['p_best']:.0%}",
+            f"{row['regret']:.4f}",
             "*" if row["in_set"] else "",
         ]
         for row in document["standings"]
     ]
     show_table(
-        f"{document['seeds']} seeds; * not told apart from the leader",
-        ["candidate", "loss", "sd", "difference", "95 % interval", "P(best)", "tie"],
+        f"up to {document['seeds']} seeds; * in the {document['confidence']:.0%} confidence set",
+        ["candidate", "n", "loss", "sd", "difference", "95 % interval", "P(best)", "regret", "set"],
         rows,
     )
+    for key, stop in document["stopped"].items():
+        print(f"stopped: {key}: {stop['reason']}")
+    for gate in document["gates"]:
+        print(f"gate {gate['name']}: {'passed' if gate['passed'] else 'FAILED'}: {gate['text']}")
     for warning in document["warnings"]:
         print(f"warning: {warning}")
 

@@ -32,11 +32,23 @@ ROOMS = [
         "study",
         "runners",
         "select",
+        "policy",
+        "gates",
     ),
     *("family", "files", "search", "answer", "report", "console", "scale", "workflow", "cli"),
 ]
 OWNERS = {"fvcore": "cost", "optuna": "study", "ray": "runners", "matplotlib": "report"}
-WITHOUT_TORCH = {"arch", "own", "zoo", "strategy", "published", "space", "select", "report"}
+WITHOUT_TORCH = {
+    "arch",
+    "own",
+    "zoo",
+    "strategy",
+    "published",
+    "space",
+    "select",
+    "policy",
+    "report",
+}
 FILES = sorted(
     p
     for p in PACKAGE.rglob("*.py")

@@ -7,7 +7,7 @@ the one record: nothing of Tune's own bookkeeping is kept or restored.
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ class Outcome:
 
     step: Metrics | Failure | None
     made_with: dict[str, str]
-    checkpoint: "ray.ObjectRef | None" = None
+    checkpoint: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +136,12 @@ class DeskSearcher(Searcher):
         start = None if trial.start is None else ray.put(trial.start)
         return {"trial": replace(trial, start=None), "start": start}
 
-    def stops(self, trial_id: str, result: dict[str, Any]) -> bool:
+    def stops(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Whether a trial is to stop after that result, which Tune tells on_trial_result next."""
         self.on_trial_result(trial_id, result)
         return self.broken is not None or trial_id in self.stopping
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         self.guard(lambda: self.hear(trial_id, result["outcome"]))
 
     def on_trial_complete(

@@ -69,7 +69,7 @@ def gates_of(search: Search, study: Study, selection: Selection, chosen: Candida
 
 
 def swept(search: Search, selection: Selection) -> list[str]:
-    """Keys of the two candidates that the learning rate is swept on, of those trained to the end."""
+    """Keys of the candidates that the learning rate is swept on: two that trained to the end."""
     trained = {standing.key for standing in selection.standings}
     return [c.key for c in extremes([c for c in search.plan.candidates if c.key in trained])]
 

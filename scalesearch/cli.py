@@ -263,6 +263,29 @@ def select_command(study: StudyFolder, as_json: AsJson = False) -> None:
     show_selection(document)
 
 
+@app.command("verify", epilog="Example: scalesearch verify results/efficientnet-fashion-mnist-2x")
+def verify_command(
+    study: StudyFolder,
+    phi: Annotated[float, typer.Option(help="Scale to ratio^phi times the baseline.")] = 2.0,
+    top: Annotated[int, typer.Option(min=2, help="Candidates to scale up, best first.")] = 5,
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds a network.")] = 3,
+    runner: Annotated[str, typer.Option(help="ray, or inline: this process, no Ray.")] = "ray",
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at once. [cores]")] = None,
+    gpus_per_trial: Annotated[float, typer.Option(min=0, help="Share of a GPU for a trial.")] = 0.0,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the top candidates and single axes scaled up: does phi = 1 tell what is best there?"""
+    from scalesearch.search import RunOptions
+    from scalesearch.workflow import show_verified, verify_study
+
+    options = RunOptions(runner, workers, gpus_per_trial, address)
+    document = verify_study(study, phi, top, seeds, options, quiet=as_json)
+    if as_json:
+        return print_json(document)
+    show_verified(document)
+
+
 @app.command("report")
 def report_command(study: StudyFolder) -> None:
     """Write a study's report.md and report.html again, from its files."""

@@ -78,8 +78,9 @@ def by_budget(
     target_flops: float,
     name: str,
     phi: float | None = None,
+    tolerance: float = BUDGET_TOLERANCE,
 ) -> Member:
-    """The scale-up along `coefficients` whose measured flops meet a target within 1 %.
+    """The scale-up along `coefficients` whose measured flops meet a target, within 1 % unless said.
 
     Rounding makes cost a staircase, so phi alone cannot meet a target: depths and widths along
     the curve near it are each completed by the resolution that does, and of those the network
@@ -95,11 +96,11 @@ def by_budget(
         arch = solve_resolution(shape, target_flops)
         miss = abs(count(arch).flops / target_flops - 1)
         strays = abs(at_phi - near) + abs(arch.resolution / wanted - 1) + miss
-        if miss <= BUDGET_TOLERANCE and (best is None or strays < best[0]):
+        if miss <= tolerance and (best is None or strays < best[0]):
             best = (strays, at_phi, arch)
     if best is None:
         raise ValueError(
-            f"{baseline.name}: a member must cost within {BUDGET_TOLERANCE:.0%} of "
+            f"{baseline.name}: a member must cost within {tolerance:.0%} of "
             f"{target_flops:.4g} flops, and no network along alpha {coefficients.alpha:g}, beta "
             f"{coefficients.beta:g}, gamma {coefficients.gamma:g} does"
         )

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
@@ -23,7 +23,7 @@ from scalesearch.models import Model
 from scalesearch.plan import Plan, make_plan
 from scalesearch.policy import POLICIES, Ask, Decision, Terms, grid
 from scalesearch.runners import Desk
-from scalesearch.space import Proxy, Space, dump_space, load_space, narrow
+from scalesearch.space import PolicyName, Proxy, Space, dump_space, load_space, narrow
 from scalesearch.study import Study
 from scalesearch.trial import Trial, decoded
 
@@ -84,9 +84,9 @@ def prepare(
         proxy = space.proxies[proxy_name]
     if proxy.data is None:
         raise ValueError(f"proxy {proxy_name} needs data of your own: name it with --data")
-    if policy not in (None, "rungs", "grid", "asha"):
-        raise ValueError(f"--policy must be rungs, grid or asha, got {policy!r}")
-    space = replace(space, budget=budget or space.budget, policy=policy or space.policy)
+    if policy is not None:
+        space = replace(space, policy=known_policy(policy))
+    space = replace(space, budget=budget or space.budget)
     found = decoded(proxy.data, proxy.train_examples, proxy.val_examples)
     channels, classes = found.train.pixels.shape[1], len(found.classes)
     plan = make_plan(space, proxy_name, None, channels, classes)
@@ -99,6 +99,14 @@ def prepare(
     search = Search(space, plan, folder, notes, has_test=found.test is not None)
     refuse_another(search)
     return search
+
+
+def known_policy(name: str) -> PolicyName:
+    """The name as one of the policies. Raises ValueError where it is none."""
+    for known in get_args(PolicyName):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise ValueError(f"--policy must be one of {', '.join(get_args(PolicyName))}, got {name!r}")
 
 
 def data_label(name: str) -> str:

@@ -19,6 +19,7 @@ STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 DEFAULT_RESOLUTION = 224
+PolicyName = Literal["rungs", "grid", "asha"]
 UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
 UNION_MEMBERS = ("Arch", "Steps", "str")  # which pydantic names beside the keys
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -112,7 +113,7 @@ class Space:
     budget: str = "2x"
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.05
     matched: tuple[str, ...] = ()
-    policy: Literal["rungs", "grid", "asha"] = "rungs"
+    policy: PolicyName = "rungs"
     proxies: dict[str, Proxy]
 
 

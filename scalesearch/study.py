@@ -246,13 +246,14 @@ class Study:
 
     def report(self, trial: Trial, metrics: Metrics) -> bool:
         """Record the validation loss after an epoch, and its checkpoint; whether to stop there."""
+        key, _, part = trial.identity
         number = self._records[trial.identity].number
         # unlike Trial.report this replaces what a trial that was interrupted had reported
         self._storage.set_trial_intermediate_value(number, metrics.epoch, metrics.loss)
         if metrics.checkpoint is not None:
             self._keep(trial, [metrics])
             write_whole(checkpoint_path(self.folder, trial.identity), metrics.checkpoint)
-        if self._pruner is None or trial.identity[0] == self._keys[0] or trial.split == "test":
+        if self._pruner is None or key == self._keys[0] or part != "val":
             return False
         return self._pruner.prune(self._study, self._storage.get_trial(number))
 

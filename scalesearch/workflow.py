@@ -12,7 +12,7 @@ from typing import Any
 from scalesearch import answer
 from scalesearch.arch import Coefficients
 from scalesearch.console import Watch, duration, say, show_table, watched
-from scalesearch.files import read_json, write_json
+from scalesearch.files import read_json, short, write_json
 from scalesearch.models import Model
 from scalesearch.pace import Pace, calibrate
 from scalesearch.policy import FIRST_SEEDS, MIN_SEEDS, SHARE
@@ -34,6 +34,7 @@ from scalesearch.search import (
 from scalesearch.space import Proxy, Recipe, load_space
 from scalesearch.study import Study, locked
 from scalesearch.trial import Trial, decoded, versions
+from scalesearch.verify import verify
 
 RAY_START = 12.0
 EVALUATION = 0.3  # of a training step: forward alone, in larger batches
@@ -74,9 +75,9 @@ def train_all(search: Search, study: Study, options: RunOptions, quiet: bool) ->
         asks = () if limits.spent(ran) else decision.asks[: limits.left(ran)]
         plan_asks(search, study, asks)
         if not asks:
-            if decision.ended and not quiet:
-                say(f"the search has ended: {decision.ended}")
             plan_checks(search, study)
+            if study.waiting() and not quiet:
+                say(f"the search has ended: {decision.ended or 'this run may spend no more'}")
 
     def count(desk: Desk) -> Desk:
         def ask() -> Trial | None:
@@ -223,18 +224,81 @@ def most_epochs(policy: str, candidates: int, proxy: Proxy) -> tuple[int, int]:
     return seeds, max(spent, min(whole, math.floor(SHARE * whole)))
 
 
-def reselect(folder: Path) -> dict[str, Any]:
-    """Select again from what a study has, and write selection.json."""
+def open_search(folder: Path) -> Search:
+    """The search that made a study. Raises ValueError where the directory holds none."""
     if not (folder / "space.yaml").exists():
         raise ValueError(f"a study must have a space.yaml, got none in {folder}")
     space = load_space(str(folder / "space.yaml"))
     (proxy,) = space.proxies
-    search = prepare(space, proxy, None, None, None, None, folder.parent, folder.name)
+    return prepare(space, proxy, None, None, None, None, folder.parent, folder.resolve().name)
+
+
+def reselect(folder: Path) -> dict[str, Any]:
+    """Select again from what a study has, and write selection.json."""
+    search = open_search(folder)
     with locked(folder):
         study = open_study(search)
         answer.write_trials(search, study)
         selection = answer.selection_of(search, study)
         return answer.write_selection(search, study, selection, decide(search, study))
+
+
+def verify_study(
+    folder: Path, phi: float, top: int, seeds: int, options: RunOptions, quiet: bool = False
+) -> dict[str, Any]:
+    """Scale a study's best up to ratio^phi, train, and compare; write it into its report."""
+    search = open_search(folder)
+    if phi <= 1:
+        raise ValueError(f"--phi must be above 1, where the study is, got {phi:g}")
+    say(f"training in {folder / f'phi{phi:g}'}, {worker_count(options)} at once")
+
+    def run(desk: Desk) -> None:
+        with watched(Watch({}, lambda: [], lambda trial: 1.0), quiet=True) as shown:
+            run_with(shown(desk), options)
+
+    document = verify(search, phi, top, seeds, run)
+    if (folder / "run.json").exists():
+        write_report(folder)
+    return document
+
+
+def show_verified(document: dict[str, Any]) -> None:
+    """Print what a verification found."""
+    show_table(
+        f"at {document['ratio']:g}x, {document['seeds']} seeds; flops are multiply-adds",
+        ["network", "px", "flops", "ratio", "loss", "95 % interval"],
+        [
+            [
+                row["label"],
+                row["resolution"],
+                short(row["flops"]),
+                row["ratio"],
+                f"{row['loss']:.4f}",
+                f"{row['interval'][0]:.4f}..{row['interval'][1]:.4f}",
+            ]
+            for row in sorted(document["networks"], key=lambda row: row["loss"])
+        ],
+    )
+    found = document["transfer"]
+    low, high = found["interval"]
+    print(
+        f"rank correlation with phi = 1: {found['rank_correlation']:+.2f} (95% interval "
+        f"{low:+.2f} to {high:+.2f}; {found['distinct']} distinct of {found['candidates']})"
+    )
+    for row in document["axes"]:
+        low, high = row["interval"]
+        print(
+            f"{row['axis']} against the leader at phi = 1: {row['difference']:+.4f} "
+            f"({low:+.4f} to {high:+.4f})"
+        )
+    law = document["law"]
+    print(
+        f"law: L = b C^-c, c {law['form']} in the shape; error at phi {document['phi']:g} "
+        f"{law['error']:.4f}, of best-so-far {law['error_best_so_far']:.4f}, of a log-linear fit "
+        f"{law['error_log_linear']:.4f}; {law['inside']} inside the interval"
+    )
+    if not law["supported"]:
+        print("the trials do not support a law of shape: loss is told by compute alone")
 
 
 def show_selection(document: dict[str, Any]) -> None:

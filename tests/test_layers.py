@@ -32,10 +32,23 @@ ROOMS = [
         "study",
         "runners",
         "select",
+        "law",
         "policy",
+        "replay",
         "gates",
     ),
-    *("family", "files", "search", "answer", "report", "console", "scale", "workflow", "cli"),
+    *(
+        "family",
+        "files",
+        "search",
+        "answer",
+        "verify",
+        "report",
+        "console",
+        "scale",
+        "workflow",
+        "cli",
+    ),
 ]
 OWNERS = {"fvcore": "cost", "optuna": "study", "ray": "runners", "matplotlib": "report"}
 WITHOUT_TORCH = {

@@ -186,6 +186,9 @@ class DeskSearcher(Searcher):
             self.broken = error
             return None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune writes its configuration down, and nothing of this is to be restored
+
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is the record."""
 

@@ -1,0 +1,257 @@
+"""Does it transfer? The candidates scaled up further, trained, and compared with phi = 1.
+
+The top candidates' coefficients, and growth along one axis alone, are scaled to ratio^phi times
+the proxy baseline's measured flops and trained as the study was (Tan & Le 2019, Figure 8).
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalesearch.answer import selection_of
+from scalesearch.arch import Coefficients
+from scalesearch.family import Member, by_budget
+from scalesearch.files import write_csv, write_json
+from scalesearch.law import Law, Shape, error, fit_law, rank_correlation
+from scalesearch.models import Model
+from scalesearch.plan import Candidate
+from scalesearch.runners import Desk
+from scalesearch.search import Search, run_trials, trial_of
+from scalesearch.select import Effects, example_covariance, fit_effects, interval
+from scalesearch.strategy import STRATEGIES
+from scalesearch.study import Study, locked, read_losses
+
+AXES = ("depth", "width", "resolution")
+# rounding leaves a small proxy few costs: the nearest of these that some network meets is taken
+TOLERANCES = (0.02, 0.05, 0.15)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """One network at the larger cost: what it stands for, and the candidate it comes from."""
+
+    label: str
+    candidate: str | None
+    member: Member
+
+
+def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
+    """The best `top` candidates, and each single axis, at ratio^phi times the baseline's flops.
+
+    Raises ValueError where the study has no selection yet.
+    """
+    start = search.plan.baseline
+    target = search.plan.ratio**phi * search.plan.baseline_cost.flops
+    with locked(search.folder):
+        study = Study(search.folder, [start.key, *(c.key for c in search.plan.candidates)])
+        best = [standing.key for standing in selection_of(search, study).standings][:top]
+    chosen = [c for c in search.plan.candidates if c.key in best]
+    found = [
+        Scaled(label(c.coefficients), c.key, nearest(start, c.coefficients, target, phi))
+        for c in chosen
+    ]
+    ratio_up = search.plan.ratio > 1
+    return found + [
+        Scaled(f"{axis} only", None, nearest(start, STRATEGIES[axis], target, phi))
+        for axis in AXES
+        if ratio_up
+    ]
+
+
+def nearest(start: Model, coefficients: Coefficients, target: float, phi: float) -> Member:
+    """The member nearest the target, within the first of TOLERANCES that one meets."""
+    for tolerance in TOLERANCES[:-1]:
+        try:
+            return by_budget(start, coefficients, target, start.name, phi, tolerance)
+        except ValueError:
+            continue
+    return by_budget(start, coefficients, target, start.name, phi, TOLERANCES[-1])
+
+
+def label(c: Coefficients) -> str:
+    """Coefficients in brief."""
+    return f"{c.alpha:g}/{c.beta:g}/{c.gamma:g}"
+
+
+def train_scaled(
+    search: Search, networks: list[Scaled], folder: Path, seeds: int, run: Callable[[Desk], None]
+) -> None:
+    """Train them with the first seeds, in a study of their own under the study's directory."""
+    archs = {scaled.member.arch.key: scaled.member.arch for scaled in networks}
+    folder.mkdir(exist_ok=True)
+    with locked(folder):
+        study = Study(folder, list(archs))
+        study.release()
+        wanted = [trial_of(search, arch, seed) for seed in range(seeds) for arch in archs.values()]
+        planned = iter([wanted])
+        run_trials(study, lambda: study.plan(next(planned, [])), run)
+        write_csv(folder / "trials.csv", study.trials())
+        write_csv(folder / "curves.csv", study.curves())
+
+
+def effects_of(folder: Path, keys: list[str]) -> Effects:
+    """The effects of those networks, in that order, from the losses in a study's directory."""
+    study_keys = {who for who in trained(folder) if who[0] in keys}
+    seeds = sorted({seed for _, seed in study_keys})
+    losses = {
+        key: {s: read_losses(folder, (key, s, "val")) for s in seeds if (key, s) in study_keys}
+        for key in keys
+    }
+    means = np.array(
+        [[float(losses[k][s].mean()) if s in losses[k] else np.nan for s in seeds] for k in keys]
+    )
+    arrays = [np.stack([*losses[key].values()]).astype(np.float64) for key in keys]
+    return fit_effects(means, example_covariance(arrays))
+
+
+def trained(folder: Path) -> set[tuple[str, int]]:
+    """Networks and seeds whose losses at the end are in a study's directory."""
+    parts = [path.stem.rsplit("-", 2) for path in (folder / "losses").glob("*-val.npy")]
+    return {(key, int(seed)) for key, seed, _ in parts}
+
+
+def verify(
+    search: Search, phi: float, top: int, seeds: int, run: Callable[[Desk], None]
+) -> dict[str, Any]:
+    """What phi = 1 says of that phi, as plain data; written to verify.json in the study.
+
+    Raises ValueError where the study is not done yet.
+    """
+    networks = scaled_networks(search, phi, top)
+    folder = search.folder / f"phi{phi:g}"
+    train_scaled(search, networks, folder, seeds, run)
+    keys = list(dict.fromkeys(scaled.member.arch.key for scaled in networks))
+    large = effects_of(folder, keys)
+    candidates = [c for c in search.plan.candidates if c.key in {s.candidate for s in networks}]
+    small = effects_of(search.folder, [search.plan.baseline.key, *(c.key for c in candidates)])
+    law = fit_law([Shape(1, 1, 1), *(shape_of(search, c) for c in candidates)], small)
+    document = {
+        "phi": phi,
+        "ratio": search.plan.ratio**phi,
+        "seeds": seeds,
+        "networks": [network_row(scaled, keys, large) for scaled in networks],
+        "transfer": transfer(candidates, networks, keys, small, large),
+        "axes": axes_against_best(networks, keys, small, candidates, large),
+        "law": law_document(law, candidates, networks, keys, small, large),
+    }
+    write_json(search.folder / "verify.json", document)
+    return document
+
+
+def shape_of(search: Search, candidate: Candidate) -> Shape:
+    """A candidate's shape."""
+    c = candidate.coefficients
+    resolution = candidate.arch.resolution / search.plan.baseline.resolution
+    return Shape(candidate.ratio, c.beta, resolution)
+
+
+def network_row(scaled: Scaled, keys: list[str], large: Effects) -> dict[str, Any]:
+    """One network at the larger cost as a row."""
+    i = keys.index(scaled.member.arch.key)
+    low, high = interval(large.draws[:, i])
+    return {
+        "label": scaled.label,
+        "candidate": scaled.candidate,
+        "key": scaled.member.arch.key,
+        "resolution": scaled.member.arch.resolution,
+        **asdict(scaled.member.cost),
+        "ratio": scaled.member.ratio,
+        "loss": float(large.means[i]),
+        "interval": (low, high),
+    }
+
+
+def transfer(
+    candidates: list[Candidate],
+    networks: list[Scaled],
+    keys: list[str],
+    small: Effects,
+    large: Effects,
+) -> dict[str, Any]:
+    """Rank correlation of the candidates' losses at phi = 1 and here, with its interval."""
+    place = {s.candidate: keys.index(s.member.arch.key) for s in networks if s.candidate}
+    order = [place[c.key] for c in candidates]
+    draws = [
+        rank_correlation(a[1:], b[order])
+        for a, b in zip(small.draws[:1000], large.draws[:1000], strict=True)
+    ]
+    return {
+        "candidates": len(candidates),
+        "distinct": len(set(order)),
+        "rank_correlation": rank_correlation(small.means[1:], large.means[order]),
+        "interval": interval(np.array(draws)),
+    }
+
+
+def axes_against_best(
+    networks: list[Scaled],
+    keys: list[str],
+    small: Effects,
+    candidates: list[Candidate],
+    large: Effects,
+) -> list[dict[str, Any]]:
+    """Each single axis's loss minus that of the leader at phi = 1, scaled alike, with intervals."""
+    leader = candidates[int(small.means[1:].argmin())].key
+    best = next(keys.index(s.member.arch.key) for s in networks if s.candidate == leader)
+    rows = []
+    for scaled in networks:
+        if scaled.candidate is None:
+            i = keys.index(scaled.member.arch.key)
+            apart = large.draws[:, i] - large.draws[:, best]
+            rows.append(
+                {
+                    "axis": scaled.label,
+                    "difference": float(large.means[i] - large.means[best]),
+                    "interval": interval(apart),
+                }
+            )
+    return rows
+
+
+def law_document(
+    law: Law,
+    candidates: list[Candidate],
+    networks: list[Scaled],
+    keys: list[str],
+    small: Effects,
+    large: Effects,
+) -> dict[str, Any]:
+    """The law's form, optimum, and its error here beside those of simpler predictions."""
+    start = networks[0].member
+    rows, measured, predicted, inside = [], [], [], 0
+    for scaled in networks:
+        if scaled.candidate is None:
+            continue
+        m = scaled.member
+        shape = Shape(m.ratio, m.scale.width, m.scale.resolution)
+        value, (low, high) = law.predict(shape)
+        loss = float(large.means[keys.index(m.arch.key)])
+        inside += low <= loss <= high
+        rows.append({"label": scaled.label, "predicted": value, "interval": (low, high)})
+        measured.append(loss)
+        predicted.append(value)
+    before = {c.key: float(small.means[1 + i]) for i, c in enumerate(candidates)}
+    same = [before[s.candidate] for s in networks if s.candidate]
+    slope = float(np.log(small.means[0] / small.means[1:].mean()) / np.log(mean_ratio(candidates)))
+    line = [float(small.means[0] * s.member.ratio**-slope) for s in networks if s.candidate]
+    return {
+        "form": law.form,
+        "supported": law.form != "constant",
+        "tests": law.tests,
+        "coefficients": law.coefficients.tolist(),
+        "optimum": law.optimum(),
+        "phi": start.phi,
+        "predictions": rows,
+        "inside": f"{inside} of {len(rows)}",
+        "error": error(predicted, measured),
+        "error_best_so_far": error(same, measured),
+        "error_log_linear": error(line, measured),
+    }
+
+
+def mean_ratio(candidates: list[Candidate]) -> float:
+    """The geometric mean of the candidates' costs over the baseline's."""
+    return float(np.exp(np.mean([np.log(c.ratio) for c in candidates])))

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scalesearch.select import Effects, interval
 
 Floats = NDArray[np.float64]
-FORMS = ("constant", "linear", "quadratic")
+TERMS = {"constant": 1, "linear": 3, "quadratic": 6}  # of c, by form
+FORMS = tuple(TERMS)
 SIGNIFICANCE = 0.05
 PERMUTATIONS = 2000
 
@@ -109,7 +110,8 @@ def fit_law(shapes: Sequence[Shape], effects: Effects) -> Law:
     rng = np.random.default_rng(0)
     noise = np.log(np.maximum(effects.draws, 1e-9)) - target
     noise = noise + rng.normal(0, spread, noise.shape)
-    return Law(form, fitted, fitted + noise @ solve.T, tests)
+    draws: Floats = fitted + noise @ solve.T
+    return Law(form, fitted, draws, tests)
 
 
 def f_test(simple: Floats, rich: Floats, target: Floats) -> float:

@@ -20,6 +20,7 @@ NEGLIGIBLE = 0.05  # P(best) below which a candidate is not worth going on with
 SHARE = 0.3  # of the full grid's epochs
 REGRET = 0.005  # expected regret, as a share of the leader's loss, at which more is not worth it
 FIRST_SEEDS = 2  # the fewest that tell noise from effects
+MIN_ALIVE = 3  # that go on from a rung before the last epoch, where ranks may still change
 MIN_SEEDS = 3  # trained to the end before a search may stop: two tell noise, but barely
 
 
@@ -75,13 +76,14 @@ def rungs(curves: Curves, terms: Terms) -> Decision:
     then seeds for those that tie, one at a time.
 
     After each rung a candidate of negligible P(best) is stopped, and after the first at least half
-    of them. It ends when one is left, the expected regret is small, all seeds are used, or SHARE
+    of them, but for MIN_ALIVE. It ends when one is left, the expected regret is small, all seeds are used, or SHARE
     of the full grid's epochs is spent.
     """
     alive, stops = list(terms.candidates), dict[str, Stop]()
     first = min(FIRST_SEEDS, terms.seeds)
     half = math.ceil(terms.epochs / 2)
-    rows = [(half, first, math.ceil(len(alive) / 2)), (terms.epochs, first, len(alive))]
+    rows = [(half, first, max(MIN_ALIVE, math.ceil(len(alive) / 2)))]
+    rows += [(terms.epochs, first, len(alive))]
     rows += [(terms.epochs, n, len(alive)) for n in range(first + 1, terms.seeds + 1)]
     for rung, (epochs, seeds, most) in enumerate(rows, 1):
         keys = (terms.baseline, *alive)
@@ -89,7 +91,8 @@ def rungs(curves: Curves, terms: Terms) -> Decision:
             return Decision(asks, stops)
         standing = compare(curves, alive, range(seeds), epochs)
         for key in alive:
-            if reason := standing.why_stop(key, most):
+            fewest = MIN_ALIVE if epochs < terms.epochs else 1
+            if reason := standing.why_stop(key, fewest, most):
                 stops[key] = Stop(epochs, f"rung {rung} ({seeds} seeds, {epochs} epochs): {reason}")
         alive = [key for key in alive if key not in stops]
         if not alive:
@@ -111,7 +114,7 @@ class Standings:
     keys: tuple[str, ...]
     effects: Effects | None
 
-    def why_stop(self, key: str, most: int) -> str:
+    def why_stop(self, key: str, fewest: int, most: int) -> str:
         """Why a candidate is not worth going on with; '' where it is."""
         if key not in self.keys:
             return "its trials failed"
@@ -119,7 +122,7 @@ class Standings:
             return ""
         i = self.keys.index(key)
         share, rank = self.effects.p_best()[i], int(self.effects.means.argsort().argsort()[i])
-        if rank and share < NEGLIGIBLE:
+        if rank >= fewest and share < NEGLIGIBLE:
             return f"P(best) {share:.1%} of {len(self.keys)}"
         return f"{rank + 1}. of {len(self.keys)}, {most} go on" if rank >= most else ""
 

@@ -15,7 +15,7 @@ from scalesearch.console import Watch, duration, say, show_table, watched
 from scalesearch.files import read_json, short, write_json
 from scalesearch.models import Model
 from scalesearch.pace import Pace, calibrate
-from scalesearch.policy import FIRST_SEEDS, MIN_SEEDS, SHARE
+from scalesearch.policy import FIRST_SEEDS, MIN_ALIVE, MIN_SEEDS, SHARE
 from scalesearch.report import write_report
 from scalesearch.runners import Desk
 from scalesearch.runners.inline import run_inline
@@ -216,12 +216,10 @@ def most_epochs(policy: str, candidates: int, proxy: Proxy) -> tuple[int, int]:
     if policy != "rungs":
         return seeds, whole
     first, half = min(FIRST_SEEDS, seeds), math.ceil(last / 2)
-    alive = math.ceil(candidates / 2)
-    spent, n = first * (half * candidates + (last - half) * alive), first
-    while n < seeds and (n < MIN_SEEDS or spent + last <= SHARE * whole):
-        spent += last * alive if n < MIN_SEEDS else last
-        n += n < MIN_SEEDS or spent + last > SHARE * whole
-    return seeds, max(spent, min(whole, math.floor(SHARE * whole)))
+    alive = min(candidates, max(MIN_ALIVE, math.ceil(candidates / 2)))
+    least = first * (half * candidates + (last - half) * alive)
+    least += last * alive * (min(MIN_SEEDS, seeds) - first)
+    return seeds, max(least, min(whole, math.floor(SHARE * whole)))
 
 
 def open_search(folder: Path) -> Search:

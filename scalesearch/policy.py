@@ -76,8 +76,8 @@ def rungs(curves: Curves, terms: Terms) -> Decision:
     then seeds for those that tie, one at a time.
 
     After each rung a candidate of negligible P(best) is stopped, and after the first at least half
-    of them, but for MIN_ALIVE. It ends when one is left, the expected regret is small, all seeds are used, or SHARE
-    of the full grid's epochs is spent.
+    of them, but for MIN_ALIVE. It ends when one is left, the expected regret is small, all seeds
+    are used, or SHARE of the full grid's epochs is spent.
     """
     alive, stops = list(terms.candidates), dict[str, Stop]()
     first = min(FIRST_SEEDS, terms.seeds)

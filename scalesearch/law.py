@@ -102,7 +102,7 @@ def fit_law(shapes: Sequence[Shape], effects: Effects) -> Law:
         if tests[richer] < SIGNIFICANCE:
             form = richer
     solve = np.linalg.pinv(features(shapes, form))
-    fitted: Floats = solve @ target
+    fitted = np.asarray(solve @ target, dtype=np.float64)
     # what the form misses is uncertainty of the law too
     missed = target - features(shapes, form) @ fitted
     freedom = max(1, len(shapes) - len(fitted))

@@ -18,7 +18,7 @@ from scalesearch.select import Effects, fit_effects
 Curves = Mapping[tuple[str, int], Sequence[float]]
 NEGLIGIBLE = 0.05  # P(best) below which a candidate is not worth going on with
 SHARE = 0.3  # of the full grid's epochs
-REGRET = 0.005  # expected regret, as a share of the leader's loss, at which more is not worth it
+REGRET = 0.0025  # expected regret, as a share of the leader's loss, at which more is not worth it
 FIRST_SEEDS = 2  # the fewest that tell noise from effects
 MIN_ALIVE = 3  # that go on from a rung before the last epoch, where ranks may still change
 MIN_SEEDS = 3  # trained to the end before a search may stop: two tell noise, but barely

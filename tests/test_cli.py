@@ -7,6 +7,7 @@ import struct
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -87,10 +88,7 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     command = ("run", tiny, "--runner", "inline", "--json")
     first = json.loads(scalesearch(*command).stdout)
     folder = tmp_path / "results" / "tiny-shapes-2x"
-    assert (
-        first["trained"]
-        == len(json.loads((folder / "plan.json").read_text())["candidates"]) * 2 + 4
-    )
+    assert first["trained"] > len(json.loads((folder / "plan.json").read_text())["candidates"])
     for name in ("report.html", "report.md", "space.yaml", "plan.csv", "trials.csv"):
         assert (folder / name).stat().st_size > 100
     again = scalesearch("run", tiny, "--runner", "inline")
@@ -98,7 +96,11 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     assert "nothing was trained" in again.stdout
     assert "TRIALS" not in again.stderr
     status = json.loads(scalesearch("status", folder, "--json").stdout)
-    assert status["states"] == {"COMPLETE": first["trained"]}
+    assert set(status["states"]) == {"COMPLETE", "PRUNED"}
+    assert status["states"]["PRUNED"] == 2 * len(first["stopped"])
+    gates = {gate["name"]: gate for gate in first["gates"]}
+    assert [*gates] == ["trained enough", "fair", "resolved", "not at the edge"]
+    assert "at the recipe's learning rate" in gates["fair"]["text"]
     reselected = json.loads(scalesearch("select", folder, "--json").stdout)
     assert reselected["standings"] == first["standings"]
     assert yaml.safe_load((folder / "space.yaml").read_text())["budget"] == "2x"
@@ -108,14 +110,67 @@ def test_a_run_that_is_too_short_recommends_nothing(scalesearch: Command, tiny: 
     found = scalesearch("run", tiny, "--runner", "inline", "--epochs", "1", "--json")
     assert found.returncode == 0
     document = json.loads(found.stdout)
-    assert document["headline"].startswith("No recommendation")
+    assert document["headline"].startswith("No recommendation: not trained enough")
+    assert [gate["passed"] for gate in document["gates"]][0] is False
     assert document["coefficients"] is None and document["recommended"] is False
+
+
+@pytest.mark.parametrize("policy", ["grid", "asha"])
+def test_other_policies_run_to_the_end(
+    scalesearch: Command, tiny: Path, tmp_path: Path, policy: str
+) -> None:
+    command = ("run", tiny, "--runner", "inline", "--json", "--policy", policy, "--epochs", 4)
+    document = json.loads(scalesearch(*command).stdout)
+    status = json.loads(scalesearch("status", "results/tiny-shapes-2x", "--json").stdout)
+    states = status["states"]
+    if policy == "grid":
+        assert states == {"COMPLETE": 2 * 6 + 4 + 2}
+    else:
+        assert set(states) == {"COMPLETE", "PRUNED"}
+    assert document["policy"] == policy
+    other = scalesearch("run", tiny, "--runner", "inline", "--epochs", 4)
+    assert other.returncode == 2
+    assert f"policy was '{policy}', is 'rungs'" in other.stderr
+
+
+def test_a_run_may_be_limited_and_gone_on_with(scalesearch: Command, tiny: Path) -> None:
+    command = ("run", tiny, "--runner", "inline", "--json", "--policy", "grid")
+    some = scalesearch(*command, "--max-trials", 6)
+    assert some.returncode == 2, "one seed alone says nothing"
+    assert "two seeds" in some.stderr
+    rest = json.loads(scalesearch(*command).stdout)
+    assert rest["trained"] == 2 * 6 + 6 - 6
+
+
+def test_verify_compares_with_networks_scaled_up_further(
+    scalesearch: Command, tiny: Path, tmp_path: Path
+) -> None:
+    scalesearch("run", tiny, "--runner", "inline")
+    folder = tmp_path / "results" / "tiny-shapes-2x"
+    command = ("verify", folder, "--runner", "inline", "--seeds", 2, "--top", 3)
+    found = json.loads(scalesearch(*command, "--json").stdout)
+    assert -1 <= found["transfer"]["interval"][0] <= found["transfer"]["rank_correlation"] <= 1
+    assert [row["axis"] for row in found["axes"]] == [
+        "depth only",
+        "width only",
+        "resolution only",
+    ]
+    assert all(3.4 < row["ratio"] < 4.6 for row in found["networks"])
+    assert found["law"]["error"] > 0 and found["law"]["form"] in ("constant", "linear")
+    trials = len(pd.read_csv(folder / "phi2" / "trials.csv"))
+    assert trials == 2 * len({row["key"] for row in found["networks"]})
+    again = scalesearch(*command)
+    assert "rank correlation with phi = 1" in again.stdout
+    assert len(pd.read_csv(folder / "phi2" / "trials.csv")) == trials
+    assert "phi = 2" in (folder / "report.md").read_text()
+    assert scalesearch("verify", folder, "--phi", 1).stderr.startswith("error: --phi must be above")
 
 
 def test_a_dry_run_writes_nothing(scalesearch: Command, tiny: Path, tmp_path: Path) -> None:
     found = scalesearch("run", tiny, "--dry-run", "--json")
     document = json.loads(found.stdout)
-    assert document["trials"] == 2 * (document["candidates"] + 1)
+    # one of two epochs with two seeds for all five, the other for the three that go on
+    assert (document["candidates"], document["candidate_epochs"]) == (5, 2 * (5 + 3))
     assert document["expected_seconds"] > 0
     assert not (tmp_path / "results").exists()
 

@@ -20,6 +20,7 @@ class Content:
     run: dict[str, Any]
     space: dict[str, Any]
     family: dict[str, Any] | None
+    verified: dict[str, Any] | None
     trials: pd.DataFrame
     curves: pd.DataFrame
     candidates: list[dict[str, Any]]
@@ -37,7 +38,7 @@ def read_content(folder: Path) -> Content:
     """The content of a study's report. Raises ValueError where a file of it is missing."""
     plan = read_json(folder / "plan.json")
     selection = read_json(folder / "selection.json")
-    family = folder / "family.json"
+    family, verified = folder / "family.json", folder / "verify.json"
     trials = pd.read_csv(folder / "trials.csv", dtype={"error": "string"})
     return Content(
         name=folder.name,
@@ -46,6 +47,7 @@ def read_content(folder: Path) -> Content:
         run=read_json(folder / "run.json"),
         space=yaml.safe_load((folder / "space.yaml").read_text(encoding="utf-8")),
         family=read_json(family) if family.exists() and selection["recommended"] else None,
+        verified=read_json(verified) if verified.exists() else None,
         trials=trials,
         curves=pd.read_csv(folder / "curves.csv"),
         candidates=candidate_rows(plan, selection, trials),
@@ -68,6 +70,7 @@ def candidate_rows(
             {
                 **candidate,
                 "standing": standings.get(candidate["key"]),
+                "stopped": selection["stopped"].get(candidate["key"]),
                 "is_baseline": candidate["key"] == plan["baseline"]["key"],
                 "n": len(mine),
                 "loss": mean(mine["loss"]),

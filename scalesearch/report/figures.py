@@ -92,11 +92,11 @@ def plain_ticks(axes: Axes, values: list[float]) -> None:
 
 def legend(axes: Axes, content: Content) -> None:
     """What the colours mean, for those that appear."""
-    entries = [("s", INK, "1x baseline"), ("o", TIED, "not told apart from the leader")]
+    entries = [("s", INK, "1x baseline"), ("o", TIED, "may be the best (95 % set)")]
     if content.selection["recommended"]:
         entries.append(("o", CHOSEN, "chosen"))
     if any(not row["in_set"] for row in content.selection["standings"]):
-        entries.append(("o", OTHER, "worse than the leader"))
+        entries.append(("o", OTHER, "worse than the best"))
     for marker, shade, text in entries:
         axes.plot([], [], marker, color=shade, label=text)
     axes.legend(frameon=False, fontsize=9)
@@ -135,7 +135,7 @@ def learning_curves(content: Content) -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation cross-entropy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend_lines = [(INK, "1x baseline"), (TIED, "not told apart from the leader")]
+    legend_lines = [(INK, "1x baseline"), (TIED, "may be the best (95 % set)")]
     if content.selection["recommended"]:
         legend_lines.append((CHOSEN, "chosen"))
     for shade, text in legend_lines:

@@ -1,10 +1,15 @@
 """The plan: from a grid of coefficients to the distinct networks that meet the budget."""
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 from scalesearch.arch import Coefficients, InputTooSmall, Scale
 from scalesearch.cost import Cost, cost, count
 from scalesearch.models import Model, at_resolution, realised, scale_model
+from scalesearch.own import OwnModel
 from scalesearch.space import (
     Budget,
     Grid,
@@ -15,6 +20,8 @@ from scalesearch.space import (
     parse_budget,
     proxy_baseline,
 )
+
+FEW = 50  # networks that one process measures sooner than several start
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +95,16 @@ def make_plan(
             arch = scale_model(start, Scale(alpha, beta, gamma))
         networks.setdefault(arch.key, (arch, []))[1].append(Coefficients(alpha, beta, gamma))
 
-    feasible = [
-        Candidate(arch, measured, measured.flops / start_cost.flops, tuple(sorted(found)))
+    near = [
+        (arch, found)
         for arch, found in networks.values()
         if within(counted_flops(arch), target, space.tolerance)
-        and within((measured := cost(arch)).flops, target, space.tolerance)
+    ]
+    costs = measured_costs([arch for arch, _ in near])
+    feasible = [
+        Candidate(arch, measured, measured.flops / start_cost.flops, tuple(sorted(found)))
+        for (arch, found), measured in zip(near, costs, strict=True)
+        if within(measured.flops, target, space.tolerance)
     ]
     if not feasible:
         raise ValueError(nearest_miss(space, budget, ratio, start_cost, networks))
@@ -108,6 +120,15 @@ def make_plan(
         distinct=len(networks),
         candidates=tuple(sorted(feasible, key=lambda candidate: candidate.coefficients)),
     )
+
+
+def measured_costs(models: Sequence[Model]) -> list[Cost]:
+    """The cost of each model; where they are many, measured in as many processes as cores."""
+    workers = len(os.sched_getaffinity(0))
+    if len(models) < FEW or workers == 1 or isinstance(models[0], OwnModel):
+        return [cost(model) for model in models]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(cost, models, chunksize=4))
 
 
 def within(flops: int, target: float, tolerance: float) -> bool:

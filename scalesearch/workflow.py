@@ -255,6 +255,7 @@ def verify_study(
             run_with(shown(desk), options)
 
     document = verify(search, phi, top, seeds, run)
+    reselect(folder)
     if (folder / "run.json").exists():
         write_report(folder)
     return document

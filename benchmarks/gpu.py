@@ -20,7 +20,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.peers.torchvision_step import build
 from scalesearch import zoo
 from scalesearch.arch import Arch, Scale, scale_arch
 from scalesearch.cost import cost
@@ -81,6 +80,8 @@ def our_epoch(arch: Arch, data: DataSet, batch: int, graph: bool = True):
 
 def plain_epoch(name: str, width: float, data: DataSet, batch: int):
     """A function that trains torchvision's network for an epoch in a plain AMP loop."""
+    from benchmarks.peers.torchvision_step import build  # torchvision is not ours to need
+
     network: nn.Module = build(name, width).cuda().train()
     network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
@@ -164,7 +165,7 @@ def main() -> None:
             "# Training steps on one GPU",
             "",
             f"{torch.cuda.get_device_name()}, torch {torch.__version__}; medians of {EPOCHS - 2} "
-            "epochs, turn and turn about. Plain is torchvision's model under AMP and channels_last.",
+            "epochs, turn and turn about. Plain is torchvision's model, AMP and channels_last.",
             "",
             "| network | plain, images/s | ours uncaptured | ours | ratio | of peak |",
             "|---|---|---|---|---|---|",

@@ -119,16 +119,17 @@ def test_a_run_that_is_too_short_recommends_nothing(scalesearch: Command, tiny: 
 def test_other_policies_run_to_the_end(
     scalesearch: Command, tiny: Path, tmp_path: Path, policy: str
 ) -> None:
-    command = ("run", tiny, "--runner", "inline", "--json", "--policy", policy, "--epochs", 4)
+    command = ("run", tiny, "--runner", "inline", "--json", "--policy", policy)
+    command = (*command, "--epochs", 4, "--seeds", 4)
     document = json.loads(scalesearch(*command).stdout)
     status = json.loads(scalesearch("status", "results/tiny-shapes-2x", "--json").stdout)
     states = status["states"]
     if policy == "grid":
-        assert states == {"COMPLETE": 2 * 6 + 4 + 2}
+        assert states == {"COMPLETE": 4 * 6 + 4 + 2}
     else:
         assert set(states) == {"COMPLETE", "PRUNED"}
     assert document["policy"] == policy
-    other = scalesearch("run", tiny, "--runner", "inline", "--epochs", 4)
+    other = scalesearch("run", tiny, "--runner", "inline", "--epochs", 4, "--seeds", 4)
     assert other.returncode == 2
     assert f"policy was '{policy}', is 'rungs'" in other.stderr
 

@@ -18,8 +18,21 @@ test: $(VENV)/installed-dev data
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-bench: $(VENV)/installed
+# on an idle machine: the scripts run one at a time; gpu.py says so where there is no GPU
+bench: $(VENV)/installed $(VENV)/peers/installed data
 	$(BIN)/python benchmarks/cpu.py --write
+	$(BIN)/python -m benchmarks.peers_cpu --peers $(VENV)/peers/bin/python --write
+	$(BIN)/python benchmarks/plan.py --write
+	$(BIN)/scalesearch run --budget 2x --results $(VENV)/bench --name pace
+	$(BIN)/python benchmarks/pace.py $(VENV)/bench/pace --write
+	$(BIN)/python benchmarks/replay.py --write
+	$(BIN)/python -m benchmarks.gpu --write
+
+# the reference implementations want a torch of their own
+$(VENV)/peers/installed: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv $(VENV)/peers
+	PIP_CONSTRAINT= $(VENV)/peers/bin/pip install --quiet -r benchmarks/peers/requirements.txt
+	touch $@
 
 # torch first and by its pinned version: a CPU build is found for it, and nothing then asks for more
 $(VENV)/installed: pyproject.toml constraints.txt

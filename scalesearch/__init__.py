@@ -4,10 +4,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from torch import Tensor, nn
 
-__all__ = ["build", "load_torchvision"]
+    from scalesearch.policy import Policy
+    from scalesearch.replay import Replayed, Table
+
+__all__ = ["build", "load_torchvision", "replay"]
 
 
 def build(name: str) -> "nn.Module":
@@ -34,3 +38,18 @@ def load_torchvision(model: "nn.Module", state_dict: "Mapping[str, Tensor]") -> 
     if not isinstance(model, Network):
         raise ValueError(f"model must be a network of `build`, got {type(model).__name__}")
     return load(model, state_dict)
+
+
+def replay(
+    policy: "Policy", table: "Path | Table", resamplings: int = 200, name: str = ""
+) -> "Replayed":
+    """What `policy` spends and what its pick costs, over that many orders of a table's seeds.
+
+    `table` is one that `read_table` gave, or a directory such as results/lattice-fashion-mnist.
+    Nothing is trained. Raises ValueError where the table has gaps.
+    """
+    from scalesearch.replay import Table, read_table
+    from scalesearch.replay import replay as run
+
+    found = table if isinstance(table, Table) else read_table(table)
+    return run(policy, found, resamplings, name)

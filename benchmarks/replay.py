@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from scalesearch.policy import SHARE
-from scalesearch.replay import contenders, read_table, replay
+from scalesearch.tabular import contenders, read_table, replay
 
 FOLDER = Path(__file__).parents[1] / "results" / "lattice-fashion-mnist"
 

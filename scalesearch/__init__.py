@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from scalesearch.policy import Policy
-    from scalesearch.replay import Replayed, Table
+    from scalesearch.tabular import Replayed, Table
 
 __all__ = ["build", "load_torchvision", "replay"]
 
@@ -48,8 +48,8 @@ def replay(
     `table` is one that `read_table` gave, or a directory such as results/lattice-fashion-mnist.
     Nothing is trained. Raises ValueError where the table has gaps.
     """
-    from scalesearch.replay import Table, read_table
-    from scalesearch.replay import replay as run
+    from scalesearch.tabular import Table, read_table
+    from scalesearch.tabular import replay as run
 
     found = table if isinstance(table, Table) else read_table(table)
     return run(policy, found, resamplings, name)

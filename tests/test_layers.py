@@ -34,7 +34,7 @@ ROOMS = [
         "select",
         "law",
         "policy",
-        "replay",
+        "tabular",
         "gates",
     ),
     *(

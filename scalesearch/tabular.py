@@ -1,4 +1,4 @@
-"""Replay: any policy against a table of what every trial would have brought, without training.
+"""The tabular benchmark: any policy against a table of what every trial would have brought.
 
 The table is measured (results/lattice-fashion-mnist); nothing in it is invented or interpolated. A
 resampling is an order of its seeds; a policy gets them in that order. Regret is the loss of what

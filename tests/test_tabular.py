@@ -8,7 +8,7 @@ import pytest
 
 import scalesearch
 from scalesearch.policy import Curves, Decision, Terms, grid, rungs
-from scalesearch.replay import (
+from scalesearch.tabular import (
     Table,
     asynchronous,
     at_random,

@@ -241,15 +241,18 @@ def run_command(
 
 
 @app.command("status")
-def status_command(study: StudyFolder, as_json: AsJson = False) -> None:
-    """Count a study's trials by state."""
-    from scalesearch.study import read_trials
+def status_command(
+    study: StudyFolder,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count a study's trials by state, and say how far it is. Reads only: a run is not disturbed."""
+    from scalesearch.console import follow
+    from scalesearch.study import read_status
 
-    table = read_trials(study)
-    states = {str(k): int(v) for k, v in table["state"].value_counts().items()}
     if as_json:
-        return print_json({"study": str(study), "trials": len(table), "states": states})
-    print(f"{study}: {len(table)} trials: " + ", ".join(f"{n} {s}" for s, n in states.items()))
+        return print_json(read_status(study))
+    follow(lambda: read_status(study), watch)
 
 
 @app.command("select")

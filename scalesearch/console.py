@@ -53,6 +53,26 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
+def follow(read: Callable[[], dict[str, Any]], watch: bool) -> None:
+    """Print a study's status; with `watch` again every two seconds, until its driver ends."""
+    while True:
+        found = read()
+        states = ", ".join(f"{n} {state}" for state, n in found["states"].items())
+        print(
+            f"{found['study']}: {found['trials']} trials: {states}; {found['epochs']} epochs, "
+            f"{duration(found['trained_seconds'])} of training; "
+            f"{found['driver'] or 'no process'} runs it",
+            flush=True,
+        )
+        for key, loss in found["lowest_loss"].items():
+            print(f"  {key}: loss {loss:.4f}")
+        for message in found["failures"]:
+            print(f"  failed: {message}")
+        if not watch or found["driver"] is None:
+            return
+        time.sleep(2)
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What the terminal needs to know of a run: names of networks, the trials ahead (waiting or

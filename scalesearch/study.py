@@ -131,6 +131,7 @@ class Study:
             who: Record(frozen._trial_id, frozen.state, dict(frozen.user_attrs))
             for who, frozen in latest(self._study.get_trials(deepcopy=False)).items()
         }
+        self._running = set(self._in_state(TrialState.RUNNING))
         self._planned: dict[Identity, Trial] = {}
         self._wanted: dict[Identity, Trial] = {}  # of the planned, in the order to be asked for
 
@@ -169,6 +170,10 @@ class Study:
         values = None if value is None else [value]
         self._storage.set_trial_state_values(record.number, state, values)
         record.state = state
+        if state == TrialState.RUNNING:
+            self._running.add(who)
+        else:
+            self._running.discard(who)
 
     def _note(self, who: Identity, **notes: Any) -> None:
         record = self._records[who]
@@ -181,7 +186,7 @@ class Study:
 
     def release(self) -> int:
         """Put trials that a dead or stopped driver left running back in the queue; how many."""
-        running = self._in_state(TrialState.RUNNING)
+        running = sorted(self._running)
         for who in running:
             self._state(who, TrialState.WAITING)
         self._queue()
@@ -223,7 +228,7 @@ class Study:
 
     def running(self) -> list[Trial]:
         """The trials that are run now."""
-        return [self._planned[who] for who in self._in_state(TrialState.RUNNING)]
+        return [self._planned[who] for who in self._running]
 
     def trained(self, who: Identity) -> int:
         """How many epochs of a trial are on record."""
@@ -339,6 +344,41 @@ def read_trials(folder: Path) -> pd.DataFrame:
     storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
     study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
     return trial_table(study.get_trials(deepcopy=False))
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """How far a study is: trials by state, epochs and seconds spent, the driver, what is best.
+
+    Raises ValueError where there is no study.
+    """
+    table = read_trials(folder)
+    states = {str(k): int(v) for k, v in table["state"].value_counts().items()}
+    done = table[(table["state"] == TrialState.COMPLETE.name) & (table["split"] == "val")]
+    means = done.groupby("candidate")["loss"].mean().sort_values()
+    return {
+        "study": str(folder),
+        "trials": len(table),
+        "states": states,
+        "epochs": int(table["epochs"].sum()),
+        "trained_seconds": float(table["seconds"].fillna(0).sum()),
+        "driver": driver_of(folder),
+        "failures": table.loc[table["error"].notna(), "error"].tolist(),
+        "lowest_loss": {str(key): float(value) for key, value in means.head(3).items()},
+    }
+
+
+def driver_of(folder: Path) -> str | None:
+    """The process that runs a study now; None where none does."""
+    path = folder / ".lock"
+    if not path.exists():
+        return None
+    with path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip()
+        fcntl.flock(file, fcntl.LOCK_UN)
+    return None
 
 
 def identity(recorded: FrozenTrial | optuna.Trial) -> Identity:

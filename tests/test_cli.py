@@ -101,6 +101,10 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     gates = {gate["name"]: gate for gate in first["gates"]}
     assert [*gates] == ["trained enough", "fair", "resolved", "not at the edge"]
     assert "at the recipe's learning rate" in gates["fair"]["text"]
+    assert status["driver"] is None and status["trained_seconds"] > 0
+    assert list(status["lowest_loss"].values()) == sorted(status["lowest_loss"].values())
+    shown = scalesearch("status", folder, "--watch").stdout
+    assert shown.startswith(str(folder)) and "no process runs it" in shown
     reselected = json.loads(scalesearch("select", folder, "--json").stdout)
     assert reselected["standings"] == first["standings"]
     assert yaml.safe_load((folder / "space.yaml").read_text())["budget"] == "2x"

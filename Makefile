@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # one thread a process: many workers beat many threads
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test data bench clean
+.PHONY: run test data bench fuzz clean
 
 run: $(VENV)/installed data
 	$(BIN)/scalesearch run --budget 2x
@@ -17,6 +17,10 @@ test: $(VENV)/installed-dev data
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# the long form of what the suite does with a few hundred inputs: more than 100,000
+fuzz: $(VENV)/installed-dev
+	FUZZ=40000 $(BIN)/pytest tests/test_fuzz.py
 
 # on an idle machine: the scripts run one at a time; gpu.py says so where there is no GPU
 bench: $(VENV)/installed $(VENV)/peers/installed data

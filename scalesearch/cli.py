@@ -246,7 +246,7 @@ def status_command(
     watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Count a study's trials by state, and say how far it is. Reads only: a run is not disturbed."""
+    """Count a study's trials by state and say how far it is, without disturbing its run."""
     from scalesearch.console import follow
     from scalesearch.study import read_status
 

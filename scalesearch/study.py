@@ -8,11 +8,12 @@ import fcntl
 import io
 import os
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import optuna
@@ -30,6 +31,7 @@ JOURNAL = "study.journal"
 STUDY_NAME = "scalesearch"
 MAX_SEED = 2**31 - 1
 MAX_WORKERS_LOST = 2
+LOOKS = 5
 CURVE = ("epoch", "loss", "accuracy", "train_loss", "seconds")
 Identity = tuple[str, int, str]  # network, seed, part
 
@@ -38,18 +40,27 @@ class StudyLocked(ValueError):
     """Another process is running this study."""
 
 
+def lock(file: TextIO) -> bool:
+    """Whether the file could be locked; one that only looks holds it for a moment (driver_of)."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.02)
+    return False
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the study's directory for one writer. Raises StudyLocked, naming the one there is."""
     with (folder / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(file):
             file.seek(0)
             raise StudyLocked(
                 f"a study must have one driver at a time, and {folder} has {file.read().strip()}: "
                 "wait for it, or stop it first"
-            ) from None
+            )
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -98,6 +109,18 @@ class Record:
         return self.curve[-1]["epoch"] if self.curve else 0
 
 
+@contextmanager
+def whole_journal(folder: Path) -> Iterator[None]:
+    """Makes what a journal that is none makes Optuna raise a ValueError of one line."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise ValueError(
+            f"{folder / JOURNAL} must be Optuna's journal of this study, got "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
 class Study:
     """The trials of one study directory, in Optuna's journal there. Open it under `locked`.
 
@@ -110,14 +133,17 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.folder = folder
         cut_torn_tail(folder / JOURNAL)
-        self._storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
-        self._study = optuna.create_study(
-            storage=self._storage,
-            study_name=STUDY_NAME,
-            direction="minimize",
-            sampler=optuna.samplers.RandomSampler(seed=0),
-            load_if_exists=True,
-        )
+        with whole_journal(folder):
+            backend = JournalFileBackend(str(folder / JOURNAL), _HeldLock(""))
+            self._storage = JournalStorage(backend)
+            self._study = optuna.create_study(
+                storage=self._storage,
+                study_name=STUDY_NAME,
+                direction="minimize",
+                sampler=optuna.samplers.RandomSampler(seed=0),
+                load_if_exists=True,
+            )
+            found = latest(self._study.get_trials(deepcopy=False))
         self._keys = tuple(keys)
         self._pruner = None
         if asha is not None:
@@ -129,7 +155,7 @@ class Study:
         }
         self._records: dict[Identity, Record] = {
             who: Record(frozen._trial_id, frozen.state, dict(frozen.user_attrs))
-            for who, frozen in latest(self._study.get_trials(deepcopy=False)).items()
+            for who, frozen in found.items()
         }
         self._running = set(self._in_state(TrialState.RUNNING))
         self._planned: dict[Identity, Trial] = {}
@@ -341,9 +367,10 @@ def read_trials(folder: Path) -> pd.DataFrame:
     """
     if not (folder / JOURNAL).is_file():
         raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
-    study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
-    return trial_table(study.get_trials(deepcopy=False))
+    with whole_journal(folder):
+        storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
+        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+        return trial_table(study.get_trials(deepcopy=False))
 
 
 def read_status(folder: Path) -> dict[str, Any]:

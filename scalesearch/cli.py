@@ -118,9 +118,17 @@ def reconcile_command(as_json: AsJson = False) -> None:
 
 
 @app.command("spaces")
-def spaces_command(as_json: AsJson = False) -> None:
+def spaces_command(
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of space files instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List the shipped search spaces."""
-    from scalesearch.space import load_space, space_names
+    from scalesearch.space import load_space, space_names, space_schema
+
+    if schema:
+        return print_json(space_schema())
 
     rows = [
         {"space": name, "model": space.model, "budget": space.budget, "proxies": [*space.proxies]}

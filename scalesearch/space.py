@@ -167,6 +167,12 @@ def check_space(content: dict[str, Any], source: str) -> Space:
     return space
 
 
+def space_schema() -> dict[str, Any]:
+    """The JSON schema of space files, by which editors complete and check them."""
+    schema = _ADAPTER.json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
 def explain(error: ValidationError) -> str:
     """The first thing wrong, in one line: where, the rule, the value met, the nearest key."""
     # of what a union's members say, that of the one that was meant: it got furthest

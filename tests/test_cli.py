@@ -192,6 +192,17 @@ def test_models_lists_every_system_with_its_cost_and_its_published_accuracy(
     assert v3["params"] + v3["auxiliary_params"] == 27_161_264 and "auxiliary" in v3["note"]
 
 
+def test_the_schema_knows_the_shipped_spaces_keys(scalesearch: Command) -> None:
+    schema = json.loads(scalesearch("spaces", "--schema").stdout)
+    assert schema["additionalProperties"] is False
+    for path in (Path(__file__).parents[1] / "search_spaces").glob("*.yaml"):
+        content = yaml.safe_load(path.read_text())
+        assert set(content) <= set(schema["properties"])
+        assert set(schema["required"]) <= set(content)
+        for proxy in content["proxies"].values():
+            assert set(proxy) <= set(schema["$defs"]["Proxy"]["properties"])
+
+
 def test_reconcile_prints_three_tables(scalesearch: Command) -> None:
     rows = json.loads(scalesearch("reconcile", "--json").stdout)
     assert {row["table"] for row in rows} == {2, 3, 7}

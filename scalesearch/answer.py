@@ -121,7 +121,7 @@ def write_selection(
         "confidence_set": list(selection.confidence_set),
         "ties": ties(selection),
         "tie_rule": f"fewest activations, then fewest parameters, of those in the confidence set "
-        f"whose expected regret is within {REGRET:.1%} of the loss of the leader's",
+        f"whose expected regret is within {REGRET:.2%} of the loss of the leader's",
         "confidence": CONFIDENCE,
         "metric": "validation cross-entropy after the last epoch",
         "gates": [asdict(gate) for gate in gates],

@@ -75,7 +75,7 @@ def resolved(selection: Selection) -> Gate:
         "resolved",
         tied == 1 or leader.regret <= bound,
         f"{tied} of {len(selection.standings)} in the {CONFIDENCE:.0%} set; the leader's expected "
-        f"regret is {leader.regret:.4f} (bound {bound:.4f}, {REGRET:.1%} of its loss); "
+        f"regret is {leader.regret:.4f} (bound {bound:.4f}, {REGRET:.2%} of its loss); "
         f"{selection.seeds} seeds, noise {selection.noise:.4f} a trial",
     )
 

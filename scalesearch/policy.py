@@ -132,7 +132,7 @@ class Standings:
             return "one candidate is left" if len(alive) == 1 else ""
         regret = self.effects.regrets().min() / self.effects.means.min()
         if regret < REGRET:
-            return f"the expected regret is {regret:.2%} of the loss, below {REGRET:.1%}"
+            return f"the expected regret is {regret:.2%} of the loss, below {REGRET:.2%}"
         whole = len(terms.candidates) * terms.seeds * terms.epochs
         if spending > SHARE * whole and terms.seeds > MIN_SEEDS:
             return f"another seed would take more than {SHARE:.0%} of the full grid's epochs"

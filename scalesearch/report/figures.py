@@ -138,6 +138,8 @@ def learning_curves(content: Content) -> Figure:
     legend_lines = [(INK, "1x baseline"), (TIED, "may be the best (95 % set)")]
     if content.selection["recommended"]:
         legend_lines.append((CHOSEN, "chosen"))
+    if any(not (row["standing"] and row["standing"]["in_set"]) for row in content.candidates[:-1]):
+        legend_lines.append((OTHER, "stopped, or worse than the best"))
     for shade, text in legend_lines:
         axes.plot([], [], color=shade, label=text)
     axes.legend(frameon=False, fontsize=9)

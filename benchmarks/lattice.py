@@ -1,10 +1,11 @@
 """Make the tabular benchmark's files out of the studies that were trained for it.
 
-    scalesearch run benchmarks/lattice.yaml --policy grid --name lattice
+    scalesearch run benchmarks/lattice.yaml --name lattice
     scalesearch verify results/lattice --phi 2 --top 9
     python -m benchmarks.lattice results/lattice
 
-writes results/lattice-fashion-mnist: curves.csv, networks.csv, verify.json, made_with.json.
+writes results/lattice-fashion-mnist: curves.csv, networks.csv, made_with.json, and the study's
+space, selection, verification and report.
 """
 
 import argparse
@@ -54,7 +55,9 @@ def main() -> None:
     write_csv(OUT / "curves.csv", merged)
     write_csv(OUT / "networks.csv", table)
     write_text(OUT / "verify.json", (study / "verify.json").read_text())
-    shutil.copy(study / "space.yaml", OUT / "space.yaml")
+    for name in ("space.yaml", "selection.json", "report.md"):
+        shutil.copy(study / name, OUT / name)
+    shutil.copytree(study / "figures", OUT / "figures", dirs_exist_ok=True)
     trials = pd.read_csv(study / "trials.csv")
     made = {
         key: sorted(map(str, trials[key].dropna().unique()))

@@ -35,8 +35,10 @@ def main() -> None:
     pace = calibrate(archs, proxy.recipe.batch_size, options.workers)
     steps = len(data.train) / proxy.recipe.batch_size * proxy.recipe.epochs
     trials = pd.read_csv(options.study / "trials.csv")
-    trials = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "val")]
-    measured = trials.groupby("candidate")["seconds"].median()
+    trials = trials[(trials["epochs"] > 0) & (trials["split"] == "val")]
+    epochs = proxy.recipe.epochs  # of a whole trial; some were stopped before
+    rates = trials["seconds"] / trials["epochs"] * epochs
+    measured = rates.groupby(trials["candidate"]).median()
     rows, near = [], 0
     for arch in archs:
         expected = pace.step_seconds(replace(arch, name="")) * steps

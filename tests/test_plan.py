@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesearch import zoo
-from scalesearch.cost import auxiliary_params, cost
-from scalesearch.models import build_model
+from scalesearch import plan, zoo
+from scalesearch.arch import Scale, scale_arch
+from scalesearch.cost import Cost, auxiliary_params, cost, count
+from scalesearch.models import Model, build_model
 from scalesearch.plan import make_plan, solve_resolution
 from scalesearch.space import (
     Grid,
@@ -129,3 +130,23 @@ def test_the_model_itself_has_candidates_at_twice_its_cost(name: str) -> None:
     assert sum(p.numel() for p in network.parameters()) == (
         smallest.cost.params + auxiliary_params(smallest.arch)
     )
+
+
+def test_of_many_networks_some_are_measured_and_all_if_one_differs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = zoo.find("mobilenet_v1")
+    archs = [scale_arch(start, Scale(resolution=(32 + i) / 224)) for i in range(plan.FEW + 5)]
+    archs = [replace(arch, classes=10) for arch in archs]
+    measured: list[str] = []
+
+    def noted(model: Model) -> Cost:
+        measured.append(model.key)
+        return cost(model)
+
+    monkeypatch.setattr(plan, "cost", noted)
+    found = plan.measured_costs(archs)
+    assert 1 < len(measured) <= plan.FEW
+    assert found == [cost(arch) for arch in archs]
+    monkeypatch.setattr(plan, "count", lambda model: replace(count(model), flops=1))
+    assert plan.measured_costs(archs) == found

@@ -158,6 +158,7 @@ class Study:
             for who, frozen in found.items()
         }
         self._running = set(self._in_state(TrialState.RUNNING))
+        self._reported: dict[Identity, list[Metrics]] = {}  # since each was last asked for
         self._planned: dict[Identity, Trial] = {}
         self._wanted: dict[Identity, Trial] = {}  # of the planned, in the order to be asked for
 
@@ -271,8 +272,9 @@ class Study:
         who = next(iter(self._wanted))
         trial = self._wanted.pop(who)
         self._state(who, TrialState.RUNNING)
-        # what it trained after its last pause may not be what its checkpoint knows
-        start = read_checkpoint(self.folder, who)
+        self._reported[who] = []
+        # epochs that are not on record cannot be gone on from: their losses would be missing
+        start = read_checkpoint(self.folder, who) if self._records[who].curve else None
         return replace(trial, start=start)
 
     def report(self, trial: Trial, metrics: Metrics) -> bool:
@@ -281,8 +283,11 @@ class Study:
         number = self._records[trial.identity].number
         # unlike Trial.report this replaces what a trial that was interrupted had reported
         self._storage.set_trial_intermediate_value(number, metrics.epoch, metrics.loss)
+        reported = self._reported[trial.identity]
+        reported.append(replace(metrics, checkpoint=None))
         if metrics.checkpoint is not None:
-            self._keep(trial, [metrics])
+            # the record first: a checkpoint is never ahead of it
+            self._keep(trial, reported)
             write_whole(checkpoint_path(self.folder, trial.identity), metrics.checkpoint)
         if self._pruner is None or key == self._keys[0] or part != "val":
             return False
@@ -343,6 +348,7 @@ class Study:
 
     def fail(self, trial: Trial, message: str) -> None:
         """Record a trial that raised, with its message."""
+        checkpoint_path(self.folder, trial.identity).unlink(missing_ok=True)
         self._note(trial.identity, error=message, made_with=versions())
         self._state(trial.identity, TrialState.FAIL)
 

@@ -90,6 +90,80 @@ def test_a_running_trial_is_put_back(tmp_path: Path) -> None:
     assert reopened.ask() == asked
 
 
+def kept(epoch: int) -> Metrics:
+    return replace(metrics(epoch), checkpoint=f"after {epoch}".encode())
+
+
+def four(seed: int, pause: int | None = None) -> Trial:
+    return replace(trial(seed), recipe=Recipe(epochs=4), pause=pause)
+
+
+def test_a_paused_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    study = Study(tmp_path, [ARCH.key])
+    study.plan([four(0, pause=2)])
+    asked = study.ask()
+    assert asked is not None and asked.start is None
+    study.report(asked, metrics(1))
+    study.report(asked, kept(2))
+    study.stopped(asked, [metrics(1), metrics(2)], {})
+    assert study.ask() is None and states(tmp_path) == ["WAITING"]
+    again = Study(tmp_path, [ARCH.key])
+    again.plan([four(0, pause=2)])
+    assert again.ask() is None, "it is as far as it is wanted"
+    again.plan([four(0)])
+    asked = again.ask()
+    assert asked is not None and asked.start == b"after 2"
+    again.complete(asked, [metrics(3), metrics(4)], {})
+    assert [row["epoch"] for row in again.history("val")[asked.identity]] == [1, 2, 3, 4]
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_after_a_crash_a_curve_has_every_epoch(tmp_path: Path) -> None:
+    study = Study(tmp_path, [ARCH.key])
+    study.plan([four(0)])
+    asked = study.ask()
+    for step in (metrics(1), kept(2), metrics(3)):
+        study.report(asked, step)
+    # the driver dies here
+    again = Study(tmp_path, [ARCH.key])
+    again.plan([four(0)])
+    again.release()
+    asked = again.ask()
+    assert asked is not None and asked.start == b"after 2"
+    again.complete(asked, [metrics(3), metrics(4)], {})
+    curve = again.history("val")[asked.identity]
+    assert [row["loss"] for row in curve] == [1 / epoch for epoch in (1, 2, 3, 4)]
+
+
+def test_a_failed_trial_starts_afresh(tmp_path: Path) -> None:
+    study = Study(tmp_path, [ARCH.key])
+    study.plan([four(0)])
+    asked = study.ask()
+    study.report(asked, metrics(1))
+    study.report(asked, kept(2))
+    study.fail(asked, "no")
+    study.retry_failed()
+    asked = study.ask()
+    assert asked is not None and asked.start is None
+    study.complete(asked, [metrics(epoch) for epoch in (1, 2, 3, 4)], {})
+    assert len(study.history("val")[asked.identity]) == 4
+
+
+def test_a_stopped_candidate_is_pruned_with_its_reason(tmp_path: Path) -> None:
+    study = Study(tmp_path, [ARCH.key])
+    study.plan([four(0, pause=2)])
+    asked = study.ask()
+    study.report(asked, kept(2))
+    study.stopped(asked, [metrics(1), metrics(2)], {})
+    study.prune(asked.identity, "rung 1: P(best) 1%")
+    table = read_trials(tmp_path)
+    assert table["state"].tolist() == ["PRUNED"]
+    assert table["pruned"].tolist() == ["rung 1: P(best) 1%"]
+    assert (table["epochs"].tolist(), table["loss"].tolist()) == ([2], [0.5])
+    study.plan([four(0)])
+    assert study.ask() is None and study.pruned() == {asked.identity}
+
+
 def test_a_lost_worker_is_forgiven_twice(tmp_path: Path) -> None:
     study = opened(tmp_path, seeds=1)
     for _ in range(2):

@@ -1,12 +1,16 @@
 """The plan: from a grid of coefficients to the distinct networks that meet the budget."""
 
+import json
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from scalesearch.arch import Coefficients, InputTooSmall, Scale
-from scalesearch.cost import Cost, cost, count
+from scalesearch.cost import Cost, cache_folder, cost, count
 from scalesearch.models import Model, at_resolution, realised, scale_model
+from scalesearch.own import OwnModel
 from scalesearch.space import (
     Budget,
     Grid,
@@ -92,10 +96,11 @@ def make_plan(
             arch = scale_model(start, Scale(alpha, beta, gamma))
         networks.setdefault(arch.key, (arch, []))[1].append(Coefficients(alpha, beta, gamma))
 
+    counts = all_counted({key: arch for key, (arch, _) in networks.items()})
     near = [
         (arch, found)
-        for arch, found in networks.values()
-        if within(counted_flops(arch), target, space.tolerance)
+        for key, (arch, found) in networks.items()
+        if within(counts[key], target, space.tolerance)
     ]
     costs = measured_costs([arch for arch, _ in near])
     feasible = [
@@ -117,6 +122,29 @@ def make_plan(
         distinct=len(networks),
         candidates=tuple(sorted(feasible, key=lambda candidate: candidate.coefficients)),
     )
+
+
+def all_counted(models: Mapping[str, Model]) -> dict[str, int]:
+    """The flops of each model by count, kept on disk by its key; a user's code may change."""
+    path = cache_folder() / "counts.json"
+    known: dict[str, int] = {}
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        known = {str(key): int(flops) for key, flops in json.loads(path.read_text()).items()}
+    found = {
+        key: known[key] if key in known else counted_flops(model) for key, model in models.items()
+    }
+    fresh = {
+        key: flops
+        for key, flops in found.items()
+        if key not in known and not isinstance(models[key], OwnModel)
+    }
+    if fresh:
+        with suppress(OSError):  # a cache that cannot be written costs time, not the answer
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f"{path.name}.{os.getpid()}")
+            partial.write_text(json.dumps(known | fresh))
+            partial.replace(path)
+    return found
 
 
 def measured_costs(models: Sequence[Model]) -> list[Cost]:

@@ -1,6 +1,7 @@
 """The plan: its counts, budgets on either side of 1x, and what makes none feasible."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from scalesearch import plan, zoo
 from scalesearch.arch import Scale, scale_arch
-from scalesearch.cost import Cost, auxiliary_params, cost, count
+from scalesearch.cost import Cost, auxiliary_params, cache_folder, cost, count
 from scalesearch.models import Model, build_model
 from scalesearch.plan import make_plan, solve_resolution
 from scalesearch.space import (
@@ -150,3 +151,20 @@ def test_of_many_networks_some_are_measured_and_all_if_one_differs(
     assert found == [cost(arch) for arch in archs]
     monkeypatch.setattr(plan, "count", lambda model: replace(count(model), flops=1))
     assert plan.measured_costs(archs) == found
+
+
+def test_counts_are_kept_and_a_damaged_file_of_them_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    archs = {name: zoo.find(name) for name in ("resnet18", "mobilenet_v2")}
+    models = {arch.key: arch for arch in archs.values()}
+    fresh = plan.all_counted(models)
+    assert fresh == {key: count(arch).flops for key, arch in models.items()}
+    monkeypatch.setattr(plan, "count", None)
+    assert plan.all_counted(models) == fresh, "from the file"
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for damage in ("", "[1]", '{"a": "b"}', "{"):
+        (cache_folder() / "counts.json").write_text(damage)
+        assert plan.all_counted(models) == fresh

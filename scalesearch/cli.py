@@ -209,7 +209,16 @@ def run_command(
     runner: Annotated[str, typer.Option(help="ray, or inline: this process, no Ray.")] = "ray",
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at once. [cores]")] = None,
     gpus_per_trial: Annotated[float, typer.Option(min=0, help="Share of a GPU for a trial.")] = 0.0,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster's address.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT.")] = None,
+    accelerator: Annotated[
+        str | None, typer.Option(help="Ray's accelerator_type that trials are pinned to.")
+    ] = None,
+    log: Annotated[
+        str | None, typer.Option(help="tensorboard, mlflow, wandb, with commas between.")
+    ] = None,
+    mirror: Annotated[
+        str | None, typer.Option(help="A URL to keep the study at too: s3://bucket/studies.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The study's name. [space-data-budget]")] = None,
     results: Results = Path("results"),
     policy: Annotated[
@@ -228,7 +237,16 @@ def run_command(
 
     search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
     options = RunOptions(
-        runner, workers, gpus_per_trial, address, retry_failed, max_trials, max_hours
+        runner=runner,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        retry_failed=retry_failed,
+        max_trials=max_trials,
+        max_hours=max_hours,
+        accelerator=accelerator,
+        log=tuple(log.split(",")) if log else (),
+        mirror=mirror,
     )
     if dry_run:
         document = estimate(search, options)

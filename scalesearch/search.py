@@ -55,6 +55,9 @@ class RunOptions:
     retry_failed: bool = False
     max_trials: int | None = None
     max_hours: float | None = None
+    accelerator: str | None = None
+    log: tuple[str, ...] = ()
+    mirror: str | None = None
 
 
 def data_info(proxy: Proxy) -> DataInfo | None:

@@ -30,7 +30,7 @@ from scalesearch.trial import PARTS, Trial, versions
 JOURNAL = "study.journal"
 STUDY_NAME = "scalesearch"
 MAX_SEED = 2**31 - 1
-MAX_WORKERS_LOST = 2
+MAX_WORKERS_LOST = 5  # of one trial; nodes come and go, but a trial may also kill its worker
 LOOKS = 5
 CURVE = ("epoch", "loss", "accuracy", "train_loss", "seconds")
 Identity = tuple[str, int, str]  # network, seed, part
@@ -66,6 +66,22 @@ def locked(folder: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
         yield
+
+
+class _WholeLines(JournalFileBackend):
+    """A journal that a failed write leaves as it was: a full disk may take half a line.
+
+    Without this the next line would be written behind that half, and neither could be read.
+    """
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        path = Path(self._file_path)
+        before = path.stat().st_size
+        try:
+            super().append_logs(logs)
+        except OSError:
+            os.truncate(path, before)
+            raise
 
 
 class _HeldLock(JournalFileOpenLock):
@@ -134,7 +150,7 @@ class Study:
         self.folder = folder
         cut_torn_tail(folder / JOURNAL)
         with whole_journal(folder):
-            backend = JournalFileBackend(str(folder / JOURNAL), _HeldLock(""))
+            backend = _WholeLines(str(folder / JOURNAL), _HeldLock(""))
             self._storage = JournalStorage(backend)
             self._study = optuna.create_study(
                 storage=self._storage,

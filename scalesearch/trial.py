@@ -1,7 +1,7 @@
 """A trial: one network trained with one seed by one recipe, whoever runs it and wherever."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ from scalesearch.space import Recipe
 from scalesearch.train import Metrics, Split, train
 
 PARTS = ("val", "test", "slow", "fast")
+Reader = Callable[[str, int | None, int], DataSet]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,24 @@ class Trial:
         return self.arch.key, self.seed, part
 
 
-def run_trial(trial: Trial) -> Iterator[Metrics]:
+@lru_cache(maxsize=1)
+def decoded(source: str, train_examples: int | None, val_examples: int) -> DataSet:
+    """The data set, decoded once a process."""
+    return load(source, train_examples=train_examples, val_examples=val_examples)
+
+
+def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     """Metrics after each epoch. The seed fixes the weights, then the order of the images.
 
-    On a CPU the process uses one thread: many workers beat many threads, and the sums of the
-    kernels are then the same wherever the trial runs.
+    `read` gives the data set of a source with so many training and validation images. On a CPU the
+    process uses one thread: many workers beat many threads, and the sums of the kernels are then
+    the same wherever the trial runs.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":
         torch.set_num_threads(1)
     data = prepared(
+        read,
         trial.data,
         trial.train_examples,
         trial.val_examples,
@@ -86,14 +95,9 @@ def channels_last(network: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-@lru_cache(maxsize=1)
-def decoded(source: str, train_examples: int | None, val_examples: int) -> DataSet:
-    """The data set, decoded once a process."""
-    return load(source, train_examples=train_examples, val_examples=val_examples)
-
-
 @lru_cache(maxsize=4)
 def prepared(
+    read: Reader,
     source: str,
     train_examples: int | None,
     val_examples: int,
@@ -106,7 +110,7 @@ def prepared(
 
     The test split is there only where `split` is "test".
     """
-    data = decoded(source, train_examples, val_examples)
+    data = read(source, train_examples, val_examples)
 
     def place(images: Images, pixels: int = side) -> Images:
         small = resized(images, pixels)

@@ -3,7 +3,8 @@
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,10 @@ from scalesearch import answer
 from scalesearch.arch import Coefficients
 from scalesearch.console import Watch, duration, say, show_table, watched
 from scalesearch.files import read_json, short, write_json
+from scalesearch.interrupt import patient
+from scalesearch.mirror import Mirror, mirrored, opened
 from scalesearch.models import Model
+from scalesearch.own import OwnModel
 from scalesearch.pace import Pace, calibrate
 from scalesearch.policy import FIRST_SEEDS, MIN_ALIVE, MIN_SEEDS, SHARE
 from scalesearch.report import write_report
@@ -33,10 +37,12 @@ from scalesearch.search import (
 )
 from scalesearch.space import Proxy, Recipe, load_space
 from scalesearch.study import Study, locked
+from scalesearch.tensorboard import boarded
 from scalesearch.trial import Trial, decoded, versions
 from scalesearch.verify import verify
 
 RAY_START = 12.0
+LOGS = ("tensorboard", "mlflow", "wandb")
 EVALUATION = 0.3  # of a training step: forward alone, in larger batches
 
 
@@ -47,13 +53,14 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict
     """
     if options.runner not in ("ray", "inline"):
         raise ValueError(f"--runner must be ray or inline, got {options.runner!r}")
+    check_log(options)
     search.folder.mkdir(parents=True, exist_ok=True)
-    with locked(search.folder):
+    with locked(search.folder), kept_at(options.mirror, search.folder) as mirror:
         study = open_study(search)
         if options.retry_failed:
             study.retry_failed()
         started = time.monotonic()
-        trained = train_all(search, study, options, quiet)
+        trained = train_all(search, study, options, quiet, mirror)
         answer.write_trials(search, study)
         selection = answer.selection_of(search, study)
         document = answer.write_selection(search, study, selection, decide(search, study))
@@ -65,8 +72,33 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict
     return {**document, "trained": trained, "report": str(report)}
 
 
-def train_all(search: Search, study: Study, options: RunOptions, quiet: bool) -> int:
-    """Train whatever the policy asks for, then what the gates and the test need; how many ran."""
+def check_log(options: RunOptions) -> None:
+    """Raises ValueError for a log that is none, or that this runner cannot write."""
+    for name in options.log:
+        if name not in LOGS:
+            raise ValueError(f"--log must be of {', '.join(LOGS)}, got {name!r}")
+        if name != "tensorboard" and options.runner != "ray":
+            raise ValueError(f"--log {name} is written by Ray's callback: it needs --runner ray")
+
+
+@contextmanager
+def kept_at(url: str | None, folder: Path) -> Iterator[Mirror | None]:
+    """The mirror of a study's directory at a URL; None where none is wanted."""
+    if url is None:
+        yield None
+    else:
+        with opened(url, folder) as mirror:
+            yield mirror
+
+
+def train_all(
+    search: Search, study: Study, options: RunOptions, quiet: bool, mirror: Mirror | None = None
+) -> int:
+    """Train whatever the policy asks for, then what the gates and the test need; how many ran.
+
+    Raises KeyboardInterrupt: after one interrupt when the trials that run have ended, at once
+    after two.
+    """
     limits = Limits(options, time.monotonic())
     ran = 0
 
@@ -82,7 +114,7 @@ def train_all(search: Search, study: Study, options: RunOptions, quiet: bool) ->
     def count(desk: Desk) -> Desk:
         def ask() -> Trial | None:
             nonlocal ran
-            trial = desk.ask()
+            trial = None if asked_to_end() else desk.ask()
             ran += trial is not None
             return trial
 
@@ -95,8 +127,18 @@ def train_all(search: Search, study: Study, options: RunOptions, quiet: bool) ->
         ahead=lambda: [*study.queue(), *study.running()],
         weight=weights(search, study),
     )
-    with watched(watch, quiet) as shown:
-        run_trials(study, more, lambda desk: run_with(shown(count(desk)), options))
+    with patient(say) as asked_to_end, watched(watch, quiet) as shown:
+
+        def run(desk: Desk) -> None:
+            if "tensorboard" in options.log:
+                desk = boarded(desk, search.folder / "tensorboard")
+            if mirror is not None:
+                desk = mirrored(desk, mirror)
+            run_with(shown(count(desk)), options, search)
+
+        run_trials(study, more, run)
+        if asked_to_end():
+            raise KeyboardInterrupt
     if not ran:
         say("nothing to train: every planned trial is in the study")
     return ran
@@ -144,14 +186,25 @@ def weights(search: Search, study: Study) -> Callable[[Trial], float]:
     return weight
 
 
-def run_with(desk: Desk, options: RunOptions) -> None:
+def run_with(desk: Desk, options: RunOptions, search: Search) -> None:
     """Run a desk's trials with the runner that the options name."""
     if options.runner == "inline":
         return run_inline(desk)
     from scalesearch.runners.ray import RayOptions, run_ray
+    from scalesearch.runners.trackers import callbacks
 
-    workers = options.workers or (worker_count(options) if options.address is None else None)
-    return run_ray(desk, RayOptions(options.address, workers, options.gpus_per_trial))
+    start = search.plan.baseline
+    return run_ray(
+        desk,
+        RayOptions(
+            address=options.address,
+            workers=options.workers or (worker_count(options) if options.address is None else None),
+            gpus_per_trial=options.gpus_per_trial,
+            accelerator=options.accelerator,
+            function=start.function if isinstance(start, OwnModel) else None,
+            callbacks=callbacks([x for x in options.log if x != "tensorboard"], search.folder),
+        ),
+    )
 
 
 def worker_count(options: RunOptions) -> int:
@@ -252,7 +305,7 @@ def verify_study(
 
     def run(desk: Desk) -> None:
         with watched(Watch({}, lambda: [], lambda trial: 1.0), quiet=True) as shown:
-            run_with(shown(desk), options)
+            run_with(shown(desk), options, search)
 
     document = verify(search, phi, top, seeds, run)
     reselect(folder)

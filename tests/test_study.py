@@ -164,15 +164,15 @@ def test_a_stopped_candidate_is_pruned_with_its_reason(tmp_path: Path) -> None:
     assert study.ask() is None and study.pruned() == {asked.identity}
 
 
-def test_a_lost_worker_is_forgiven_twice(tmp_path: Path) -> None:
+def test_a_lost_worker_is_forgiven_five_times(tmp_path: Path) -> None:
     study = opened(tmp_path, seeds=1)
-    for _ in range(2):
+    for _ in range(5):
         study.lost(study.ask())
         assert states(tmp_path) == ["WAITING"]
     study.lost(study.ask())
     table = read_trials(tmp_path)
     assert table["state"].tolist() == ["FAIL"]
-    assert table["error"].tolist() == ["its worker died 3 times"]
+    assert table["error"].tolist() == ["its worker died 6 times"]
 
 
 def test_a_failed_trial_is_run_again_only_when_asked_for(tmp_path: Path) -> None:

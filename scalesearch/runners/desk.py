@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import torch
+
 from scalesearch.train import Metrics
 from scalesearch.trial import Trial
 
@@ -25,9 +27,10 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a trial raised, in one line."""
+    """Why a trial raised, in one line, and whether it was for want of the device's memory."""
 
     message: str
+    out_of_memory: bool = False
 
 
 def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
@@ -35,4 +38,5 @@ def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
     try:
         return next(epochs, None)
     except Exception as error:
-        return Failure(" ".join(f"{type(error).__name__}: {error}".split()))
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return Failure(message, isinstance(error, torch.OutOfMemoryError))

@@ -1,0 +1,26 @@
+"""TensorBoard files, one directory a trial, written while trials run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+
+from scalesearch.runners import Desk
+from scalesearch.train import Metrics
+from scalesearch.trial import Trial
+
+
+def boarded(desk: Desk, folder: Path) -> Desk:
+    """The desk, with every epoch's metrics written under `folder` too."""
+
+    def report(trial: Trial, metrics: Metrics) -> bool:
+        key, seed, part = trial.identity
+        # opened for each epoch: thousands of trials may run at once
+        with SummaryWriter(str(folder / f"{key}-{seed}-{part}"), flush_secs=1) as writer:
+            writer.add_scalar("loss/validation", metrics.loss, metrics.epoch)
+            writer.add_scalar("loss/training", metrics.train_loss, metrics.epoch)
+            writer.add_scalar("accuracy/validation", metrics.accuracy, metrics.epoch)
+            writer.add_scalar("seconds", metrics.seconds, metrics.epoch)
+        return desk.report(trial, metrics)
+
+    return replace(desk, report=report)

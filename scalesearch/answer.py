@@ -18,7 +18,9 @@ from scalesearch.gates import (
     resolved,
     trained_enough,
 )
-from scalesearch.models import realised
+from scalesearch.latency import refuse_elsewhere, timed
+from scalesearch.limits import OWN, ROUNDS, figure
+from scalesearch.models import Model, realised
 from scalesearch.plan import Candidate, Plan
 from scalesearch.policy import REGRET, Decision
 from scalesearch.search import Search
@@ -86,18 +88,40 @@ def sweep_of(search: Search, study: Study, selection: Selection) -> dict[str, di
 
 
 def scale_up(search: Search, coefficients: Coefficients) -> tuple[list[Member], list[str]]:
-    """Members of the space's own baseline whose flops are ratio^phi times its, and warnings."""
-    own = realised(baseline(search.space))
+    """Members of the space's own baseline that cost ratio^phi times it, and warnings.
+
+    By the measure of the budget's target; its caps do not scale.
+    """
+    own, plan = realised(baseline(search.space)), search.plan
     members, warnings = [], []
-    for phi in PHIS_UP if search.plan.ratio > 1 else PHIS_DOWN:
-        target = cost(own).flops * search.plan.ratio**phi
+    batch = plan.budget.batch or 1
+    try:
+        costs = own_figure(plan, own)
+    except ValueError as error:
+        return [], [str(error)]
+    for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
+        target, name = costs * plan.ratio**phi, f"{own.name}_phi{phi}"
         try:
-            found = by_budget(own, coefficients, target, f"{own.name}_phi{phi}", phi)
+            found = by_budget(
+                own, coefficients, target, name, phi, measure=plan.measure, batch=batch
+            )
         except ValueError as error:
             warnings.append(f"phi {phi}: {error}")
         else:
             members.append(found)
     return members, warnings
+
+
+def own_figure(plan: Plan, own: Model) -> float:
+    """What the space's own model costs by the measure of the budget's target.
+
+    A latency is that of the plan's timings, or timed as they were. Raises ValueError where this
+    is another device.
+    """
+    if plan.timings is None or plan.measure != "ms":
+        return figure(cost(own), plan.measure)
+    refuse_elsewhere(plan.timings.conditions)
+    return timed(plan.timings, {OWN: own}, ROUNDS[0])[OWN].median
 
 
 def write_trials(search: Search, study: Study) -> None:
@@ -154,9 +178,16 @@ def headline(search: Search, selection: Selection, chosen: Candidate, gates: Seq
     failed = failed_names(gates)
     doubt = f"With reservations ({failed}: failed). " if failed else ""
     return (
-        f"{doubt}To spend {budget} the compute: alpha {c.alpha:g} (depth), beta {c.beta:g} "
+        f"{doubt}{to_spend(search.plan)}: alpha {c.alpha:g} (depth), beta {c.beta:g} "
         f"(width), gamma {c.gamma:g} (resolution): {how}."
     )
+
+
+def to_spend(plan: Plan) -> str:
+    """What the budget allows, as a sentence begins."""
+    if plan.budget.caps or plan.measure != "flops":
+        return f"Under a budget of {plan.budget.text}"
+    return f"To spend {plan.budget.text} the compute"
 
 
 def leader_label(plan: Plan, selection: Selection) -> str:

@@ -22,7 +22,10 @@ ROOMS = [
     *(
         "cost",
         "reconcile",
+        "budget",
         "space",
+        "latency",
+        "limits",
         "plan",
         "data",
         "step",
@@ -38,6 +41,7 @@ ROOMS = [
         "gates",
     ),
     *(
+        "curve",
         "family",
         "files",
         "search",
@@ -57,6 +61,7 @@ WITHOUT_TORCH = {
     "zoo",
     "strategy",
     "published",
+    "budget",
     "space",
     "select",
     "policy",

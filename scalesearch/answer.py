@@ -5,8 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scalesearch.arch import Coefficients
-from scalesearch.cost import cost
-from scalesearch.family import Member, by_budget, matched
+from scalesearch.family import Member, by_ratio, matched
 from scalesearch.files import family_document, write_csv, write_family_files, write_json
 from scalesearch.gates import (
     RATES,
@@ -18,9 +17,8 @@ from scalesearch.gates import (
     resolved,
     trained_enough,
 )
-from scalesearch.latency import refuse_elsewhere, timed
-from scalesearch.limits import OWN, ROUNDS, figure
-from scalesearch.models import Model, realised
+from scalesearch.latency import refuse_elsewhere
+from scalesearch.models import realised
 from scalesearch.plan import Candidate, Plan
 from scalesearch.policy import REGRET, Decision
 from scalesearch.search import Search
@@ -94,34 +92,20 @@ def scale_up(search: Search, coefficients: Coefficients) -> tuple[list[Member], 
     """
     own, plan = realised(baseline(search.space)), search.plan
     members, warnings = [], []
-    batch = plan.budget.batch or 1
-    try:
-        costs = own_figure(plan, own)
-    except ValueError as error:
-        return [], [str(error)]
-    for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
-        target, name = costs * plan.ratio**phi, f"{own.name}_phi{phi}"
+    if plan.timings is not None and plan.measure == "ms":
         try:
-            found = by_budget(
-                own, coefficients, target, name, phi, measure=plan.measure, batch=batch
-            )
+            refuse_elsewhere(plan.timings.conditions)
+        except ValueError as error:
+            return [], [f"not scaled up: {error}"]
+    for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
+        ratio, name, batch = plan.ratio**phi, f"{own.name}_phi{phi}", plan.budget.batch or 1
+        try:
+            found = by_ratio(own, coefficients, ratio, name, phi, plan.measure, batch)
         except ValueError as error:
             warnings.append(f"phi {phi}: {error}")
         else:
             members.append(found)
     return members, warnings
-
-
-def own_figure(plan: Plan, own: Model) -> float:
-    """What the space's own model costs by the measure of the budget's target.
-
-    A latency is that of the plan's timings, or timed as they were. Raises ValueError where this
-    is another device.
-    """
-    if plan.timings is None or plan.measure != "ms":
-        return figure(cost(own), plan.measure)
-    refuse_elsewhere(plan.timings.conditions)
-    return timed(plan.timings, {OWN: own}, ROUNDS[0])[OWN].median
 
 
 def write_trials(search: Search, study: Study) -> None:

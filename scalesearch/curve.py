@@ -1,6 +1,7 @@
 """Where the curve of the coefficients, alpha^phi, beta^phi, gamma^phi, meets a cost."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scalesearch.arch import Coefficients
@@ -11,18 +12,18 @@ from scalesearch.limits import figure
 from scalesearch.models import Model, scale_model
 
 ROUNDS = 6  # the fewest that have an interval of 95 %
-TRIES = 6
+TRIES = 8
 LONGEST = 1000.0  # milliseconds; a family's larger members would take minutes each to time
 
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A network on the curve, its latency and the baseline's in the same rounds."""
+    """A network on the curve, its latency, and the ratio to the baseline's, round by round."""
 
     phi: float
     arch: Model
     latency: Repeats
-    baseline: Repeats
+    ratio: Repeats
 
 
 def nominal(c: Coefficients, measure: Measure) -> float:
@@ -89,41 +90,45 @@ def nearest_params(
     return min(found, key=lambda item: abs(math.log(count(item[1]).params / target)))
 
 
-def nearest_latency(
-    baseline: Model, coefficients: Coefficients, target: float, batch: int, enough: float
-) -> Timed:
-    """The network on the curve whose latency is nearest to `target` milliseconds, of TRIES.
+def time_one(model: Model, batch: int) -> Repeats:
+    """The latency of one model."""
+    return timed(Timings(conditions_here(batch)), {"one": model}, ROUNDS)["one"]
 
-    Latency goes roughly with a power of flops: each try is at the flops that the tries before it
-    tell. It ends within `enough` of the target. Each try is timed beside the baseline. Raises
-    ValueError for a target above LONGEST.
+
+def nearest_latency(
+    baseline: Model, coefficients: Coefficients, ratio: float, batch: int, enough: float
+) -> Timed:
+    """The network on the curve whose latency is nearest to `ratio` times the baseline's, of TRIES.
+
+    Latency goes roughly with a power of flops, by which each try is guessed from those before it;
+    it ends within `enough` of the ratio. Raises ValueError for a latency above LONGEST.
     """
-    if target > LONGEST:
+    expected = ratio * time_one(baseline, batch).median
+    if expected > LONGEST:
         raise ValueError(
             f"{baseline.name}: a member's latency must be at most {LONGEST:g} ms for its timing "
-            f"to end soon, got a target of {target:.4g} ms: scale it by flops"
+            f"to end soon, got {expected:.4g} ms: scale by flops"
         )
-    tries: list[tuple[float, Timed]] = []
-    first = timed(Timings(conditions_here(batch)), {"baseline": baseline}, ROUNDS)["baseline"]
-    known = [(math.log(count(baseline).flops), math.log(first.median))]
+    tries: dict[str, Timed] = {}
+    known = [(math.log(count(baseline).flops), 0.0)]
     while len(tries) < TRIES:
-        wanted = flops_for(known, math.log(target))
-        phi = solve_phi(baseline, coefficients, math.exp(wanted))
+        flops = math.exp(flops_for(known, math.log(ratio)))
+        phi = solve_phi(baseline, coefficients, flops)
         arch = scale_model(baseline, coefficients.at(phi))
-        if arch.key in [done.arch.key for _, done in tries]:
+        if arch.key in tries:
             break
         timings = timed(
             Timings(conditions_here(batch)), {"baseline": baseline, "arch": arch}, ROUNDS
         )
-        miss = math.log(timings["arch"].median / target)
-        tries.append((abs(miss), Timed(phi, arch, timings["arch"], timings["baseline"])))
-        if abs(miss) <= enough:
+        found = Timed(phi, arch, timings["arch"], timings["arch"].over(timings["baseline"]))
+        tries[arch.key] = found
+        if abs(found.ratio.median / ratio - 1) <= enough:
             break
-        known.append((math.log(count(arch).flops), math.log(timings["arch"].median)))
-    return min(tries, key=lambda found: found[0])[1]
+        known.append((math.log(count(arch).flops), math.log(found.ratio.median)))
+    return min(tries.values(), key=lambda found: abs(math.log(found.ratio.median / ratio)))
 
 
-def flops_for(known: list[tuple[float, float]], target: float) -> float:
+def flops_for(known: Sequence[tuple[float, float]], target: float) -> float:
     """The log flops at which the log latency is `target`, from pairs of both.
 
     On the line through the two nearest pairs; from one pair, latency going as flops.

@@ -15,18 +15,19 @@ from scalesearch import zoo
 from scalesearch.arch import Coefficients, Scale
 from scalesearch.budget import NAMES, Measure
 from scalesearch.cost import Cost, cost, count
-from scalesearch.curve import Timed, nearest_latency, nearest_params, solve_phi
+from scalesearch.curve import nearest_latency, nearest_params, solve_phi, time_one
 from scalesearch.latency import Repeats
 from scalesearch.limits import figure, share
 from scalesearch.models import Model, scale_model
 from scalesearch.plan import solve_resolution
 
-# how far a member may be from its target; the last two come in steps, or are noisy
+# how far a member may be from its target: the last two come in steps, of a third at the most in
+# the zoo, and of latency where a map no longer fits a cache
 TOLERANCE: dict[Measure, float] = {
     "flops": 0.01,
     "activations": 0.01,
-    "params": 0.1,
-    "ms": 0.1,
+    "params": 0.35,
+    "ms": 0.35,
 }
 
 
@@ -100,6 +101,41 @@ def by_formula(
     return members
 
 
+def by_ratio(
+    baseline: Model,
+    coefficients: Coefficients,
+    ratio: float,
+    name: str,
+    phi: float | None = None,
+    measure: Measure = "flops",
+    batch: int = 1,
+    tolerance: float | None = None,
+) -> Member:
+    """The scale-up along `coefficients` that costs `ratio` times the baseline by `measure`.
+
+    A latency is one of `batch` images. Raises ValueError as `by_budget`.
+    """
+    if measure == "ms":
+        return by_latency(baseline, coefficients, ratio, name, phi, batch, tolerance)
+    target = figure(cost(baseline), measure) * ratio
+    return by_budget(baseline, coefficients, target, name, phi, tolerance, measure)
+
+
+def by_amount(
+    baseline: Model,
+    coefficients: Coefficients,
+    amount: float,
+    name: str,
+    measure: Measure = "flops",
+    batch: int = 1,
+) -> Member:
+    """The scale-up along `coefficients` that costs `amount` by `measure`."""
+    if measure != "ms":
+        return by_budget(baseline, coefficients, amount, name, measure=measure)
+    ratio = amount / time_one(baseline, batch).median
+    return by_latency(baseline, coefficients, ratio, name, None, batch)
+
+
 def by_budget(
     baseline: Model,
     coefficients: Coefficients,
@@ -108,36 +144,24 @@ def by_budget(
     phi: float | None = None,
     tolerance: float | None = None,
     measure: Measure = "flops",
-    batch: int = 1,
 ) -> Member:
-    """The scale-up along `coefficients` that costs `target` by `measure`; see TOLERANCE.
+    """The scale-up along `coefficients` that costs `target` by `measure`, which is counted.
 
-    `phi` is only noted, for a target of 2^phi; a latency is that of `batch` images. Raises
-    ValueError where none meets the target.
+    `phi` is only noted, for a target of 2^phi. Raises ValueError where none is within the
+    tolerance, that of TOLERANCE unless given.
     """
     within = TOLERANCE[measure] if tolerance is None else tolerance
-    if measure == "ms":
-        return by_latency(baseline, coefficients, target, name, phi, within, batch)
     if measure == "params":
         at_phi, arch = nearest_params(baseline, coefficients, target)
         found = member(name, phi, coefficients.at(at_phi), arch, cost(baseline), measure)
-        return checked(found, baseline, coefficients, target, within)
+        if abs(found.cost.params / target - 1) > within:
+            missed = missing(baseline, coefficients, target, measure, within)
+            raise ValueError(f"{missed}; the nearest has {found.cost.params:.4g}")
+        return found
     at_phi, arch = completed(baseline, coefficients, target, within, measure)
     at = coefficients.at(at_phi)
     scale = Scale(at.depth, at.width, arch.resolution / baseline.resolution)
     return member(name, phi, scale, arch, cost(baseline), measure)
-
-
-def checked(
-    found: Member, baseline: Model, coefficients: Coefficients, target: float, tolerance: float
-) -> Member:
-    """The member, where it costs the target within the tolerance. Raises ValueError if not."""
-    if abs(found.figure / target - 1) > tolerance:
-        raise ValueError(
-            f"{missing(baseline, coefficients, target, found.measure, tolerance)}; the nearest "
-            f"has {found.figure:.4g}"
-        )
-    return found
 
 
 def missing(
@@ -154,27 +178,26 @@ def missing(
 def by_latency(
     baseline: Model,
     coefficients: Coefficients,
-    target: float,
+    ratio: float,
     name: str,
-    phi: float | None,
-    tolerance: float,
-    batch: int,
+    phi: float | None = None,
+    batch: int = 1,
+    tolerance: float | None = None,
 ) -> Member:
-    """The network on the curve whose timed latency is nearest to `target` milliseconds."""
-    found: Timed = nearest_latency(baseline, coefficients, target, batch, tolerance / 2)
-    arch = replace(found.arch, name=name)
-    timed_member = Member(
-        name,
-        phi,
-        coefficients.at(found.phi),
-        arch,
-        cost(arch),
-        found.latency.over(found.baseline).median,
-        "ms",
-        found.latency,
-        batch,
-    )
-    return checked(timed_member, baseline, coefficients, target, tolerance)
+    """The network on the curve whose latency is nearest to `ratio` times the baseline's.
+
+    Both are timed in the same rounds. Raises ValueError where it is further than the tolerance.
+    """
+    within = TOLERANCE["ms"] if tolerance is None else tolerance
+    found = nearest_latency(baseline, coefficients, ratio, batch, within / 5)
+    reached, arch = found.ratio.median, replace(found.arch, name=name)
+    if abs(reached / ratio - 1) > within:
+        raise ValueError(
+            f"{baseline.name}: a member's latency must be within {within:.0%} of {ratio:.4g}x the "
+            f"baseline's, and of those timed along the coefficients the nearest is {reached:.4g}x"
+        )
+    at = coefficients.at(found.phi)
+    return Member(name, phi, at, arch, cost(arch), reached, "ms", found.latency, batch)
 
 
 def completed(
@@ -225,13 +248,9 @@ def matched(
     """Other models scaled along `coefficients` to what each target costs by its own measure."""
     return {
         name: [
-            by_budget(
-                zoo.find(name),
-                coefficients,
-                target.figure,
-                f"{name}_as_{target.name}",
-                measure=target.measure,
-                batch=target.batch,
+            by_amount(
+                *(zoo.find(name), coefficients, target.figure, f"{name}_as_{target.name}"),
+                *(target.measure, target.batch),
             )
             for target in targets
         ]

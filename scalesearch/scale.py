@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from scalesearch.arch import Coefficients
-from scalesearch.budget import Term, parse_budget
+from scalesearch.budget import parse_budget
 from scalesearch.console import cell, show_table
 from scalesearch.cost import cost
-from scalesearch.family import Member, by_budget, by_formula, matched, published
+from scalesearch.family import Member, by_amount, by_formula, by_ratio, matched, published
 from scalesearch.files import family_document, milliseconds, read_json, short, write_family_files
-from scalesearch.latency import Timings, conditions_here, timed
-from scalesearch.limits import OWN, ROUNDS, figure
 from scalesearch.models import Model, realised
 from scalesearch.space import baseline, load_space
 from scalesearch.strategy import find, nominal_phi
@@ -68,9 +66,8 @@ def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficien
     if options.budget is None:
         if options.mode == "formula":
             return by_formula(start, coefficients, phis, names)
-        base = cost(start).flops
         return [
-            by_budget(start, coefficients, base * 2.0**phi, name, phi)
+            by_ratio(start, coefficients, 2.0**phi, name, phi)
             for name, phi in zip(names, phis, strict=True)
         ]
     terms = [parse_budget(text).target for text in options.budget.split(",")]
@@ -82,23 +79,11 @@ def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficien
         phis = [nominal_phi(coefficients, term.relative_to(base)) for term in terms]
         return by_formula(start, coefficients, phis, names)
     return [
-        by_budget(
-            *(start, coefficients, target_of(term, start), name),
-            measure=term.measure,
-            batch=term.batch,
-        )
+        by_ratio(*(start, coefficients, term.ratio, name, None, term.measure, term.batch))
+        if term.ratio is not None
+        else by_amount(start, coefficients, term.amount, name, term.measure, term.batch)
         for name, term in zip(names, terms, strict=True)
     ]
-
-
-def target_of(term: Term, start: Model) -> float:
-    """What a term comes to for the baseline itself; its latency is timed for a ratio."""
-    if term.ratio is None:
-        return term.amount
-    if term.measure != "ms":
-        return term.ratio * figure(cost(start), term.measure)
-    timings = timed(Timings(conditions_here(term.batch)), {OWN: start}, ROUNDS[0])
-    return term.ratio * timings[OWN].median
 
 
 def wanted_coefficients(options: ScaleOptions) -> Coefficients:

@@ -15,7 +15,7 @@ import numpy as np
 from scalesearch.answer import selection_of
 from scalesearch.arch import Coefficients
 from scalesearch.cost import Cost
-from scalesearch.family import Member, by_budget
+from scalesearch.family import Member, by_ratio
 from scalesearch.files import latency_fields, write_csv, write_json
 from scalesearch.latency import refuse_elsewhere
 from scalesearch.law import Law, Shape, error, fit_law, rank_correlation
@@ -48,7 +48,7 @@ def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
     ValueError where the study has no selection yet.
     """
     plan = search.plan
-    start, target = plan.baseline, plan.target * plan.ratio ** (phi - 1)
+    start, ratio = plan.baseline, plan.ratio**phi
     if plan.timings is not None and plan.measure == "ms":
         refuse_elsewhere(plan.timings.conditions)
     with locked(search.folder):
@@ -56,25 +56,27 @@ def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
         best = [standing.key for standing in selection_of(search, study).standings][:top]
     chosen = [c for c in plan.candidates if c.key in best]
     found = [
-        Scaled(label(c.coefficients), c.key, nearest(plan, c.coefficients, target, phi))
+        Scaled(label(c.coefficients), c.key, nearest(plan, c.coefficients, ratio, phi))
         for c in chosen
     ]
     axes = AXES[:2] if plan.measure == "params" else AXES
     return found + [
-        Scaled(f"{axis} only", None, nearest(plan, STRATEGIES[axis], target, phi))
+        Scaled(f"{axis} only", None, nearest(plan, STRATEGIES[axis], ratio, phi))
         for axis in axes
         if plan.ratio > 1
     ]
 
 
-def nearest(plan: Plan, coefficients: Coefficients, target: float, phi: float) -> Member:
-    """The member nearest the target, within the first of TOLERANCES that one meets."""
+def nearest(plan: Plan, coefficients: Coefficients, ratio: float, phi: float) -> Member:
+    """The member nearest that ratio, within the first of TOLERANCES that one meets."""
     start, measure, batch = plan.baseline, plan.measure, plan.budget.batch or 1
 
-    def found(tolerance: float) -> Member:
-        return by_budget(start, coefficients, target, start.name, phi, tolerance, measure, batch)
+    def found(tolerance: float | None) -> Member:
+        return by_ratio(start, coefficients, ratio, start.name, phi, measure, batch, tolerance)
 
-    for tolerance in TOLERANCES[:-1] if measure != "ms" else ():  # timed once
+    if measure == "ms":  # timed once
+        return found(None)
+    for tolerance in TOLERANCES[:-1]:
         with suppress(ValueError):
             return found(tolerance)
     return found(TOLERANCES[-1])

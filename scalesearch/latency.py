@@ -150,7 +150,7 @@ def visit(model: Model, batch: int) -> float:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = images.contiguous(memory_format=torch.channels_last)
     one_pass = pass_on_gpu if device.type == "cuda" else pass_on_cpu
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference mode, whose tensors a cache may hand to a trial
         first = one_pass(network, images)
         passes = min(MOST_PASSES, math.ceil(VISIT / first))
         return median(one_pass(network, images) for _ in range(passes))

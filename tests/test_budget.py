@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalesearch import zoo
-from scalesearch.arch import Coefficients, Scale
+from scalesearch.arch import Coefficients
 from scalesearch.budget import Measure, parse_budget
 from scalesearch.cost import cost, count
 from scalesearch.curve import nearest_params, solve_phi
@@ -17,11 +17,19 @@ from scalesearch.gates import costs_of
 from scalesearch.limits import Limit, figure
 from scalesearch.models import scale_model
 from scalesearch.plan import Plan, make_plan, solve_resolution
-from scalesearch.space import Grid, Proxy, Space, load_space
+from scalesearch.space import Grid, Proxy, Space
 from tests.conftest import Command
 
 PAPER = Coefficients(1.2, 1.1, 1.15)
-B0 = zoo.find("efficientnet_b0")
+SMALL = zoo.find("mobilenet_v1_w0.25")
+GRID = Grid(alpha=(1.0, 1.5), beta=(1.0, 1.15, 1.3, 1.5), gamma=(1.0, 1.25, 1.5))
+SPACE = Space(
+    name="s",
+    model="mobilenet_v1_w0.25",
+    grid=GRID,
+    tolerance=0.1,
+    proxies={"quick": Proxy(width=0.5, divisor=2, resolution=32)},
+)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +114,8 @@ def test_an_interval_is_within_only_as_a_whole() -> None:
 
 @pytest.fixture(scope="module")
 def plans() -> dict[str, Plan]:
-    space = load_space("efficientnet")
-    budgets = ("2x", "1.5xparams", "1.7xacts", "1.5xparams,1.6x")
-    return {text: make_plan(space, "quick", text, 1, 10) for text in budgets}
+    budgets = ("2x", "1.5xparams", "1.7xacts", "1.5xparams,1.65x")
+    return {text: make_plan(SPACE, "quick", text, 1, 10) for text in budgets}
 
 
 @pytest.mark.parametrize(
@@ -125,14 +132,14 @@ def test_candidates_meet_the_target_by_its_own_measure(
         assert candidate.ratio == figure(candidate.cost, measure) / figure(
             plan.baseline_cost, measure
         )
-        assert abs(candidate.ratio / ratio - 1) <= 0.05
+        assert abs(candidate.ratio / ratio - 1) <= 0.1
         assert candidate.flops_ratio == candidate.cost.flops / plan.baseline_cost.flops
         assert candidate.cost == cost(candidate.arch)
 
 
 def test_a_cap_takes_away_what_is_above_it_and_nothing_else(plans: dict[str, Plan]) -> None:
-    without, capped = plans["1.5xparams"], plans["1.5xparams,1.6x"]
-    left = {c.key for c in without.candidates if c.flops_ratio <= 1.6}
+    without, capped = plans["1.5xparams"], plans["1.5xparams,1.65x"]
+    left = {c.key for c in without.candidates if c.flops_ratio <= 1.65}
     assert {c.key for c in capped.candidates} == left
     assert 0 < len(left) < len(without.candidates)
 
@@ -140,33 +147,31 @@ def test_a_cap_takes_away_what_is_above_it_and_nothing_else(plans: dict[str, Pla
 def test_the_gate_of_fairness_speaks_of_the_budgets_measure(plans: dict[str, Plan]) -> None:
     text, passed = costs_of(plans["2x"])
     assert passed and text.startswith("flops within ") and "x to " not in text
-    text, passed = costs_of(plans["1.5xparams,1.6x"])
+    text, passed = costs_of(plans["1.5xparams,1.65x"])
     assert passed and text.startswith("parameters within ")
-    assert "flops at most 1." in text and "(cap 1.6x)" in text
+    assert "flops at most 1." in text and "(cap 1.65x)" in text
     assert "flops from 1." in text
 
 
 def test_an_amount_is_one_of_the_spaces_own_model() -> None:
-    space = load_space("efficientnet")
-    # B0 has 5,288,548 parameters: 1.5 times that, of the model, is 1.5 times the proxy's
-    plan = make_plan(space, "quick", f"{1.5 * 5_288_548:.0f}params", 1, 10)
-    assert plan.ratio == pytest.approx(1.5)
+    # which has 470,072 parameters and 41,030,272 flops: what it may come to, the proxy may too
+    plan = make_plan(SPACE, "quick", f"{1.5 * 470_072:.0f}params,67.7M", 1, 10)
+    assert [limit.ratio for limit in plan.limits] == pytest.approx([1.5, 67.7e6 / 41_030_272])
     assert plan.target == pytest.approx(1.5 * plan.baseline_cost.params)
-    capped = make_plan(space, "quick", f"1.5xparams,{1.6 * 385_814_752:.0f}flops", 1, 10)
-    assert [limit.ratio for limit in capped.limits] == pytest.approx([1.5, 1.6])
+    assert plan.baseline_cost.params < 470_072
 
 
-def test_a_budget_that_no_network_keeps_says_which_cap_and_by_how_much() -> None:
-    space = load_space("efficientnet")
-    with pytest.raises(ValueError, match=r"of 9 none is; .* parameters where 1\.6xparams allows"):
-        make_plan(space, "quick", "2x,1.6xparams", 1, 10)
-    with pytest.raises(ValueError, match=r"nearest feasible is 3\.944x the parameters, by alpha"):
-        make_plan(space, "quick", "9xparams", 1, 10)
+def test_a_budget_that_no_network_keeps_says_what_is_nearest() -> None:
+    message = r"of 6 none is; the nearest, by alpha 1, beta 1\.3, gamma 1, has 1\.616x the flops"
+    with pytest.raises(ValueError, match=message):
+        make_plan(SPACE, "quick", "1.5xparams,1.5x", 1, 10)
+    with pytest.raises(ValueError, match=r"nearest feasible is 3\.402x the parameters, by alpha"):
+        make_plan(SPACE, "quick", "9xparams", 1, 10)
 
 
 def solved(budget: str) -> Plan:
     grid = Grid(alpha=(1.0, 1.2), beta=(1.0, 1.1), gamma="solve")
-    space = Space(name="s", model="efficientnet_b0", grid=grid, proxies={"full": Proxy()})
+    space = Space(name="s", model=SMALL.name, grid=grid, proxies={"full": Proxy()})
     return make_plan(space, "full", budget)
 
 
@@ -180,10 +185,9 @@ def test_a_resolution_is_solved_for_activations_and_never_for_parameters() -> No
     with pytest.raises(ValueError, match="got 2xms, and a latency is timed, not counted: list"):
         solved("2xms")
     with pytest.raises(ValueError, match="must be solved for flops or activations, got params"):
-        solve_resolution(B0, 1e6, "params")
-    assert {c.cost.params <= 1.5 * cost(B0).params for c in solved("2x,1.5xparams").candidates} == {
-        True
-    }
+        solve_resolution(SMALL, 1e6, "params")
+    for candidate in solved("2x,1.25xparams").candidates:
+        assert candidate.cost.params <= 1.25 * cost(SMALL).params
 
 
 # a depth that rounds and a width that a divisor rounds: the step of one row is at most a third
@@ -203,29 +207,30 @@ def test_parameters_are_met_by_the_nearest_network_on_the_curve(name: str) -> No
         assert miss <= abs(count(other).params / target - 1) * 1.3 + 1e-9
 
 
-@pytest.mark.parametrize("phi", [1, 2, -1])
+@pytest.mark.parametrize("phi", [1, -1])
 def test_members_cost_what_was_asked_by_any_counted_measure(phi: int) -> None:
-    acts = by_ratio(B0, PAPER, 2.0**phi, "m", phi, "activations")
+    acts = by_ratio(SMALL, PAPER, 2.0**phi, "m", phi, "activations")
     assert abs(acts.ratio / 2**phi - 1) <= 0.01
-    assert acts.ratio == acts.cost.activations / cost(B0).activations
-    params = by_ratio(B0, PAPER, 2.0**phi, "m", phi, "params")
-    assert params.ratio == params.cost.params / cost(B0).params
+    assert acts.ratio == acts.cost.activations / cost(SMALL).activations
+    params = by_ratio(SMALL, PAPER, 2.0**phi, "m", phi, "params")
+    assert params.ratio == params.cost.params / cost(SMALL).params
     assert abs(params.ratio / 2**phi - 1) <= 0.1
-    (other,) = matched(["mobilenet_v1"], PAPER, [acts])["mobilenet_v1"]
+    (other,) = matched(["resnet18"], PAPER, [acts])["resnet18"]
     assert other.measure == "activations"
     assert abs(other.cost.activations / acts.cost.activations - 1) <= 0.01
 
 
 def test_coefficients_that_leave_parameters_alone_reach_no_budget_of_them() -> None:
     with pytest.raises(ValueError, match=r"alpha \* beta\^2 must not be 1 for a budget in param"):
-        solve_phi(B0, Coefficients(1, 1, 1.2), 1e7, "params")
-    with pytest.raises(ValueError, match=r"within 1% of 3e\+07 parameters, and no network along"):
-        by_budget(zoo.find("resnet18"), PAPER, 3e7, "m", tolerance=0.01, measure="params")
+        solve_phi(SMALL, Coefficients(1, 1, 1.2), 1e7, "params")
+    half = count(zoo.find("resnet18")).params / 2
+    with pytest.raises(ValueError, match=r"within 1% of .* parameters, and no network along"):
+        by_budget(zoo.find("resnet18"), PAPER, half, "m", tolerance=0.01, measure="params")
 
 
 def test_scale_and_plan_by_the_command_line(scalesearch: Command) -> None:
     found = scalesearch(
-        *("scale", "efficientnet", "--coefficients", "1.2,1.1,1.15", "--match", "", "--json"),
+        *("scale", "mobilenet_v1", "--coefficients", "1.2,1.1,1.15", "--match", "", "--json"),
         *("--budget", "10Mparams,2xacts,800M"),
     )
     members = json.loads(found.stdout)["members"]
@@ -233,13 +238,14 @@ def test_scale_and_plan_by_the_command_line(scalesearch: Command) -> None:
     assert [m["name"].rpartition("_")[2] for m in members] == ["10Mparams", "2xacts", "800M"]
     assert abs(members[0]["params"] / 10e6 - 1) < 0.1
     assert abs(members[2]["flops"] / 800e6 - 1) < 0.01
-    document = json.loads(scalesearch("plan", "--budget", "2x,2xparams", "--json").stdout)
+    plan = ("plan", "mobilenet_v2")
+    document = json.loads(scalesearch(*plan, "--budget", "2x,2xparams", "--json").stdout)
     assert document["budget_text"] == "2x, at most 2xparams"
     assert document["caps"] == [{"text": "2xparams", "measure": "params", "ratio": 2.0}]
     for row in document["candidates"]:
         assert row["params_ratio"] <= 2 and abs(row["flops_ratio"] / 2 - 1) <= 0.05
         assert row["ratio"] == row["flops_ratio"] and row["ms"] is None
-    shown = scalesearch("plan", "--budget", "1.5xparams")
+    shown = scalesearch(*plan, "--budget", "1.5xparams")
     assert "x params" in shown.stdout and "acts" in shown.stdout
     assert max(map(len, shown.stdout.splitlines()[1:])) <= 100
 
@@ -280,4 +286,3 @@ def test_a_study_under_a_budget_of_parameters_scales_up_by_them(
     fair = next(gate for gate in document["gates"] if gate["name"] == "fair")
     assert fair["text"].startswith("parameters within")
     assert "parameters" in (folder / "report.md").read_text()
-    assert Scale() == Coefficients(1, 1, 1).at(1)

@@ -5,8 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scalesearch.arch import Coefficients
-from scalesearch.cost import cost
-from scalesearch.family import Member, by_budget, matched
+from scalesearch.family import Member, by_ratio, matched
 from scalesearch.files import family_document, write_csv, write_family_files, write_json
 from scalesearch.gates import (
     RATES,
@@ -18,6 +17,7 @@ from scalesearch.gates import (
     resolved,
     trained_enough,
 )
+from scalesearch.latency import refuse_elsewhere
 from scalesearch.models import realised
 from scalesearch.plan import Candidate, Plan
 from scalesearch.policy import REGRET, Decision
@@ -86,13 +86,21 @@ def sweep_of(search: Search, study: Study, selection: Selection) -> dict[str, di
 
 
 def scale_up(search: Search, coefficients: Coefficients) -> tuple[list[Member], list[str]]:
-    """Members of the space's own baseline whose flops are ratio^phi times its, and warnings."""
-    own = realised(baseline(search.space))
+    """Members of the space's own baseline that cost ratio^phi times it, and warnings.
+
+    By the measure of the budget's target; its caps do not scale.
+    """
+    own, plan = realised(baseline(search.space)), search.plan
     members, warnings = [], []
-    for phi in PHIS_UP if search.plan.ratio > 1 else PHIS_DOWN:
-        target = cost(own).flops * search.plan.ratio**phi
+    if plan.timings is not None and plan.measure == "ms":
         try:
-            found = by_budget(own, coefficients, target, f"{own.name}_phi{phi}", phi)
+            refuse_elsewhere(plan.timings.conditions)
+        except ValueError as error:
+            return [], [f"not scaled up: {error}"]
+    for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
+        ratio, name, batch = plan.ratio**phi, f"{own.name}_phi{phi}", plan.budget.batch or 1
+        try:
+            found = by_ratio(own, coefficients, ratio, name, phi, plan.measure, batch)
         except ValueError as error:
             warnings.append(f"phi {phi}: {error}")
         else:
@@ -154,9 +162,16 @@ def headline(search: Search, selection: Selection, chosen: Candidate, gates: Seq
     failed = failed_names(gates)
     doubt = f"With reservations ({failed}: failed). " if failed else ""
     return (
-        f"{doubt}To spend {budget} the compute: alpha {c.alpha:g} (depth), beta {c.beta:g} "
+        f"{doubt}{to_spend(search.plan)}: alpha {c.alpha:g} (depth), beta {c.beta:g} "
         f"(width), gamma {c.gamma:g} (resolution): {how}."
     )
+
+
+def to_spend(plan: Plan) -> str:
+    """What the budget allows, as a sentence begins."""
+    if plan.budget.caps or plan.measure != "flops":
+        return f"Under a budget of {plan.budget.text}"
+    return f"To spend {plan.budget.text} the compute"
 
 
 def leader_label(plan: Plan, selection: Selection) -> str:

@@ -20,7 +20,12 @@ app = typer.Typer(
 
 SpaceName = Annotated[str, typer.Argument(help="A shipped space, or a YAML file.")]
 Budget = Annotated[
-    str | None, typer.Option(help="2x, 0.5x, or multiply-adds: 800M, 1.6G. [the space's own]")
+    str | None,
+    typer.Option(
+        help="2x, 0.5x, or multiply-adds: 800M, 1.6G; or 30Mparams, 2xparams, 20Macts, 5ms, "
+        "5ms@8 (a batch of 8). Of several with commas between the first is the target, met within "
+        "the tolerance; the others are caps. [the space's own]"
+    ),
 ]
 ProxyName = Annotated[str, typer.Option("--proxy", help="Which of the space's proxies to train.")]
 Data = Annotated[
@@ -150,9 +155,12 @@ def plan_command(
     budget: Budget = None,
     proxy: ProxyName = "quick",
     data: Data = None,
+    latency: Annotated[
+        int | None, typer.Option(min=1, help="Time them at that batch size as well.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which networks meet the budget; train nothing and write nothing."""
+    """Show which networks meet the budget, and all they cost; train nothing, write nothing."""
     from scalesearch.files import plan_document
     from scalesearch.plan import make_plan
     from scalesearch.search import data_info
@@ -161,7 +169,8 @@ def plan_command(
     chosen = narrow(load_space(space), proxy, data=data)
     info = data_info(chosen.proxies[proxy])
     shape = (info.channels, len(info.classes)) if info else (None, None)
-    document = plan_document(make_plan(chosen, proxy, budget, *shape))
+    channels, classes = shape
+    document = plan_document(make_plan(chosen, proxy, budget, channels, classes, batch=latency))
     if as_json:
         return print_json(document)
     show_plan(document)
@@ -170,22 +179,34 @@ def plan_command(
 def show_plan(document: dict[str, Any]) -> None:
     """Print a plan as a table."""
     from scalesearch.console import show_table
-    from scalesearch.files import short
+    from scalesearch.files import amount, milliseconds, short
 
-    start = document["baseline"]
+    start, measure, timed = document["baseline"], document["measure"], document["latency"]
     print(
         f"{document['grid_points']} grid points -> {document['distinct']} distinct networks -> "
-        f"{document['feasible']} within {document['tolerance']:.0%} of {document['budget']} "
-        f"({short(document['target_flops'])}; the baseline at {start['resolution']} px "
-        f"costs {short(start['flops'])})"
+        f"{document['feasible']} within {document['tolerance']:.0%} of {document['budget_text']} "
+        f"({document['target_text']}; the baseline at {start['resolution']} px "
+        f"costs {amount(start[measure], measure)})"
     )
+    if timed:
+        print(
+            f"ms are of a forward pass of {timed['batch']} images in eval mode, float32, on "
+            f"{timed['device']}, {timed['threads']} thread: medians and 95 % intervals; "
+            f"{timed['unclear']} networks too noisy to tell were left out"
+        )
+    ratio = {"flops": "ratio", "params": "x params", "activations": "x acts", "ms": "x ms"}[measure]
+    times = ["ms"] if timed else []
     show_table(
         "flops are multiply-adds, measured by fvcore; nominal is alpha * beta^2 * gamma^2",
-        ["key", "alpha", "beta", "gamma", "depths", "px", "flops", "ratio", "nominal"],
+        [
+            *("key", "alpha", "beta", "gamma", "depths", "px", "flops", "params", "acts", *times),
+            *(ratio, "nominal"),
+        ],
         [
             [
                 *(row[name] for name in ("key", "alpha", "beta", "gamma", "depths", "resolution")),
-                short(row["flops"]),
+                *(short(row[name]) for name in ("flops", "params", "activations")),
+                *(milliseconds(row) for _ in times),
                 row["ratio"],
                 row["nominal"],
             ]
@@ -332,7 +353,7 @@ def report_command(study: StudyFolder) -> None:
 def scale_command(
     space: SpaceName = "efficientnet",
     published: Annotated[bool, typer.Option("--published", help="The published table.")] = False,
-    mode: Annotated[str, typer.Option(help="formula, or budget: measured flops.")] = "budget",
+    mode: Annotated[str, typer.Option(help="formula, or budget: measured cost.")] = "budget",
     strategy: Annotated[
         str,
         typer.Option(
@@ -346,10 +367,14 @@ def scale_command(
     phi: Annotated[str, typer.Option(help="Exponents, with commas between.")] = "1,2,3,4,5,6,7",
     budget: Annotated[
         str | None,
-        typer.Option("--budget", "--target", help="Budgets, with commas between: 800M,16x."),
+        typer.Option(
+            "--budget",
+            "--target",
+            help="A member for each, with commas between: 800M,16x,30Mparams,20Macts,5ms.",
+        ),
     ] = None,
     match: Annotated[
-        str | None, typer.Option(help="Models to scale to the same flops. [the space's]")
+        str | None, typer.Option(help="Models to scale to the same cost. [the space's]")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write YAML, CSV and JSON there.")] = None,
     as_json: AsJson = False,

@@ -2,6 +2,10 @@
 
 The three are never conflated: published members do not follow the formula, and the formula's
 members do not cost 2^phi.
+
+A budget is met by one measure. Flops and activations are met by solving the resolution.
+Parameters do not depend on it, and a latency is a measurement: there the member is the network on
+the curve of the coefficients that comes nearest, and what it costs stands beside it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,18 +13,29 @@ from dataclasses import dataclass, replace
 
 from scalesearch import zoo
 from scalesearch.arch import Coefficients, Scale
+from scalesearch.budget import NAMES, Measure
 from scalesearch.cost import Cost, cost, count
+from scalesearch.curve import nearest_latency, nearest_params, solve_phi, time_one
+from scalesearch.latency import Repeats
+from scalesearch.limits import figure, share
 from scalesearch.models import Model, scale_model
 from scalesearch.plan import solve_resolution
 
-BUDGET_TOLERANCE = 0.01
+# how far a member may be from its target: the last two come in steps, of a third at the most in
+# the zoo, and of latency where a map no longer fits a cache
+TOLERANCE: dict[Measure, float] = {
+    "flops": 0.01,
+    "activations": 0.01,
+    "params": 0.35,
+    "ms": 0.35,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One scaled arch, its measured cost and its ratio to the baseline's flops.
+    """One scaled arch, its measured cost, and its ratio to the baseline by `measure`.
 
-    `depth`, `width` and `resolution` are multipliers of the baseline, before rounding.
+    `scale` multiplies the baseline, before rounding. The latency is there where it was timed.
     """
 
     name: str
@@ -29,14 +44,28 @@ class Member:
     arch: Model
     cost: Cost
     ratio: float
+    measure: Measure = "flops"
+    latency: Repeats | None = None
+    batch: int = 1
+
+    @property
+    def figure(self) -> float:
+        """What it costs by its measure."""
+        return self.latency.median if self.latency else figure(self.cost, self.measure)
 
 
-def member(name: str, phi: float | None, scale: Scale, arch: Model, baseline: Cost) -> Member:
-    """`arch` as a member of a family, measured."""
+def member(
+    name: str,
+    phi: float | None,
+    scale: Scale,
+    arch: Model,
+    baseline: Cost,
+    measure: Measure = "flops",
+) -> Member:
+    """`arch` as a member of a family, measured; not by a latency."""
     measured = cost(arch)
-    return Member(
-        name, phi, scale, replace(arch, name=name), measured, measured.flops / baseline.flops
-    )
+    ratio = share(measured, baseline, measure)
+    return Member(name, phi, scale, replace(arch, name=name), measured, ratio, measure)
 
 
 def published(family: str) -> list[Member]:
@@ -72,42 +101,132 @@ def by_formula(
     return members
 
 
+def by_ratio(
+    baseline: Model,
+    coefficients: Coefficients,
+    ratio: float,
+    name: str,
+    phi: float | None = None,
+    measure: Measure = "flops",
+    batch: int = 1,
+    tolerance: float | None = None,
+) -> Member:
+    """The scale-up along `coefficients` that costs `ratio` times the baseline by `measure`.
+
+    A latency is one of `batch` images. Raises ValueError as `by_budget`.
+    """
+    if measure == "ms":
+        return by_latency(baseline, coefficients, ratio, name, phi, batch, tolerance)
+    target = figure(cost(baseline), measure) * ratio
+    return by_budget(baseline, coefficients, target, name, phi, tolerance, measure)
+
+
+def by_amount(
+    baseline: Model,
+    coefficients: Coefficients,
+    amount: float,
+    name: str,
+    measure: Measure = "flops",
+    batch: int = 1,
+) -> Member:
+    """The scale-up along `coefficients` that costs `amount` by `measure`."""
+    if measure != "ms":
+        return by_budget(baseline, coefficients, amount, name, measure=measure)
+    ratio = amount / time_one(baseline, batch).median
+    return by_latency(baseline, coefficients, ratio, name, None, batch)
+
+
 def by_budget(
     baseline: Model,
     coefficients: Coefficients,
-    target_flops: float,
+    target: float,
     name: str,
     phi: float | None = None,
-    tolerance: float = BUDGET_TOLERANCE,
+    tolerance: float | None = None,
+    measure: Measure = "flops",
 ) -> Member:
-    """The scale-up along `coefficients` whose measured flops meet a target, within 1 % unless said.
+    """The scale-up along `coefficients` that costs `target` by `measure`, which is counted.
+
+    `phi` is only noted, for a target of 2^phi. Raises ValueError where none is within the
+    tolerance, that of TOLERANCE unless given.
+    """
+    within = TOLERANCE[measure] if tolerance is None else tolerance
+    if measure == "params":
+        at_phi, arch = nearest_params(baseline, coefficients, target)
+        found = member(name, phi, coefficients.at(at_phi), arch, cost(baseline), measure)
+        if abs(found.cost.params / target - 1) > within:
+            missed = missing(baseline, coefficients, target, measure, within)
+            raise ValueError(f"{missed}; the nearest has {found.cost.params:.4g}")
+        return found
+    at_phi, arch = completed(baseline, coefficients, target, within, measure)
+    at = coefficients.at(at_phi)
+    scale = Scale(at.depth, at.width, arch.resolution / baseline.resolution)
+    return member(name, phi, scale, arch, cost(baseline), measure)
+
+
+def missing(
+    baseline: Model, c: Coefficients, target: float, measure: Measure, tolerance: float
+) -> str:
+    """What to say where no network on the curve meets a target."""
+    return (
+        f"{baseline.name}: a member must cost within {tolerance:.0%} of {target:.4g} "
+        f"{NAMES[measure]}, and no network along alpha {c.alpha:g}, beta {c.beta:g}, gamma "
+        f"{c.gamma:g} does"
+    )
+
+
+def by_latency(
+    baseline: Model,
+    coefficients: Coefficients,
+    ratio: float,
+    name: str,
+    phi: float | None = None,
+    batch: int = 1,
+    tolerance: float | None = None,
+) -> Member:
+    """The network on the curve whose latency is nearest to `ratio` times the baseline's.
+
+    Both are timed in the same rounds. Raises ValueError where it is further than the tolerance.
+    """
+    within = TOLERANCE["ms"] if tolerance is None else tolerance
+    found = nearest_latency(baseline, coefficients, ratio, batch, within / 5)
+    reached, arch = found.ratio.median, replace(found.arch, name=name)
+    if abs(reached / ratio - 1) > within:
+        raise ValueError(
+            f"{baseline.name}: a member's latency must be within {within:.0%} of {ratio:.4g}x the "
+            f"baseline's, and of those timed along the coefficients the nearest is {reached:.4g}x"
+        )
+    at = coefficients.at(found.phi)
+    return Member(name, phi, at, arch, cost(arch), reached, "ms", found.latency, batch)
+
+
+def completed(
+    baseline: Model,
+    coefficients: Coefficients,
+    target: float,
+    tolerance: float,
+    measure: Measure,
+) -> tuple[float, Model]:
+    """The phi and the network near the curve whose solved resolution meets a target.
 
     Rounding makes cost a staircase, so phi alone cannot meet a target: depths and widths along
     the curve near it are each completed by the resolution that does, and of those the network
-    that strays least from the curve is taken. `phi` is only noted, for a target of 2^phi.
-    Raises ValueError where none meets the target.
+    that strays least from the curve is taken.
     """
-    near = solve_phi(baseline, coefficients, target_flops)
+    near = solve_phi(baseline, coefficients, target, measure)
     wanted = coefficients.at(near).resolution * baseline.resolution
     best: tuple[float, float, Model] | None = None
     for at_phi, shape in shapes_near(baseline, coefficients, near):
         if best and abs(at_phi - near) >= best[0]:
             break  # the rest strays more by its phi alone
-        arch = solve_resolution(shape, target_flops)
-        miss = abs(count(arch).flops / target_flops - 1)
+        arch = solve_resolution(shape, target, measure)
+        miss = abs(figure(count(arch), measure) / target - 1)
         strays = abs(at_phi - near) + abs(arch.resolution / wanted - 1) + miss
         if miss <= tolerance and (best is None or strays < best[0]):
             best = (strays, at_phi, arch)
     if best is None:
-        raise ValueError(
-            f"{baseline.name}: a member must cost within {tolerance:.0%} of "
-            f"{target_flops:.4g} flops, and no network along alpha {coefficients.alpha:g}, beta "
-            f"{coefficients.beta:g}, gamma {coefficients.gamma:g} does"
-        )
-    _, at_phi, arch = best
-    at = coefficients.at(at_phi)
-    scale = Scale(at.depth, at.width, arch.resolution / baseline.resolution)
-    return member(name, phi, scale, arch, cost(baseline))
+        raise ValueError(missing(baseline, coefficients, target, measure, tolerance))
+    return best[1], best[2]
 
 
 def shapes_near(
@@ -123,37 +242,16 @@ def shapes_near(
             yield phi, shape
 
 
-def solve_phi(baseline: Model, coefficients: Coefficients, target_flops: float) -> float:
-    """The phi, below 0 to go against the coefficients, at which the formula crosses a target.
-
-    Raises ValueError when the coefficients cannot reach it.
-    """
-
-    def flops(phi: float) -> int:
-        return count(scale_model(baseline, coefficients.at(phi))).flops
-
-    grows = coefficients.nominal > 1
-    if coefficients.nominal == 1:
-        raise ValueError("alpha * beta^2 * gamma^2 must not be 1 for a budget, got 1")
-    upward = target_flops > count(baseline).flops
-    low, high = (0.0, 1.0) if grows == upward else (-1.0, 0.0)
-    while abs(low) < 32 and (flops(low) > target_flops) == grows:
-        low *= 2
-    while abs(high) < 32 and (flops(high) < target_flops) == grows:
-        high *= 2
-    while high - low > 1e-3:
-        middle = (low + high) / 2
-        low, high = (middle, high) if (flops(middle) < target_flops) == grows else (low, middle)
-    return (low + high) / 2
-
-
 def matched(
     names: Iterable[str], coefficients: Coefficients, targets: Sequence[Member]
 ) -> dict[str, list[Member]]:
-    """Other models scaled along `coefficients` to the measured flops of each target."""
+    """Other models scaled along `coefficients` to what each target costs by its own measure."""
     return {
         name: [
-            by_budget(zoo.find(name), coefficients, target.cost.flops, f"{name}_as_{target.name}")
+            by_amount(
+                *(zoo.find(name), coefficients, target.figure, f"{name}_as_{target.name}"),
+                *(target.measure, target.batch),
+            )
             for target in targets
         ]
         for name in names

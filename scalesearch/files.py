@@ -1,12 +1,13 @@
 """The study directory: every file that one command leaves and the next one reads.
 
-space.yaml  plan.json  plan.csv  study.journal  losses/  trials.csv  selection.json
+space.yaml  plan.json  plan.csv  latency.json  study.journal  losses/  trials.csv  selection.json
 family.json  family.csv  family/*.yaml  report.md  report.html  figures/
 """
 
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from scalesearch import zoo
 from scalesearch.arch import Arch
+from scalesearch.budget import NAMES, Measure
 from scalesearch.cost import auxiliary_params, cost, count
 from scalesearch.family import Member
+from scalesearch.latency import Repeats, Timings
+from scalesearch.limits import OWN, share
 from scalesearch.models import Model, at_resolution, realised
 from scalesearch.own import PREFIX, OwnModel, own_model
 from scalesearch.plan import Plan
@@ -28,6 +32,8 @@ from scalesearch.space import DEFAULT_RESOLUTION, explain
 CONVENTION = "multiply-adds of convolutions and matrix products, counted by fvcore"
 _ARCH = TypeAdapter(Arch)
 _OWN = TypeAdapter(OwnModel)
+_TIMINGS = TypeAdapter(Timings)
+COUNTED: tuple[Measure, ...] = ("flops", "params", "activations")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -88,6 +94,13 @@ def short(value: float) -> str:
     return f"{value:.0f}"
 
 
+def milliseconds(row: Mapping[str, Any]) -> str:
+    """A row's latency and half of its interval: 12.3±0.2; nothing where none was timed."""
+    if row.get("ms") is None:
+        return ""
+    return f"{row['ms']:.3g}±{(row['ms_high'] - row['ms_low']) / 2:.2g}"
+
+
 def model_rows() -> list[dict[str, Any]]:
     """Every model of the zoo: cost at its own resolution, and published top-1 with its source."""
     return [
@@ -119,6 +132,11 @@ def plan_document(plan: Plan) -> dict[str, Any]:
                 "ratio": candidate.ratio,
                 **arch_row(candidate.arch),
                 **asdict(candidate.cost),
+                **{
+                    f"{measure}_ratio": share(candidate.cost, plan.baseline_cost, measure)
+                    for measure in COUNTED
+                },
+                **latency_fields(candidate.latency),
                 "points": [asdict(point) for point in candidate.points],
             }
         )
@@ -128,7 +146,16 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "budget": plan.budget.text,
         "ratio": plan.ratio,
         "tolerance": plan.space.tolerance,
-        "target_flops": plan.target,
+        "budget_text": plan.budget.said,
+        "measure": plan.measure,
+        "target": plan.target,
+        "target_text": amount(plan.target, plan.measure),
+        "target_flops": plan.target if plan.measure == "flops" else None,
+        "caps": [
+            {"text": cap.term.text, "measure": cap.measure, "ratio": cap.ratio}
+            for cap in plan.limits[1:]
+        ],
+        "latency": latency_document(plan),
         "flops_convention": CONVENTION,
         "grid_points": plan.grid_points,
         "distinct": plan.distinct,
@@ -138,9 +165,48 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "key": plan.baseline.key,
             **arch_row(plan.baseline),
             **asdict(plan.baseline_cost),
+            **latency_fields(plan.timings[plan.baseline.key] if plan.timings else None),
         },
         "candidates": candidates,
     }
+
+
+def latency_fields(latency: Repeats | None) -> dict[str, float | None]:
+    """A latency as a row has it: milliseconds, and their interval; nothing where none was timed."""
+    low, high = latency.interval if latency else (None, None)
+    return {"ms": latency.median if latency else None, "ms_low": low, "ms_high": high}
+
+
+def latency_document(plan: Plan) -> dict[str, Any] | None:
+    """Under which conditions a plan's latencies were timed; None where none were."""
+    if plan.timings is None:
+        return None
+    own = plan.timings[OWN] if OWN in plan.timings.visits else None
+    return {
+        **asdict(plan.timings.conditions),
+        "unclear": plan.unclear,
+        **{f"own_{name}": value for name, value in latency_fields(own).items()},
+    }
+
+
+def amount(value: float, measure: Measure) -> str:
+    """An amount of a measure in words: 771M flops, 2.31 ms."""
+    return f"{value:.3g} ms" if measure == "ms" else f"{short(value)} {NAMES[measure]}"
+
+
+def write_timings(path: Path, timings: Timings) -> None:
+    """Write latencies, so that a study keeps those that its plan was made with."""
+    write_json(path, asdict(timings))
+
+
+def read_timings(path: Path) -> Timings | None:
+    """The latencies in a study's file, None where it has none. Raises ValueError for no such."""
+    if not path.exists():
+        return None
+    try:
+        return _TIMINGS.validate_python(read_json(path))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {explain(error)}") from None
 
 
 def plan_table(document: dict[str, Any]) -> pd.DataFrame:
@@ -165,6 +231,8 @@ def member_row(member: Member) -> dict[str, Any]:
         "resolution": member.arch.resolution,
         **asdict(member.cost),
         "ratio": member.ratio,
+        "measure": member.measure,
+        **latency_fields(member.latency),
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from scalesearch.budget import NAMES
 from scalesearch.plan import Candidate, Plan, grid_for
 from scalesearch.policy import REGRET
 from scalesearch.select import CONFIDENCE, Selection
@@ -38,9 +39,7 @@ def fair(plan: Plan, selection: Selection, sweep: Sweep) -> Gate:
     Data, epochs and recipe are the same by construction. The rate is swept on two candidates that
     differ most in depth: it confounds where each at its own best rate would swap the two.
     """
-    furthest = max(abs(c.cost.flops / plan.target - 1) for c in plan.candidates)
-    text = f"flops within {furthest:.1%} of the budget (tolerance {plan.space.tolerance:.0%})"
-    passed = furthest <= plan.space.tolerance
+    text, passed = costs_of(plan)
     whole = {key: by_rate for key, by_rate in sweep.items() if set(by_rate) == set(RATES)}
     if len(plan.candidates) < 2:
         return Gate("fair", passed, f"{text}; there is one candidate")
@@ -57,6 +56,28 @@ def fair(plan: Plan, selection: Selection, sweep: Sweep) -> Gate:
         f"{', '.join(f'{rate:g}x' for rate in RATES)} for each ({at}); noise {noise:.4f}"
     )
     return Gate("fair", passed and not swaps, text)
+
+
+def costs_of(plan: Plan) -> tuple[str, bool]:
+    """How far the candidates are from the budget's target and caps, and whether they keep them.
+
+    Of a latency the worse end of its interval counts. Where the target is not flops, what they
+    differ by in flops is said too: a budget of another measure lets one train with more of them.
+    """
+    furthest = max(abs(end / plan.ratio - 1) for c in plan.candidates for end in c.interval)
+    parts = [
+        f"{NAMES[plan.measure]} within {furthest:.1%} of the budget "
+        f"(tolerance {plan.space.tolerance:.0%})"
+    ]
+    passed = furthest <= plan.space.tolerance
+    for cap in plan.limits[1:]:
+        most = max(plan.ratio_of(c, cap.measure)[1] for c in plan.candidates)
+        parts.append(f"{NAMES[cap.measure]} at most {most:.4g}x (cap {cap.ratio:.4g}x)")
+        passed = passed and cap.allows(most)
+    if plan.measure != "flops":
+        low, *_, high = sorted([c.flops_ratio for c in plan.candidates] * 2)
+        parts.append(f"flops from {low:.3g}x to {high:.3g}x")
+    return "; ".join(parts), passed
 
 
 def extremes(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -5,34 +5,44 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from scalesearch.arch import Coefficients, InputTooSmall, Scale
+from scalesearch.budget import Budget, Measure, Term, parse_budget
 from scalesearch.cost import Cost, cache_folder, cost, count
+from scalesearch.latency import Repeats, Timings, conditions_here
+from scalesearch.limits import (
+    Limit,
+    figure,
+    find_limits,
+    latency_miss,
+    nearest_miss,
+    ratios,
+    share,
+    time_networks,
+)
 from scalesearch.models import Model, at_resolution, realised, scale_model
 from scalesearch.own import OwnModel
-from scalesearch.space import (
-    Budget,
-    Grid,
-    Proxy,
-    Space,
-    baseline,
-    grid_points,
-    parse_budget,
-    proxy_baseline,
-)
+from scalesearch.space import Grid, Proxy, Space, grid_points, proxy_baseline
 
 FEW = 40  # networks that fvcore measures in some ten seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A distinct network at phi = 1, its measured cost, and every grid point that realises it."""
+    """A distinct network at phi = 1, its measured cost, and every grid point that realises it.
+
+    `ratio` is to the baseline by the measure of the budget's target, with its interval where that
+    is a latency; `flops_ratio` is that of the flops.
+    """
 
     arch: Model
     cost: Cost
     ratio: float
     points: tuple[Coefficients, ...]
+    flops_ratio: float
+    interval: tuple[float, float]
+    latency: Repeats | None = None
 
     @property
     def key(self) -> str:
@@ -42,14 +52,16 @@ class Candidate:
     @property
     def coefficients(self) -> Coefficients:
         """The grid point that stands for the network: its nominal cost is nearest the measured."""
-        return min(self.points, key=lambda point: (abs(point.nominal - self.ratio), point))
+        return min(self.points, key=lambda point: (abs(point.nominal - self.flops_ratio), point))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Candidates that meet the budget, in order of their coefficients, and how they were found.
 
-    `target` is in flops of the proxy's baseline; `ratio` the budget over the baseline.
+    `target` is what the budget's target comes to for the proxy, by its measure; `ratio` that over
+    the baseline's. `timings` are there where latencies were asked for; `unclear` is how many
+    networks were left out because their latency may be within the budget or not.
     """
 
     space: Space
@@ -62,6 +74,22 @@ class Plan:
     grid_points: int
     distinct: int
     candidates: tuple[Candidate, ...]
+    limits: tuple[Limit, ...]
+    timings: Timings | None = None
+    unclear: int = 0
+
+    @property
+    def measure(self) -> Measure:
+        """The measure of the budget's target."""
+        return self.budget.target.measure
+
+    def ratio_of(self, of: Candidate, measure: Measure) -> tuple[float, float]:
+        """A candidate's ratio to the baseline by any measure, as the interval that it is in."""
+        if measure != "ms":
+            ratio = share(of.cost, self.baseline_cost, measure)
+            return ratio, ratio
+        assert self.timings is not None
+        return ratios(self.timings, of.key, self.baseline).interval
 
 
 def make_plan(
@@ -70,79 +98,172 @@ def make_plan(
     budget_text: str | None = None,
     channels: int | None = None,
     classes: int | None = None,
+    timings: Timings | None = None,
+    batch: int | None = None,
 ) -> Plan:
     """The candidates of `space` under a budget, for one of its proxies.
 
-    A budget in multiply-adds is one on the space's own model; its ratio to that model is what the
-    proxy is held to. Raises ValueError when nothing is feasible, naming the nearest.
+    An amount in the budget is one of the space's own model; its ratio to that model is what the
+    proxy is held to. Latencies are timed where the budget or `batch` asks for them; those in
+    `timings` are taken as they are. Raises ValueError when nothing is feasible, naming the
+    nearest.
     """
     budget = parse_budget(budget_text or space.budget)
     proxy = space.proxies[proxy_name]
-    ratio = budget.ratio or budget.relative_to(cost(realised(baseline(space))).flops)
-    grid = grid_for(space, proxy, budget, ratio)
+    timings = first_timings(budget, batch, timings)
+    limits, timings = find_limits(space, budget, timings)
+    target = limits[0]
+    grid = grid_for(space, proxy, budget, target.ratio)
     start = realised(proxy_baseline(space, proxy, channels, classes))
     start_cost = cost(start)
-    target = ratio * start_cost.flops
 
-    networks: dict[str, tuple[Model, list[Coefficients]]] = {}
     points = grid_points(grid)
-    for alpha, beta, gamma in points:
-        if gamma is None:
-            arch = solve_resolution(scale_model(start, Scale(alpha, beta)), target)
-            gamma = round(arch.resolution / start.resolution, 10)
-            if (gamma - 1) * (ratio - 1) < 0:
-                continue  # the budget is spent before the resolution has its share
-        else:
-            arch = scale_model(start, Scale(alpha, beta, gamma))
-        networks.setdefault(arch.key, (arch, []))[1].append(Coefficients(alpha, beta, gamma))
-
+    networks = realise(start, start_cost, points, target)
     counts = all_counted({key: arch for key, (arch, _) in networks.items()})
-    near = [
-        (arch, found)
-        for key, (arch, found) in networks.items()
-        if within(counts[key], target, space.tolerance)
+
+    def met(found: Cost) -> bool:
+        return found.flops > 0 and all(
+            limit.allows(share(found, start_cost, limit.measure))
+            for limit in limits
+            if limit.measure != "ms"
+        )
+
+    near = {key: found for key, found in networks.items() if met(counts[key])}
+    costs = dict(zip(near, measured_costs([arch for arch, _ in near.values()]), strict=True))
+    near = {key: found for key, found in near.items() if met(costs[key])}
+    if not near:
+        raise ValueError(nearest_miss(budget, limits, counts, start_cost, networks))
+    unclear = 0
+    if timings is not None:
+        archs = {key: arch for key, (arch, _) in near.items()}
+        timings, inside, unclear = time_networks(timings, start, archs, limits)
+        if not inside:
+            raise ValueError(latency_miss(limits, timings, start, near, unclear))
+        near = {key: found for key, found in near.items() if key in inside}
+    found = [
+        candidate(arch, costs[key], start_cost, at, target, timings, start)
+        for key, (arch, at) in near.items()
     ]
-    costs = measured_costs([arch for arch, _ in near])
-    feasible = [
-        Candidate(arch, measured, measured.flops / start_cost.flops, tuple(sorted(found)))
-        for (arch, found), measured in zip(near, costs, strict=True)
-        if within(measured.flops, target, space.tolerance)
-    ]
-    if not feasible:
-        raise ValueError(nearest_miss(space, budget, ratio, start_cost, networks))
     return Plan(
         space=space,
         proxy=proxy_name,
         budget=budget,
-        ratio=ratio,
-        target=target,
+        ratio=target.ratio,
+        target=target.ratio * start_figure(start, start_cost, target.measure, timings),
         baseline=start,
         baseline_cost=start_cost,
         grid_points=len(points),
         distinct=len(networks),
-        candidates=tuple(sorted(feasible, key=lambda candidate: candidate.coefficients)),
+        candidates=tuple(sorted(found, key=lambda candidate: candidate.coefficients)),
+        limits=limits,
+        timings=timings,
+        unclear=unclear,
     )
 
 
-def all_counted(models: Mapping[str, Model]) -> dict[str, int]:
-    """The flops of each model by count, kept on disk by its key; a user's code may change."""
+def first_timings(budget: Budget, batch: int | None, known: Timings | None) -> Timings | None:
+    """The timings that a plan starts from; None where nothing asks for a latency.
+
+    Raises ValueError where a batch contradicts the budget's.
+    """
+    wanted = budget.batch or batch
+    if budget.batch and batch and budget.batch != batch:
+        raise ValueError(
+            f"latency must be of one batch, got {batch} beside a budget of {budget.text}"
+        )
+    if wanted is None:
+        return None
+    return known or Timings(conditions_here(wanted))
+
+
+def start_figure(
+    start: Model, start_cost: Cost, measure: Measure, timings: Timings | None
+) -> float:
+    """What the proxy's baseline costs by any measure."""
+    if measure != "ms":
+        return figure(start_cost, measure)
+    assert timings is not None
+    return timings[start.key].median
+
+
+def candidate(
+    arch: Model,
+    found: Cost,
+    start_cost: Cost,
+    points: Sequence[Coefficients],
+    target: Limit,
+    timings: Timings | None,
+    start: Model,
+) -> Candidate:
+    """The candidate that a feasible network is."""
+    measure = target.measure
+    latency = timings[arch.key] if timings else None
+    if measure == "ms" and timings:
+        found_ratios = ratios(timings, arch.key, start)
+        ratio, interval = found_ratios.median, found_ratios.interval
+    else:
+        ratio = share(found, start_cost, measure)
+        interval = (ratio, ratio)
+    flops_ratio = found.flops / start_cost.flops
+    return Candidate(arch, found, ratio, tuple(sorted(points)), flops_ratio, interval, latency)
+
+
+def realise(
+    start: Model,
+    start_cost: Cost,
+    points: Sequence[tuple[float, float, float | None]],
+    target: Limit,
+) -> dict[str, tuple[Model, list[Coefficients]]]:
+    """The distinct networks of the grid by key, each with the points that realise it."""
+    networks: dict[str, tuple[Model, list[Coefficients]]] = {}
+    measure = target.measure
+    for alpha, beta, gamma in points:
+        if gamma is None:
+            shape = scale_model(start, Scale(alpha, beta))
+            if measure in ("params", "ms"):
+                raise ValueError(unsolvable(target.term))
+            arch = solve_resolution(shape, target.ratio * figure(start_cost, measure), measure)
+            gamma = round(arch.resolution / start.resolution, 10)
+            if (gamma - 1) * (target.ratio - 1) < 0:
+                continue  # the budget is spent before the resolution has its share
+        else:
+            arch = scale_model(start, Scale(alpha, beta, gamma))
+        networks.setdefault(arch.key, (arch, []))[1].append(Coefficients(alpha, beta, gamma))
+    return networks
+
+
+def unsolvable(term: Term) -> str:
+    """Why a resolution cannot be solved for a term, and what to do."""
+    why = (
+        "parameters do not depend on resolution"
+        if term.measure == "params"
+        else "a latency is timed, not counted"
+    )
+    return (
+        f"`gamma: solve` needs a target in flops or activations, got {term.text}, and {why}: list "
+        f"gammas in the grid, or say the target first and this as a cap, as in 2x,{term.text}"
+    )
+
+
+def all_counted(models: Mapping[str, Model]) -> dict[str, Cost]:
+    """The cost of each model by count, kept on disk by its key; a user's code may change."""
     path = cache_folder() / "counts.json"
-    known: dict[str, int] = {}
+    known: dict[str, Cost] = {}
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        known = {str(key): int(flops) for key, flops in json.loads(path.read_text()).items()}
-    found = {
-        key: known[key] if key in known else counted_flops(model) for key, model in models.items()
-    }
+        stored = json.loads(path.read_text()).items()
+        known = {str(key): Cost(*map(int, figures)) for key, figures in stored}
+    found = {key: known[key] if key in known else counted(model) for key, model in models.items()}
     fresh = {
-        key: flops
-        for key, flops in found.items()
+        key: costs
+        for key, costs in found.items()
         if key not in known and not isinstance(models[key], OwnModel)
     }
     if fresh:
         with suppress(OSError):  # a cache that cannot be written costs time, not the answer
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f"{path.name}.{os.getpid()}")
-            partial.write_text(json.dumps(known | fresh))
+            both = {key: astuple(costs) for key, costs in (known | fresh).items()}
+            partial.write_text(json.dumps(both))
             partial.replace(path)
     return found
 
@@ -160,11 +281,6 @@ def measured_costs(models: Sequence[Model]) -> list[Cost]:
     if all(cost(models[i]) == counts[i] for i in spread):
         return counts
     return [cost(model) for model in models]
-
-
-def within(flops: int, target: float, tolerance: float) -> bool:
-    """Whether `flops` lies within that fraction of `target`."""
-    return abs(flops / target - 1) <= tolerance
 
 
 def grid_for(space: Space, proxy: Proxy, budget: Budget, ratio: float) -> Grid:
@@ -194,44 +310,32 @@ def grid_for(space: Space, proxy: Proxy, budget: Budget, ratio: float) -> Grid:
     return grid
 
 
-def solve_resolution(model: Model, target_flops: float) -> Model:
-    """`model` at the whole number of pixels whose count is nearest to a target."""
+def solve_resolution(model: Model, target: float, measure: Measure = "flops") -> Model:
+    """`model` at the whole number of pixels whose count is nearest to a target.
+
+    Raises ValueError for a measure that no count of pixels meets.
+    """
+    if measure not in ("flops", "activations"):
+        raise ValueError(f"a resolution must be solved for flops or activations, got {measure}")
 
     def at(pixels: int) -> Model:
         return at_resolution(model, pixels)
 
+    def costs(pixels: int) -> int:
+        return figure(counted(at(pixels)), measure)
+
     low, high = 1, model.resolution
-    while counted_flops(at(high)) < target_flops:
+    while costs(high) < target:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if counted_flops(at(middle)) < target_flops else (low, middle)
-    return min((at(low), at(high)), key=lambda sized: abs(counted_flops(sized) - target_flops))
+        low, high = (middle, high) if costs(middle) < target else (low, middle)
+    return at(min((low, high), key=lambda pixels: abs(costs(pixels) - target)))
 
 
-def counted_flops(model: Model) -> int:
-    """The model's flops by count; 0, which meets no budget, where its input is too small."""
+def counted(model: Model) -> Cost:
+    """The model's cost by count; nothing, which meets no budget, where its input is too small."""
     try:
-        return count(model).flops
+        return count(model)
     except InputTooSmall:
-        return 0
-
-
-def nearest_miss(
-    space: Space,
-    budget: Budget,
-    ratio: float,
-    start: Cost,
-    networks: dict[str, tuple[Model, list[Coefficients]]],
-) -> str:
-    """What to say when no candidate meets the budget: the nearest that the grid realises."""
-    said = f"a budget must be met within {space.tolerance:.0%} by a network of the grid"
-    if not networks:
-        return f"{said}, got {budget.text} = {ratio:.4g}x, which leaves no resolution to solve"
-    found = [(counted_flops(arch) / start.flops, points) for arch, points in networks.values()]
-    nearest, points = min(found, key=lambda item: abs(item[0] / ratio - 1))
-    a, b, g = points[0].alpha, points[0].beta, points[0].gamma
-    return (
-        f"{said}, got {budget.text} = {ratio:.4g}x; the nearest feasible is {nearest:.4g}x, by "
-        f"alpha {a:g}, beta {b:g}, gamma {g:g}: ask for that or widen the grid"
-    )
+        return Cost(0, 0, 0, 0)

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from scalesearch.arch import Coefficients
+from scalesearch.budget import parse_budget
 from scalesearch.console import cell, show_table
 from scalesearch.cost import cost
-from scalesearch.family import Member, by_budget, by_formula, matched, published
-from scalesearch.files import family_document, read_json, short, write_family_files
+from scalesearch.family import Member, by_amount, by_formula, by_ratio, matched, published
+from scalesearch.files import family_document, milliseconds, read_json, short, write_family_files
 from scalesearch.models import Model, realised
-from scalesearch.space import baseline, load_space, parse_budget
+from scalesearch.space import baseline, load_space
 from scalesearch.strategy import find, nominal_phi
 
 
@@ -55,26 +56,33 @@ def scale(options: ScaleOptions) -> dict[str, Any]:
 
 
 def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficients) -> list[Member]:
-    """Members by the formula, or by measured budgets: 2^phi, or those given.
+    """Members by the formula, or by measured budgets: 2^phi, or those given, a member each.
 
     A budget given under the formula is met by its nominal cost alone, which is shown measured.
     """
     phis = parse_numbers(options.phi, "--phi")
-    base = cost(start).flops
     stem = start.name if options.strategy == "compound" else f"{start.name}_{options.strategy}"
     names = [f"{stem}_phi{phi:g}" for phi in phis]
-    ratios = [2.0**phi for phi in phis]
-    if options.budget is not None:
-        budgets = [parse_budget(text) for text in options.budget.split(",")]
-        names = [f"{stem}_{budget.text}" for budget in budgets]
-        ratios = [budget.relative_to(base) for budget in budgets]
-        phis = [nominal_phi(coefficients, ratio) for ratio in ratios]
+    if options.budget is None:
+        if options.mode == "formula":
+            return by_formula(start, coefficients, phis, names)
+        return [
+            by_ratio(start, coefficients, 2.0**phi, name, phi)
+            for name, phi in zip(names, phis, strict=True)
+        ]
+    terms = [parse_budget(text).target for text in options.budget.split(",")]
+    names = [f"{stem}_{term.text.replace('@', '-')}" for term in terms]
     if options.mode == "formula":
+        if other := [term.text for term in terms if term.measure != "flops"]:
+            raise ValueError(f"--mode formula takes budgets in flops alone, got {other[0]}")
+        base = cost(start).flops
+        phis = [nominal_phi(coefficients, term.relative_to(base)) for term in terms]
         return by_formula(start, coefficients, phis, names)
-    noted = phis if options.budget is None else [None] * len(ratios)
     return [
-        by_budget(start, coefficients, base * ratio, name, phi)
-        for name, ratio, phi in zip(names, ratios, noted, strict=True)
+        by_ratio(*(start, coefficients, term.ratio, name, None, term.measure, term.batch))
+        if term.ratio is not None
+        else by_amount(start, coefficients, term.amount, name, term.measure, term.batch)
+        for name, term in zip(names, terms, strict=True)
     ]
 
 
@@ -123,7 +131,7 @@ def parse_numbers(text: str, option: str) -> list[float]:
 
 def show_family(document: dict[str, Any]) -> None:
     """Print a family and those matched to it as tables."""
-    columns = ["name", "phi", "depth", "width", "px", "params", "flops", "ratio"]
+    columns = ["name", "phi", "depth", "width", "px", "params", "flops", "acts", "ms", "ratio"]
     tables = {document["baseline"]["name"]: document["members"], **document["matched"]}
     for name, members in tables.items():
         show_table(
@@ -145,5 +153,7 @@ def member_cells(row: dict[str, Any]) -> list[str]:
         str(row["resolution"]),
         short(row["params"]),
         short(row["flops"]),
+        short(row["activations"]),
+        milliseconds(row),
         f"{row['ratio']:.3f}",
     ]

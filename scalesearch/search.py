@@ -9,14 +9,17 @@ from typing import Any, get_args
 
 import yaml
 
+from scalesearch.budget import parse_budget
 from scalesearch.data import DataInfo, absolute, describe
 from scalesearch.files import (
     plan_document,
     plan_table,
+    read_timings,
     study_folder,
     write_csv,
     write_json,
     write_text,
+    write_timings,
 )
 from scalesearch.gates import RATES
 from scalesearch.models import Model
@@ -92,10 +95,11 @@ def prepare(
     space = replace(space, budget=budget or space.budget)
     found = decoded(proxy.data, proxy.train_examples, proxy.val_examples)
     channels, classes = found.train.pixels.shape[1], len(found.classes)
-    plan = make_plan(space, proxy_name, None, channels, classes)
-    folder = study_folder(
-        results, name or f"{space.name}-{data_label(found.name)}-{plan.budget.text}"
-    )
+    label = parse_budget(space.budget).label
+    folder = study_folder(results, name or f"{space.name}-{data_label(found.name)}-{label}")
+    # what a study has timed is not timed again: its candidates must stay the same
+    timings = read_timings(folder / "latency.json")
+    plan = make_plan(space, proxy_name, None, channels, classes, timings)
     notes = found.notes
     if found.synthetic:
         notes = (*notes, "the images are synthetic: the answer says nothing of photographs")
@@ -172,6 +176,8 @@ def open_study(search: Search) -> Study:
     document = plan_document(search.plan)
     write_json(search.folder / "plan.json", document)
     write_csv(search.folder / "plan.csv", plan_table(document))
+    if search.plan.timings is not None:
+        write_timings(search.folder / "latency.json", search.plan.timings)
     keys = [arch.key for arch in networks(search)]
     asha = math.ceil(search.proxy.recipe.epochs / 4) if search.space.policy == "asha" else None
     study = Study(search.folder, keys, asha)

@@ -2,7 +2,6 @@
 
 import difflib
 import math
-import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -265,30 +264,3 @@ def grid_points(grid: Grid) -> list[tuple[float, float, float | None]]:
         (None,) if isinstance(grid.gamma, str) else tuple(values(grid.gamma))
     )
     return [(a, b, g) for a in values(grid.alpha) for b in values(grid.beta) for g in gammas]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """A cost to meet: a ratio to the baseline's flops, or flops (multiply-adds) of the model."""
-
-    text: str
-    ratio: float | None = None
-    flops: float | None = None
-
-    def relative_to(self, baseline_flops: int) -> float:
-        """The ratio of this budget to `baseline_flops`."""
-        return self.ratio if self.ratio is not None else (self.flops or 0) / baseline_flops
-
-
-def parse_budget(text: str) -> Budget:
-    """The budget that `2x`, `0.5x`, `800M` or `1.6G` says. Raises ValueError for any other."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(x|K|M|G|T)", text.strip())
-    if not match or float(match[1]) == 0:
-        raise ValueError(
-            "a budget must be a ratio above zero such as 2x or 0.5x, or multiply-adds such as "
-            f"800M or 1.6G; got {text!r}"
-        )
-    amount = float(match[1])
-    if match[2] == "x":
-        return Budget(text.strip(), ratio=amount)
-    return Budget(text.strip(), flops=amount * 1000 ** ("KMGT".index(match[2]) + 1))

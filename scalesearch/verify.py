@@ -5,6 +5,7 @@ the proxy baseline's measured flops and trained as the study was (Tan & Le 2019,
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import numpy as np
 
 from scalesearch.answer import selection_of
 from scalesearch.arch import Coefficients
-from scalesearch.family import Member, by_budget
-from scalesearch.files import write_csv, write_json
+from scalesearch.cost import Cost
+from scalesearch.family import Member, by_ratio
+from scalesearch.files import latency_fields, write_csv, write_json
+from scalesearch.latency import refuse_elsewhere
 from scalesearch.law import Law, Shape, error, fit_law, rank_correlation
-from scalesearch.models import Model
-from scalesearch.plan import Candidate
+from scalesearch.limits import share
+from scalesearch.plan import Candidate, Plan
 from scalesearch.runners import Desk
 from scalesearch.search import Search, run_trials, trial_of
 from scalesearch.select import Effects, example_covariance, fit_effects, interval
@@ -39,36 +42,44 @@ class Scaled:
 
 
 def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
-    """The best `top` candidates, and each single axis, at ratio^phi times the baseline's flops.
+    """The best `top` candidates, and each single axis, at ratio^phi times the baseline's cost.
 
-    Raises ValueError where the study has no selection yet.
+    By the measure of the budget's target; parameters have no axis of resolution. Raises
+    ValueError where the study has no selection yet.
     """
-    start = search.plan.baseline
-    target = search.plan.ratio**phi * search.plan.baseline_cost.flops
+    plan = search.plan
+    start, ratio = plan.baseline, plan.ratio**phi
+    if plan.timings is not None and plan.measure == "ms":
+        refuse_elsewhere(plan.timings.conditions)
     with locked(search.folder):
-        study = Study(search.folder, [start.key, *(c.key for c in search.plan.candidates)])
+        study = Study(search.folder, [start.key, *(c.key for c in plan.candidates)])
         best = [standing.key for standing in selection_of(search, study).standings][:top]
-    chosen = [c for c in search.plan.candidates if c.key in best]
+    chosen = [c for c in plan.candidates if c.key in best]
     found = [
-        Scaled(label(c.coefficients), c.key, nearest(start, c.coefficients, target, phi))
+        Scaled(label(c.coefficients), c.key, nearest(plan, c.coefficients, ratio, phi))
         for c in chosen
     ]
-    ratio_up = search.plan.ratio > 1
+    axes = AXES[:2] if plan.measure == "params" else AXES
     return found + [
-        Scaled(f"{axis} only", None, nearest(start, STRATEGIES[axis], target, phi))
-        for axis in AXES
-        if ratio_up
+        Scaled(f"{axis} only", None, nearest(plan, STRATEGIES[axis], ratio, phi))
+        for axis in axes
+        if plan.ratio > 1
     ]
 
 
-def nearest(start: Model, coefficients: Coefficients, target: float, phi: float) -> Member:
-    """The member nearest the target, within the first of TOLERANCES that one meets."""
+def nearest(plan: Plan, coefficients: Coefficients, ratio: float, phi: float) -> Member:
+    """The member nearest that ratio, within the first of TOLERANCES that one meets."""
+    start, measure, batch = plan.baseline, plan.measure, plan.budget.batch or 1
+
+    def found(tolerance: float | None) -> Member:
+        return by_ratio(start, coefficients, ratio, start.name, phi, measure, batch, tolerance)
+
+    if measure == "ms":  # timed once
+        return found(None)
     for tolerance in TOLERANCES[:-1]:
-        try:
-            return by_budget(start, coefficients, target, start.name, phi, tolerance)
-        except ValueError:
-            continue
-    return by_budget(start, coefficients, target, start.name, phi, TOLERANCES[-1])
+        with suppress(ValueError):
+            return found(tolerance)
+    return found(TOLERANCES[-1])
 
 
 def label(c: Coefficients) -> str:
@@ -135,17 +146,20 @@ def verify(
         "networks": [network_row(scaled, keys, large) for scaled in networks],
         "transfer": transfer(candidates, networks, keys, small, large),
         "axes": axes_against_best(networks, keys, small, candidates, large),
-        "law": law_document(law, candidates, networks, keys, small, large),
+        "measure": search.plan.measure,
+        "law": law_document(
+            law, candidates, networks, keys, small, large, search.plan.baseline_cost
+        ),
     }
     write_json(search.folder / "verify.json", document)
     return document
 
 
 def shape_of(search: Search, candidate: Candidate) -> Shape:
-    """A candidate's shape."""
+    """A candidate's shape; a law is one of flops, whatever the budget is of."""
     c = candidate.coefficients
     resolution = candidate.arch.resolution / search.plan.baseline.resolution
-    return Shape(candidate.ratio, c.beta, resolution)
+    return Shape(candidate.flops_ratio, c.beta, resolution)
 
 
 def network_row(scaled: Scaled, keys: list[str], large: Effects) -> dict[str, Any]:
@@ -159,6 +173,7 @@ def network_row(scaled: Scaled, keys: list[str], large: Effects) -> dict[str, An
         "resolution": scaled.member.arch.resolution,
         **asdict(scaled.member.cost),
         "ratio": scaled.member.ratio,
+        **latency_fields(scaled.member.latency),
         "loss": float(large.means[i]),
         "interval": (low, high),
     }
@@ -218,15 +233,17 @@ def law_document(
     keys: list[str],
     small: Effects,
     large: Effects,
+    start_cost: Cost,
 ) -> dict[str, Any]:
     """The law's form, optimum, and its error here beside those of simpler predictions."""
     start = networks[0].member
-    rows, measured, predicted, inside = [], [], [], 0
+    rows, measured, predicted, ratios, inside = [], [], [], [], 0
     for scaled in networks:
         if scaled.candidate is None:
             continue
         m = scaled.member
-        shape = Shape(m.ratio, m.scale.width, m.scale.resolution)
+        ratios.append(share(m.cost, start_cost, "flops"))
+        shape = Shape(ratios[-1], m.scale.width, m.scale.resolution)
         value, (low, high) = law.predict(shape)
         loss = float(large.means[keys.index(m.arch.key)])
         inside += low <= loss <= high
@@ -236,7 +253,7 @@ def law_document(
     before = {c.key: float(small.means[1 + i]) for i, c in enumerate(candidates)}
     same = [before[s.candidate] for s in networks if s.candidate]
     slope = float(np.log(small.means[0] / small.means[1:].mean()) / np.log(mean_ratio(candidates)))
-    line = [float(small.means[0] * s.member.ratio**-slope) for s in networks if s.candidate]
+    line = [float(small.means[0] * ratio**-slope) for ratio in ratios]
     return {
         "form": law.form,
         "supported": law.form != "constant",
@@ -253,5 +270,5 @@ def law_document(
 
 
 def mean_ratio(candidates: list[Candidate]) -> float:
-    """The geometric mean of the candidates' costs over the baseline's."""
-    return float(np.exp(np.mean([np.log(c.ratio) for c in candidates])))
+    """The geometric mean of the candidates' flops over the baseline's."""
+    return float(np.exp(np.mean([np.log(c.flops_ratio) for c in candidates])))

@@ -69,6 +69,8 @@ def test_batch_norm_and_pooling_equal_torch(laid_out_by_channel: bool) -> None:
     if laid_out_by_channel:
         x = x.transpose(0, 1).contiguous().transpose(0, 1)
     assert_equal(both(BatchNorm2d(5, 1e-3, 0.01), nn.BatchNorm2d(5, 1e-3, 0.01), x))
+    # averaged weights ask for the mean over all batches (torch.optim.swa_utils.update_bn)
+    assert_equal(both(BatchNorm2d(5, momentum=None), nn.BatchNorm2d(5, momentum=None), x))
     assert_equal(both(GlobalAvgPool2d(), nn.AdaptiveAvgPool2d(1), x))
 
 

@@ -17,10 +17,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scalesearch.budget import parse_budget
 from scalesearch.data import describe, load
 from scalesearch.files import read_json, read_model
 from scalesearch.scale import parse_coefficients
-from scalesearch.space import check_space, load_space, parse_budget, space_folder
+from scalesearch.space import check_space, load_space, space_folder
 from scalesearch.study import JOURNAL, STUDY_NAME, Study, read_trials
 
 EXAMPLES = int(os.environ.get("FUZZ", "0")) or 200

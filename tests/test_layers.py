@@ -22,7 +22,10 @@ ROOMS = [
     *(
         "cost",
         "reconcile",
+        "budget",
         "space",
+        "latency",
+        "limits",
         "plan",
         "data",
         "step",
@@ -41,6 +44,7 @@ ROOMS = [
         "gates",
     ),
     *(
+        "curve",
         "family",
         "files",
         "search",
@@ -60,6 +64,7 @@ WITHOUT_TORCH = {
     "zoo",
     "strategy",
     "published",
+    "budget",
     "space",
     "select",
     "policy",

@@ -12,7 +12,7 @@ from scalesearch.cost import cost, count, measure
 from scalesearch.nets import build_network
 from scalesearch.nets.blocks import BLOCKS
 from scalesearch.nets.layout import map_sides
-from scalesearch.plan import counted_flops, solve_resolution
+from scalesearch.plan import counted, solve_resolution
 
 RESNET = zoo.find("resnet18")
 
@@ -114,7 +114,7 @@ def test_a_solved_resolution_is_never_too_small() -> None:
     arch = replace(zoo.find("vgg11"), resolution=40, classes=10)
     solved = solve_resolution(arch, count(arch).flops * 0.5)
     assert 32 <= solved.resolution < 40
-    assert counted_flops(replace(arch, resolution=16)) == 0
+    assert counted(replace(arch, resolution=16)).flops == 0
 
 
 @pytest.mark.parametrize(

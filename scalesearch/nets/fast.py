@@ -94,9 +94,11 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not takes_fast_path(x, self.training) or x.is_contiguous():
             return super().forward(x)
-        flat = by_channel(x)
+        flat, share = by_channel(x), self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
+            if share is None:  # the mean over all batches, as for averaged weights
+                share = 1 / float(self.num_batches_tracked)
         normed = F.batch_norm(
             flat.view(1, len(flat), -1),
             self.running_mean,
@@ -104,7 +106,7 @@ class BatchNorm2d(nn.BatchNorm2d):
             self.weight,
             self.bias,
             training=self.training,
-            momentum=self.momentum or 0.0,
+            momentum=share or 0.0,
             eps=self.eps,
         )
         return by_image(normed.view_as(flat), x.shape[2])

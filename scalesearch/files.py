@@ -1,6 +1,6 @@
 """The study directory: every file that one command leaves and the next one reads.
 
-space.yaml  plan.json  plan.csv  study.journal  losses/  trials.csv  selection.json
+space.yaml  plan.json  plan.csv  grid.csv  study.journal  losses/  trials.csv  selection.json
 family.json  family.csv  family/*.yaml  report.md  report.html  figures/
 """
 
@@ -21,7 +21,7 @@ from scalesearch.cost import auxiliary_params, cost, count
 from scalesearch.family import Member
 from scalesearch.models import Model, at_resolution, realised
 from scalesearch.own import PREFIX, OwnModel, own_model
-from scalesearch.plan import Plan
+from scalesearch.plan import Plan, within
 from scalesearch.published import PARAMETER_NOTES, published_top1
 from scalesearch.space import DEFAULT_RESOLUTION, explain
 
@@ -88,6 +88,16 @@ def short(value: float) -> str:
     return f"{value:.0f}"
 
 
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
 def model_rows() -> list[dict[str, Any]]:
     """Every model of the zoo: cost at its own resolution, and published top-1 with its source."""
     return [
@@ -152,6 +162,22 @@ def plan_table(document: dict[str, Any]) -> pd.DataFrame:
         row["widths"] = " ".join(map(str, row["widths"]))
         row["grid_points"] = len(candidate["points"])
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def grid_table(plan: Plan) -> pd.DataFrame:
+    """Every distinct network of a plan's grid: nominal cost, counted cost, whether it is within."""
+    ratios = [(point, flops, flops / plan.baseline_cost.flops) for point, flops in plan.networks]
+    rows = [
+        {
+            **asdict(point),
+            "nominal": point.nominal,
+            "flops": flops,
+            "ratio": ratio,
+            "feasible": within(flops, plan.target, plan.space.tolerance),
+        }
+        for point, flops, ratio in ratios
+    ]
     return pd.DataFrame(rows)
 
 

@@ -42,14 +42,15 @@ class Candidate:
     @property
     def coefficients(self) -> Coefficients:
         """The grid point that stands for the network: its nominal cost is nearest the measured."""
-        return min(self.points, key=lambda point: (abs(point.nominal - self.ratio), point))
+        return nearest_point(self.points, self.ratio)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Candidates that meet the budget, in order of their coefficients, and how they were found.
 
-    `target` is in flops of the proxy's baseline; `ratio` the budget over the baseline.
+    `target` is in flops of the proxy's baseline; `ratio` the budget over the baseline. `networks`
+    has every distinct network's nearest grid point and its flops by count.
     """
 
     space: Space
@@ -62,6 +63,7 @@ class Plan:
     grid_points: int
     distinct: int
     candidates: tuple[Candidate, ...]
+    networks: tuple[tuple[Coefficients, int], ...] = ()
 
 
 def make_plan(
@@ -121,7 +123,16 @@ def make_plan(
         grid_points=len(points),
         distinct=len(networks),
         candidates=tuple(sorted(feasible, key=lambda candidate: candidate.coefficients)),
+        networks=tuple(
+            (nearest_point(found, counts[key] / start_cost.flops), counts[key])
+            for key, (_, found) in networks.items()
+        ),
     )
+
+
+def nearest_point(points: Sequence[Coefficients], ratio: float) -> Coefficients:
+    """The point whose nominal cost is nearest to a measured one."""
+    return min(points, key=lambda point: (abs(point.nominal - ratio), point))
 
 
 def all_counted(models: Mapping[str, Model]) -> dict[str, int]:

@@ -11,6 +11,7 @@ import yaml
 
 from scalesearch.data import DataInfo, absolute, describe
 from scalesearch.files import (
+    grid_table,
     plan_document,
     plan_table,
     study_folder,
@@ -169,6 +170,7 @@ def open_study(search: Search) -> Study:
     document = plan_document(search.plan)
     write_json(search.folder / "plan.json", document)
     write_csv(search.folder / "plan.csv", plan_table(document))
+    write_csv(search.folder / "grid.csv", grid_table(search.plan))
     keys = [arch.key for arch in networks(search)]
     asha = math.ceil(search.proxy.recipe.epochs / 4) if search.space.policy == "asha" else None
     study = Study(search.folder, keys, asha)

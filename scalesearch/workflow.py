@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import Any
 
 from scalesearch import answer
 from scalesearch.arch import Coefficients
-from scalesearch.console import Watch, duration, say, show_table, watched
-from scalesearch.files import read_json, short, write_json
+from scalesearch.console import Watch, say, show_table, watched
+from scalesearch.files import duration, read_json, short, write_csv, write_json
 from scalesearch.models import Model
 from scalesearch.pace import Pace, calibrate
 from scalesearch.policy import FIRST_SEEDS, MIN_ALIVE, MIN_SEEDS, SHARE
-from scalesearch.report import write_report
+from scalesearch.report import write_comparison, write_report
 from scalesearch.runners import Desk
 from scalesearch.runners.inline import run_inline
 from scalesearch.search import (
@@ -32,7 +32,7 @@ from scalesearch.search import (
     run_trials,
 )
 from scalesearch.space import Proxy, Recipe, load_space
-from scalesearch.study import Study, locked
+from scalesearch.study import Study, locked, read_curves, read_trials
 from scalesearch.trial import Trial, decoded, versions
 from scalesearch.verify import verify
 
@@ -259,6 +259,20 @@ def verify_study(
     if (folder / "run.json").exists():
         write_report(folder)
     return document
+
+
+def report_on(folders: Sequence[Path], out: Path, kind: str | None) -> Path:
+    """The path of a study's report, or in `out` of the comparison of several.
+
+    A study without a selection is reported as far as its journal goes; it may be running.
+    """
+    for folder in folders:
+        if not (folder / "selection.json").exists():
+            write_csv(folder / "trials.csv", read_trials(folder))
+            write_csv(folder / "curves.csv", read_curves(folder))
+    if len(folders) == 1:
+        return write_report(folders[0], kind)
+    return write_comparison(folders, out, kind)
 
 
 def show_verified(document: dict[str, Any]) -> None:

@@ -232,13 +232,18 @@ def open_search(folder: Path) -> Search:
 
 
 def reselect(folder: Path) -> dict[str, Any]:
-    """Select again from what a study has, and write selection.json."""
+    """Select again from what a study has; write selection.json, and the family if it changed."""
     search = open_search(folder)
+    path = folder / "selection.json"
+    before = read_json(path)["coefficients"] if path.exists() else None
     with locked(folder):
         study = open_study(search)
         answer.write_trials(search, study)
         selection = answer.selection_of(search, study)
-        return answer.write_selection(search, study, selection, decide(search, study))
+        document = answer.write_selection(search, study, selection, decide(search, study))
+        if document["coefficients"] not in (None, before):  # the family follows the choice
+            answer.write_family(search, Coefficients(**document["coefficients"]))
+        return document
 
 
 def verify_study(

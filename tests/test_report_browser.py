@@ -59,7 +59,7 @@ def browser(page: Path) -> Iterator[webdriver.Chrome]:
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     try:
         driver.get(page.as_uri())
-        wait(lambda: len(driver.find_elements(By.CSS_SELECTOR, "figure[data-live]")) == 12)
+        wait(lambda: len(driver.find_elements(By.CSS_SELECTOR, "figure[data-live=true]")) == 12)
         yield driver
     finally:
         driver.quit()
@@ -81,7 +81,7 @@ def figure(browser: webdriver.Chrome, name: str) -> WebElement:
 
 def points(of: WebElement) -> list[WebElement]:
     """The marks of a figure that are symbols."""
-    return of.find_elements(By.CSS_SELECTOR, ".mark-symbol path")
+    return of.find_elements(By.CSS_SELECTOR, ".live .mark-symbol path")
 
 
 def test_nothing_is_asked_for_and_nothing_complains(browser: webdriver.Chrome, page: Path) -> None:
@@ -103,14 +103,14 @@ def test_hostile_text_is_inert(browser: webdriver.Chrome) -> None:
 
 def test_every_figure_is_drawn(browser: webdriver.Chrome) -> None:
     for found in browser.find_elements(By.CSS_SELECTOR, "figure[data-figure]"):
-        (drawn,) = found.find_elements(By.CSS_SELECTOR, ".chart svg")
+        (drawn,) = found.find_elements(By.CSS_SELECTOR, ".live svg")
         assert len(drawn.find_elements(By.CSS_SELECTOR, "path")) > 5
         assert drawn.size["width"] > 500, "as wide as the page allows"
 
 
 def test_the_pointer_shows_the_candidate(browser: webdriver.Chrome) -> None:
     of = figure(browser, "accuracy")
-    label = next(m for m in of.find_elements(By.CSS_SELECTOR, "text") if m.text == "chosen")
+    label = next(m for m in of.find_elements(By.CSS_SELECTOR, ".live text") if m.text == "chosen")
     mark = label.location
     chosen = min(points(of), key=lambda p: (p.location["x"] - mark["x"]) ** 2
                  + (p.location["y"] - mark["y"]) ** 2)  # fmt: skip
@@ -179,13 +179,13 @@ def test_a_phone_and_the_dark_show_all(browser: webdriver.Chrome) -> None:
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
         browser.refresh()
-        wait(lambda: len(browser.find_elements(By.CSS_SELECTOR, "figure[data-live]")) == 12)
+        wait(lambda: len(browser.find_elements(By.CSS_SELECTOR, "figure[data-live=true]")) == 12)
         assert browser.execute_script("return document.documentElement.scrollWidth") == 375
         body = browser.find_element(By.TAG_NAME, "body")
         assert body.value_of_css_property("background-color") == "rgba(20, 24, 30, 1)"
-        axis = browser.find_element(By.CSS_SELECTOR, ".role-axis-label text")
+        axis = browser.find_element(By.CSS_SELECTOR, ".live .role-axis-label text")
         assert axis.value_of_css_property("fill") == "rgb(231, 235, 240)", "themed as well"
-        for found in browser.find_elements(By.CSS_SELECTOR, "figure .chart svg"):
+        for found in browser.find_elements(By.CSS_SELECTOR, ".live svg"):
             assert found.size["width"] <= 343
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -19,6 +19,7 @@ from scalesearch.report.figures.figure import (
     shapes,
     tips,
 )
+from scalesearch.report.palette import LIGHT
 
 ONE_AXIS = "one axis alone, scaled further"
 FURTHER = "candidates, scaled further"
@@ -50,14 +51,15 @@ def accuracy_against_flops(content: Content) -> Figure:
     trials = alt.Chart(data(trial_rows(content))).mark_circle(size=30, opacity=0.7, aria=False)
     bars = alt.Chart(data(means)).mark_rule(strokeWidth=2, opacity=0.45)
     points = alt.Chart(data(means)).mark_point(filled=True, size=110, opacity=1)
-    labels = alt.Chart(data(row for row in means if row["label"])).mark_text(
-        align="left", dx=11, dy=1, fontWeight="bold"
-    )
+    labels = alt.Chart(data(row for row in means if row["label"]))
+    beside: Any = {"align": "left", "dx": 11, "dy": 1, "fontWeight": "bold"}
+    halo: Any = {"stroke": LIGHT["paper"], "strokeWidth": 4, "strokeJoin": "round"}
     chart = hiding(
         bars.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), shade),
         trials.encode(x, y, shade, tooltip=tips(("network", "seed", "loss", "accuracy"))),
         points.encode(x, y, shade, shapes(entries), tooltip=tips(CANDIDATE_TIPS)),
-        labels.encode(x, y, alt.Text("label:N"), shade),
+        labels.mark_text(**beside, **halo).encode(x, y, alt.Text("label:N")),
+        labels.mark_text(**beside).encode(x, y, alt.Text("label:N"), shade),
     )
     return Figure(
         "accuracy",

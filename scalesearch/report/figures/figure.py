@@ -123,11 +123,13 @@ def present(entries: Iterable[Entry], rows: Sequence[dict[str, Any]]) -> tuple[E
 def log_cost(rows: Sequence[dict[str, Any]], field: str = "flops") -> alt.X:
     """A log axis of a cost, with a little room at both ends."""
     values = [row[field] for row in rows]
+    low, high = min(values) / 1.4, max(values) * 1.4
+    ticks = [d * 10.0**k for k in range(16) for d in (1, 2, 5) if low <= d * 10.0**k <= high]
     return alt.X(
         f"{field}:Q",
         title=f"{COSTS[field]}, log scale",
-        scale=alt.Scale(type="log", domain=[min(values) / 1.4, max(values) * 1.4], nice=False),
-        axis=alt.Axis(format="~s", grid=True, labelOverlap="greedy", labelFlush=False),
+        scale=alt.Scale(type="log", domain=[low, high], nice=False),
+        axis=alt.Axis(format="~s", values=ticks, labelOverlap="greedy", labelFlush=False),
     )
 
 

@@ -121,7 +121,7 @@ def published(cost: str) -> Figure:
             for below, dy in (("false", -11), ("true", 13))
         ),
         height=380,
-    )
+    ).properties(usermeta={"crowded": True})
     return Figure(
         f"published_{cost}",
         f"Published, ImageNet: top-1 against {cost}",

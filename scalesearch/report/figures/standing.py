@@ -58,7 +58,7 @@ def differences(content: Content) -> Figure:
     entries = present(ENTRIES, rows)
     y, shade = names(rows), colours(entries)
     title = "validation loss minus the leader's, with 95 % interval"
-    x = alt.X("difference:Q", title=title, axis=FEW_TICKS)
+    x = alt.X("difference:Q", title=title, axis=FEW_TICKS, scale=alt.Scale(padding=14))
     base = alt.Chart(data(rows))
     tip = tips((*CANDIDATE_TIPS, "difference"))
     zero = alt.Chart(data([{"zero": 0, "group": ""}])).mark_rule(color=LIGHT["muted"])
@@ -89,7 +89,7 @@ def chances(content: Content) -> Figure:
             "name": row["name"],
             "group": row["group"],
             "p_best": row["standing"]["p_best"],
-            "text": f"{row['standing']['p_best']:.0%}",
+            "text": share(row["standing"]["p_best"]),
             "tip": hover(row),
         }
         for row in ranked(content)
@@ -121,6 +121,11 @@ def chances(content: Content) -> Figure:
         chart,
         entries,
     )
+
+
+def share(value: float) -> str:
+    """A share in whole percent; what is little is not called none."""
+    return "<1%" if 0 < value < 0.005 else f"{value:.0%}"
 
 
 def truncated(content: Content) -> str:

@@ -1,6 +1,7 @@
 """The surface over (alpha, beta, gamma): candidates in the plane of depth and width."""
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -47,7 +48,10 @@ def surface(content: Content) -> Figure:
     trained = alt.Chart(data(row for row in rows if row["loss"] is not None))
     layers = [
         base.mark_point(
-            size=alt.expr("datum.in_set ? 520 : 0"), strokeWidth=2.5, color=LIGHT["chosen"]
+            size=alt.expr("datum.in_set ? 520 : 0"),
+            strokeWidth=2.5,
+            color=LIGHT["chosen"],
+            opacity=1,
         ).encode(x, y),
         base.mark_point(size=200, color=LIGHT["other"], opacity=1).encode(x, y, tooltip=tip),
         trained.mark_circle(size=230, opacity=1, stroke=LIGHT["muted"], strokeWidth=1).encode(
@@ -74,8 +78,9 @@ def placed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     same: dict[tuple[float, float], list[dict[str, Any]]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: float(row["gamma"])):
         same[row["alpha"], row["beta"]].append(row)
-    betas = [row["beta"] for row in rows]
-    apart = 0.12 * ((max(betas) - min(betas)) or 0.5)
+    betas = sorted({row["beta"] for row in rows})
+    gaps = [after - before for before, after in pairwise(betas)]
+    apart = min([0.12 * ((betas[-1] - betas[0]) or 0.5), *(0.5 * gap for gap in gaps)])
     return [
         {
             "alpha": row["alpha"],

@@ -63,17 +63,20 @@ function lines(text, room) {
 
 async function enliven(figure) {
   const { spec, legend: entries } = JSON.parse(figure.querySelector("script").textContent);
-  const chart = figure.querySelector(".chart");
-  const still = [...chart.childNodes];
+  const chart = figure.querySelector(".live");
+  figure.dataset.live = "";
   try {
     const options = { renderer: "svg", actions: false, ast: true, defaultStyle: false,
                       tooltip: { disableDefaultStyle: true } };
     wrap(spec, chart.clientWidth);
+    if (chart.clientWidth < 500 && spec.usermeta?.crowded) {
+      spec.layer = spec.layer.filter((layer) => layer.mark.type !== "text");
+    }
     const { view } = await vegaEmbed(chart, spec, options);
     if (entries.length) chart.before(legend(entries, view));
     figure.dataset.live = "true";
   } catch (error) {
-    chart.replaceChildren(...still);
+    delete figure.dataset.live;
     console.error(error);
   }
 }

@@ -7,12 +7,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # one thread a process: many workers beat many threads
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test data bench fuzz clean
+.PHONY: run test data browser bench fuzz clean
 
 run: $(VENV)/installed data
 	$(BIN)/scalesearch run --budget 2x
 
-test: $(VENV)/installed-dev data
+test: $(VENV)/installed-dev data browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -56,6 +56,14 @@ data:
 	       && { apt-get install -y -qq dataset-fashion-mnist >/dev/null 2>&1 \
 	            || { apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist; } >/dev/null; }; } \
 	  || echo "dataset-fashion-mnist is not installed: the images will be downloaded"
+
+# the report's test opens it in a real browser; without one that test is skipped and says so
+browser:
+	@command -v chromedriver >/dev/null \
+	  || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+	       && { apt-get install -y -qq chromium chromium-driver >/dev/null 2>&1 \
+	            || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; } >/dev/null; }; } \
+	  || echo "chromium and chromium-driver are not installed: the report is not opened in a browser"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

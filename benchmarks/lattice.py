@@ -5,27 +5,41 @@
     python -m benchmarks.lattice results/lattice
 
 writes results/lattice-fashion-mnist: curves.csv, networks.csv, made_with.json, and the study's
-space, selection, verification and report.
+space, plan, selection, verification and family. Then, and alone where no study is given, the
+report is written from those files.
 """
 
 import argparse
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 
-from scalesearch.files import write_csv, write_json, write_text
+from scalesearch.files import write_csv, write_json
+from scalesearch.report import write_report
 
 OUT = Path(__file__).parents[1] / "results" / "lattice-fashion-mnist"
+KEPT = (
+    *("space.yaml", "plan.json", "grid.csv", "trials.csv", "run.json"),
+    *("selection.json", "verify.json", "family.json"),
+)
 COST = ["flops", "params", "activations", "resolution"]
 
 
 def main() -> None:
     """Write the files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("study", type=Path)
+    parser.add_argument("study", type=Path, nargs="?")
     study = parser.parse_args().study
+    if study is not None:
+        keep(study)
+    render()
+
+
+def keep(study: Path) -> None:
+    """Keep what a report and a replay need of the studies."""
     plan = json.loads((study / "plan.json").read_text())
     larger = json.loads((study / "verify.json").read_text())
     axes = ["alpha", "beta", "gamma"]
@@ -54,10 +68,8 @@ def main() -> None:
     merged["seconds"] = merged["seconds"].round(2)
     write_csv(OUT / "curves.csv", merged)
     write_csv(OUT / "networks.csv", table)
-    write_text(OUT / "verify.json", (study / "verify.json").read_text())
-    for name in ("space.yaml", "selection.json", "report.md"):
+    for name in KEPT:
         shutil.copy(study / name, OUT / name)
-    shutil.copytree(study / "figures", OUT / "figures", dirs_exist_ok=True)
     trials = pd.read_csv(study / "trials.csv")
     made = {
         key: sorted(map(str, trials[key].dropna().unique()))
@@ -72,6 +84,26 @@ def main() -> None:
             ],
         },
     )
+
+
+def render() -> None:
+    """Write the report from the files that were kept."""
+    curves = pd.read_csv(OUT / "curves.csv").rename(columns={"key": "candidate"})
+    further = curves[curves["phi"] > 1]
+    with tempfile.TemporaryDirectory() as place:
+        study = Path(place) / OUT.name
+        larger = study / f"phi{further['phi'].max():g}"
+        larger.mkdir(parents=True)
+        for name in KEPT:
+            shutil.copy(OUT / name, study / name)
+        write_csv(study / "curves.csv", curves[curves["phi"] <= 1])
+        last = further[further["epoch"] == further["epoch"].max()]
+        write_csv(larger / "trials.csv", last.assign(state="COMPLETE", split="val"))
+        write_report(study)
+        for name in ("report.html", "report.md"):
+            shutil.copy(study / name, OUT / name)
+        shutil.rmtree(OUT / "figures", ignore_errors=True)
+        shutil.copytree(study / "figures", OUT / "figures")
 
 
 if __name__ == "__main__":

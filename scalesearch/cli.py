@@ -336,12 +336,22 @@ def verify_command(
     show_verified(document)
 
 
-@app.command("report")
-def report_command(study: StudyFolder) -> None:
-    """Write a study's report.md and report.html again, from its files."""
-    from scalesearch.report import write_report
+@app.command(
+    "report",
+    epilog="Examples: scalesearch report results/efficientnet-fashion-mnist-2x --format pdf; "
+    "scalesearch report results/a results/b --out a-and-b",
+)
+def report_command(
+    studies: Annotated[list[Path], typer.Argument(help="A study's directory, or several.")],
+    kind: Annotated[
+        str | None, typer.Option("--format", help="html, md, pdf or csv. [html and md]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where a comparison is written.")] = Path("comparison"),
+) -> None:
+    """Write a study's report again, as far as it has come; or compare several studies."""
+    from scalesearch.workflow import report_on
 
-    print(write_report(study))
+    print(report_on(studies, out, kind))
 
 
 @app.command(

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from scalesearch.files import duration
 from scalesearch.runners import Desk
 from scalesearch.study import Identity
 from scalesearch.train import Metrics
@@ -41,16 +42,6 @@ def cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return " ".join(cell(item) for item in value)
     return "" if value is None else str(value)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 def follow(read: Callable[[], dict[str, Any]], watch: bool) -> None:

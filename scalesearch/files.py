@@ -1,6 +1,7 @@
 """The study directory: every file that one command leaves and the next one reads.
 
-space.yaml  plan.json  plan.csv  latency.json  study.journal  losses/  trials.csv  selection.json
+space.yaml  plan.json  plan.csv  grid.csv  latency.json  study.journal  losses/  trials.csv
+selection.json
 family.json  family.csv  family/*.yaml  report.md  report.html  figures/
 """
 
@@ -99,6 +100,16 @@ def milliseconds(row: Mapping[str, Any]) -> str:
     if row.get("ms") is None:
         return ""
     return f"{row['ms']:.3g}±{(row['ms_high'] - row['ms_low']) / 2:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 def model_rows() -> list[dict[str, Any]]:
@@ -218,6 +229,23 @@ def plan_table(document: dict[str, Any]) -> pd.DataFrame:
         row["widths"] = " ".join(map(str, row["widths"]))
         row["grid_points"] = len(candidate["points"])
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def grid_table(plan: Plan) -> pd.DataFrame:
+    """Every distinct network of a plan's grid: nominal and counted cost, whether it is feasible."""
+    feasible = {point for candidate in plan.candidates for point in candidate.points}
+    ratios = [(point, flops, flops / plan.baseline_cost.flops) for point, flops in plan.networks]
+    rows = [
+        {
+            **asdict(point),
+            "nominal": point.nominal,
+            "flops": flops,
+            "ratio": ratio,
+            "feasible": point in feasible,
+        }
+        for point, flops, ratio in ratios
+    ]
     return pd.DataFrame(rows)
 
 

@@ -52,7 +52,7 @@ class Candidate:
     @property
     def coefficients(self) -> Coefficients:
         """The grid point that stands for the network: its nominal cost is nearest the measured."""
-        return min(self.points, key=lambda point: (abs(point.nominal - self.flops_ratio), point))
+        return nearest_point(self.points, self.flops_ratio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class Plan:
 
     `target` is what the budget's target comes to for the proxy, by its measure; `ratio` that over
     the baseline's. `timings` are there where latencies were asked for; `unclear` is how many
-    networks were left out because their latency may be within the budget or not.
+    networks were left out because their latency may be within the budget or not. `networks` has
+    every distinct network's nearest grid point and its flops by count.
     """
 
     space: Space
@@ -77,6 +78,7 @@ class Plan:
     limits: tuple[Limit, ...]
     timings: Timings | None = None
     unclear: int = 0
+    networks: tuple[tuple[Coefficients, int], ...] = ()
 
     @property
     def measure(self) -> Measure:
@@ -158,7 +160,16 @@ def make_plan(
         limits=limits,
         timings=timings,
         unclear=unclear,
+        networks=tuple(
+            (nearest_point(at, counts[key].flops / start_cost.flops), counts[key].flops)
+            for key, (_, at) in networks.items()
+        ),
     )
+
+
+def nearest_point(points: Sequence[Coefficients], ratio: float) -> Coefficients:
+    """The point whose nominal cost is nearest to a measured one."""
+    return min(points, key=lambda point: (abs(point.nominal - ratio), point))
 
 
 def first_timings(budget: Budget, batch: int | None, known: Timings | None) -> Timings | None:

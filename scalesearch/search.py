@@ -12,6 +12,7 @@ import yaml
 from scalesearch.budget import parse_budget
 from scalesearch.data import DataInfo, absolute, describe
 from scalesearch.files import (
+    grid_table,
     plan_document,
     plan_table,
     read_timings,
@@ -178,6 +179,7 @@ def open_study(search: Search) -> Study:
     write_csv(search.folder / "plan.csv", plan_table(document))
     if search.plan.timings is not None:
         write_timings(search.folder / "latency.json", search.plan.timings)
+    write_csv(search.folder / "grid.csv", grid_table(search.plan))
     keys = [arch.key for arch in networks(search)]
     asha = math.ceil(search.proxy.recipe.epochs / 4) if search.space.policy == "asha" else None
     study = Study(search.folder, keys, asha)

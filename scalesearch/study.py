@@ -387,12 +387,38 @@ def read_trials(folder: Path) -> pd.DataFrame:
 
     Raises ValueError where there is no study.
     """
+    must_have_journal(folder)
+    with whole_journal(folder):
+        return trial_table(recorded_trials(folder))
+
+
+def read_curves(folder: Path) -> pd.DataFrame:
+    """The curves of a study directory, as `Study.curves` has them, read without writing to it.
+
+    Raises ValueError where there is no study.
+    """
+    must_have_journal(folder)
+    with whole_journal(folder):
+        rows = [
+            {"candidate": who[0], "seed": who[1], **row}
+            for who, frozen in latest(recorded_trials(folder)).items()
+            if who[2] == "val" and frozen.state != TrialState.FAIL
+            for row in frozen.user_attrs.get("curve", [])
+        ]
+        return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
+
+
+def must_have_journal(folder: Path) -> None:
+    """Raise ValueError where a directory has no journal."""
     if not (folder / JOURNAL).is_file():
         raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
-    with whole_journal(folder):
-        storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
-        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
-        return trial_table(study.get_trials(deepcopy=False))
+
+
+def recorded_trials(folder: Path) -> list[FrozenTrial]:
+    """The trials in a directory's journal; use it under `whole_journal`."""
+    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
+    study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    return study.get_trials(deepcopy=False)
 
 
 def read_status(folder: Path) -> dict[str, Any]:

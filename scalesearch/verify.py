@@ -259,6 +259,7 @@ def law_document(
         "supported": law.form != "constant",
         "tests": law.tests,
         "coefficients": law.coefficients.tolist(),
+        "covariance": np.atleast_2d(np.cov(law.draws.T)).tolist(),
         "optimum": law.optimum(),
         "phi": start.phi,
         "predictions": rows,

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -12,15 +12,15 @@ from typing import Any
 
 from scalesearch import answer
 from scalesearch.arch import Coefficients
-from scalesearch.console import Watch, duration, say, show_table, watched
-from scalesearch.files import read_json, short, write_json
+from scalesearch.console import Watch, say, show_table, watched
+from scalesearch.files import duration, read_json, short, write_csv, write_json
 from scalesearch.interrupt import patient
 from scalesearch.mirror import Mirror, mirrored, opened
 from scalesearch.models import Model
 from scalesearch.own import OwnModel
 from scalesearch.pace import Pace, calibrate
 from scalesearch.policy import FIRST_SEEDS, MIN_ALIVE, MIN_SEEDS, SHARE
-from scalesearch.report import write_report
+from scalesearch.report import write_comparison, write_report
 from scalesearch.runners import Desk
 from scalesearch.runners.inline import run_inline
 from scalesearch.search import (
@@ -36,7 +36,7 @@ from scalesearch.search import (
     run_trials,
 )
 from scalesearch.space import Proxy, Recipe, load_space
-from scalesearch.study import Study, locked
+from scalesearch.study import Study, locked, read_curves, read_trials
 from scalesearch.tensorboard import boarded
 from scalesearch.trial import Trial, decoded, versions
 from scalesearch.verify import verify
@@ -111,10 +111,10 @@ def train_all(
             if study.waiting() and not quiet:
                 say(f"the search has ended: {decision.ended or 'this run may spend no more'}")
 
-    def count(desk: Desk) -> Desk:
+    def counted(desk: Desk) -> Desk:
         def ask() -> Trial | None:
             nonlocal ran
-            trial = None if asked_to_end() else desk.ask()
+            trial = desk.ask()
             ran += trial is not None
             return trial
 
@@ -130,11 +130,8 @@ def train_all(
     with patient(say) as asked_to_end, watched(watch, quiet) as shown:
 
         def run(desk: Desk) -> None:
-            if "tensorboard" in options.log:
-                desk = boarded(desk, search.folder / "tensorboard")
-            if mirror is not None:
-                desk = mirrored(desk, mirror)
-            run_with(shown(count(desk)), options, search)
+            desk = followed(desk, search, options, mirror)
+            run_with(shown(counted(ending(desk, asked_to_end))), options, search)
 
         run_trials(study, more, run)
         if asked_to_end():
@@ -142,6 +139,18 @@ def train_all(
     if not ran:
         say("nothing to train: every planned trial is in the study")
     return ran
+
+
+def followed(desk: Desk, search: Search, options: RunOptions, mirror: Mirror | None) -> Desk:
+    """The desk, with what passes over it written to TensorBoard and to a URL where asked for."""
+    if "tensorboard" in options.log:
+        desk = boarded(desk, search.folder / "tensorboard")
+    return desk if mirror is None else mirrored(desk, mirror)
+
+
+def ending(desk: Desk, asked_to_end: Callable[[], bool]) -> Desk:
+    """The desk, which hands out nothing more once it is asked to end."""
+    return replace(desk, ask=lambda: None if asked_to_end() else desk.ask())
 
 
 def plan_checks(search: Search, study: Study) -> None:
@@ -285,13 +294,18 @@ def open_search(folder: Path) -> Search:
 
 
 def reselect(folder: Path) -> dict[str, Any]:
-    """Select again from what a study has, and write selection.json."""
+    """Select again from what a study has; write selection.json, and the family if it changed."""
     search = open_search(folder)
+    path = folder / "selection.json"
+    before = read_json(path)["coefficients"] if path.exists() else None
     with locked(folder):
         study = open_study(search)
         answer.write_trials(search, study)
         selection = answer.selection_of(search, study)
-        return answer.write_selection(search, study, selection, decide(search, study))
+        document = answer.write_selection(search, study, selection, decide(search, study))
+        if document["coefficients"] not in (None, before):  # the family follows the choice
+            answer.write_family(search, Coefficients(**document["coefficients"]))
+        return document
 
 
 def verify_study(
@@ -312,6 +326,20 @@ def verify_study(
     if (folder / "run.json").exists():
         write_report(folder)
     return document
+
+
+def report_on(folders: Sequence[Path], out: Path, kind: str | None) -> Path:
+    """The path of a study's report, or in `out` of the comparison of several.
+
+    A study without a selection is reported as far as its journal goes; it may be running.
+    """
+    for folder in folders:
+        if not (folder / "selection.json").exists():
+            write_csv(folder / "trials.csv", read_trials(folder))
+            write_csv(folder / "curves.csv", read_curves(folder))
+    if len(folders) == 1:
+        return write_report(folders[0], kind)
+    return write_comparison(folders, out, kind)
 
 
 def show_verified(document: dict[str, Any]) -> None:

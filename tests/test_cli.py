@@ -105,7 +105,11 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     assert list(status["lowest_loss"].values()) == sorted(status["lowest_loss"].values())
     shown = scalesearch("status", folder, "--watch").stdout
     assert shown.startswith(str(folder)) and "no process runs it" in shown
+    before = json.loads((folder / "selection.json").read_text())
+    (folder / "selection.json").write_text(json.dumps({**before, "coefficients": None}))
+    (folder / "family.json").unlink(missing_ok=True)
     reselected = json.loads(scalesearch("select", folder, "--json").stdout)
+    assert (folder / "family.json").exists() == reselected["recommended"]
     assert reselected["standings"] == first["standings"]
     assert yaml.safe_load((folder / "space.yaml").read_text())["budget"] == "2x"
 

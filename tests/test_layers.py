@@ -57,7 +57,13 @@ ROOMS = [
         "cli",
     ),
 ]
-OWNERS = {"fvcore": "cost", "optuna": "study", "ray": "runners", "matplotlib": "report"}
+OWNERS = {
+    "fvcore": "cost",
+    "optuna": "study",
+    "ray": "runners",
+    "altair": "report",
+    "vl_convert": "report",
+}
 WITHOUT_TORCH = {
     "arch",
     "own",

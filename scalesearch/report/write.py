@@ -1,41 +1,65 @@
-"""Write report.md and report.html."""
+"""Write a study's report: HTML, Markdown, PDF or CSV, and its figures as SVG and PNG."""
 
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+import pandas as pd
 
-from scalesearch.files import short, write_text
-from scalesearch.report.content import read_content
-from scalesearch.report.figures import draw_figures, name_of
+from scalesearch.files import write_csv, write_text
+from scalesearch.report.content import Content, read_content
+from scalesearch.report.figures import draw, figures_of
+from scalesearch.report.page import render_html, render_md
+from scalesearch.report.pdf import print_pdf
+
+FORMATS = ("html", "md", "pdf", "csv")
+COLUMNS = (
+    *("key", "name", "group", "alpha", "beta", "gamma", "nominal", "ratio", "resolution"),
+    *("flops", "params", "activations", "n", "loss", "accuracy", "accuracy_low", "accuracy_high"),
+    "seconds",
+)
 
 
-def write_report(folder: Path) -> Path:
-    """The path of report.html, written beside report.md and figures/ from a study's files."""
+def write_report(folder: Path, kind: str | None = None) -> Path:
+    """The path of the report of that format, written from a study's files; report.html by default.
+
+    HTML and Markdown are written together, beside figures/. Raises ValueError for a format that
+    is none, and where the directory holds no plan.
+    """
+    check_format(kind)
     content = read_content(folder)
-    figures = draw_figures(content, folder / "figures")
-    environment = Environment(
-        loader=PackageLoader("scalesearch.report"),
-        autoescape=select_autoescape(["html.j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"short": short, "percent": percent, "name": name_of, "cell": md_cell}
-    for kind in ("md", "html"):
-        drawn = {name: Markup(svg) for name, svg in figures.items()}
-        text = environment.get_template(f"report.{kind}.j2").render(c=content, figures=drawn)
-        write_text(folder / f"report.{kind}", text)
-    return folder / "report.html"
+    if kind == "csv":
+        write_csv(folder / "report.csv", candidate_table(content))
+        return folder / "report.csv"
+    drawn = draw(figures_of(content), folder / "figures")
+    write_text(folder / "report.md", render_md("report.md.j2", c=content, figures=drawn))
+    write_text(folder / "report.html", render_html("report.html.j2", drawn, c=content))
+    if kind == "pdf":
+        return print_pdf(folder / "report.html")
+    return folder / f"report.{kind or 'html'}"
 
 
-def percent(value: float | None) -> str:
-    """A share in percent with two decimals; a dash for none."""
-    return "–" if value is None else f"{100 * value:.2f} %"
+def check_format(kind: str | None) -> None:
+    """Raise ValueError for a format that is none of FORMATS."""
+    if kind is not None and kind not in FORMATS:
+        raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {kind!r}")
 
 
-def md_cell(value: Any) -> str:
-    """Text that cannot break out of a Markdown table's cell."""
-    text = " ".join(str(value).split())
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+def candidate_table(content: Content) -> pd.DataFrame:
+    """The candidates and the baseline as a flat table, best first."""
+    rows = []
+    for row in content.candidates:
+        standing = row["standing"] or {}
+        low, high = standing.get("interval", (None, None))
+        rows.append(
+            {name: row.get(name) for name in COLUMNS}
+            | {
+                "depths": " ".join(map(str, row["depths"])),
+                "widths": " ".join(map(str, row["widths"])),
+                "p_best": standing.get("p_best"),
+                "regret": standing.get("regret"),
+                "difference": standing.get("difference"),
+                "difference_low": low,
+                "difference_high": high,
+                "in_set": standing.get("in_set"),
+            }
+        )
+    return pd.DataFrame(rows)

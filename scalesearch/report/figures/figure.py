@@ -1,0 +1,176 @@
+"""What a figure is, and what all of them share: style, names, legends that hide."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from scalesearch.files import short
+from scalesearch.report.palette import LIGHT
+
+WIDTH, HEIGHT = 640, 330
+FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
+CONFIG: dict[str, Any] = {
+    "font": FONT,
+    "background": LIGHT["paper"],
+    "view": {"stroke": None},
+    "axis": {
+        "domainColor": LIGHT["muted"],
+        "tickColor": LIGHT["muted"],
+        "gridColor": LIGHT["line"],
+        "labelColor": LIGHT["ink"],
+        "titleColor": LIGHT["ink"],
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+        "labelLimit": 240,
+    },
+    "legend": {
+        "orient": "top",
+        "direction": "horizontal",
+        "title": None,
+        "labelColor": LIGHT["ink"],
+        "titleColor": LIGHT["ink"],
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "labelLimit": 260,
+        "symbolOpacity": 1,
+        "columns": 3,
+    },
+    "text": {"color": LIGHT["ink"], "fontSize": 12},
+    "rule": {"color": LIGHT["muted"]},
+}
+# the signal that the page's legend sets: what its reader has hidden
+HIDDEN = "hidden"
+HIDE = f"indexof({HIDDEN}, datum.group) < 0"
+
+FEW_TICKS = alt.Axis(tickCount=7)
+
+Chart = alt.Chart | alt.LayerChart
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A legend's entry: what it says, its colour in the palette, its symbol."""
+
+    label: str
+    colour: str
+    shape: str = "circle"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart, its alternative text, its caption, and the legend that the page draws for it."""
+
+    name: str
+    title: str
+    alt: str
+    caption: str
+    chart: Chart
+    legend: tuple[Entry, ...] = ()
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The specification as plain data."""
+        spec: dict[str, Any] = self.chart.to_dict()
+        return {**spec, "config": CONFIG, "description": self.alt}
+
+
+def data(rows: Iterable[dict[str, Any]]) -> alt.InlineData:
+    """Rows as the data of a chart."""
+    return alt.InlineData(values=list(rows))
+
+
+def hiding(*layers: alt.Chart, height: int = HEIGHT) -> alt.LayerChart:
+    """Layers on top of each other, without the groups that the reader hides."""
+    hidden = alt.param(name=HIDDEN, value=[])
+    shown = [layer.transform_filter(HIDE) for layer in layers]
+    chart = alt.LayerChart(layer=shown).add_params(hidden)
+    return chart.properties(width=WIDTH, height=height)
+
+
+def colours(entries: Sequence[Entry], legend: bool = True) -> alt.Color:
+    """The colour of `group`, for those entries."""
+    return alt.Color(
+        "group:N",
+        scale=alt.Scale(
+            domain=[entry.label for entry in entries],
+            range=[LIGHT[entry.colour] for entry in entries],
+        ),
+        legend=alt.Legend() if legend else None,
+    )
+
+
+def shapes(entries: Sequence[Entry]) -> alt.Shape:
+    """The symbol of `group`, for those entries."""
+    return alt.Shape(
+        "group:N",
+        scale=alt.Scale(
+            domain=[entry.label for entry in entries], range=[entry.shape for entry in entries]
+        ),
+    )
+
+
+def present(entries: Iterable[Entry], rows: Sequence[dict[str, Any]]) -> tuple[Entry, ...]:
+    """The entries of which there are rows."""
+    groups = {row["group"] for row in rows}
+    return tuple(entry for entry in entries if entry.label in groups)
+
+
+def log_cost(rows: Sequence[dict[str, Any]], field: str = "flops") -> alt.X:
+    """A log axis of a cost, with a little room at both ends."""
+    values = [row[field] for row in rows]
+    low, high = min(values) / 1.4, max(values) * 1.4
+    ticks = [d * 10.0**k for k in range(16) for d in (1, 2, 5) if low <= d * 10.0**k <= high]
+    return alt.X(
+        f"{field}:Q",
+        title=f"{COSTS[field]}, log scale",
+        scale=alt.Scale(type="log", domain=[low, high], nice=False),
+        axis=alt.Axis(format="~s", values=ticks, labelOverlap="greedy", labelFlush=False),
+    )
+
+
+COSTS = {
+    "flops": "flops (multiply-adds, measured)",
+    "params": "parameters",
+    "activations": "activations",
+}
+
+
+def doublings(low: float, high: float, base: float) -> list[float]:
+    """Ticks at the baseline's cost times powers of two, between two values."""
+    ticks = [base * 2.0**k for k in range(-8, 17)]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
+def hover(row: dict[str, Any]) -> dict[str, str]:
+    """What a candidate's row says when the pointer is on it."""
+    found = {
+        "network": row["name"],
+        "state": row["group"],
+        "depths": " ".join(map(str, row["depths"])),
+        "resolution": f"{row['resolution']} px",
+        "flops": f"{short(row['flops'])} ({row['ratio']:.3f}x)",
+        "params": short(row["params"]),
+        "activations": short(row["activations"]),
+    }
+    if row["n"]:
+        found["loss"] = f"{row['loss']:.4f}, {row['n']} seeds"
+        found["accuracy"] = f"{row['accuracy']:.2%}"
+    if row["standing"]:
+        found["P(best)"] = f"{row['standing']['p_best']:.1%}"
+    return found
+
+
+def tips(fields: Iterable[str]) -> list[alt.Tooltip]:
+    """Tooltips of text fields by their own names."""
+    return [alt.Tooltip(f"tip.{field}:N", title=field) for field in fields]
+
+
+CANDIDATE_TIPS = (
+    *("network", "state", "depths", "resolution", "flops", "params", "activations"),
+    *("loss", "accuracy", "P(best)"),
+)

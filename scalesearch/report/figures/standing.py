@@ -1,0 +1,134 @@
+"""How the candidates stand: differences to the leader, and who may be the best."""
+
+from typing import Any
+
+import altair as alt
+
+from scalesearch.report.content import GROUPS, Content
+from scalesearch.report.figures.figure import (
+    CANDIDATE_TIPS,
+    FEW_TICKS,
+    Entry,
+    Figure,
+    colours,
+    data,
+    hiding,
+    hover,
+    present,
+    tips,
+)
+from scalesearch.report.palette import LIGHT
+
+MOST = 30  # rows that a figure can name; tables have all
+ENTRIES = tuple(Entry(name, shade) for name, shade in GROUPS.items())
+
+
+def ranked(content: Content) -> list[dict[str, Any]]:
+    """The first candidates that were compared, best first."""
+    return [row for row in content.candidates if row["standing"]][:MOST]
+
+
+def names(rows: list[dict[str, Any]]) -> alt.Y:
+    """An axis of networks in the order of the rows."""
+    return alt.Y("name:N", title=None, sort=[row["name"] for row in rows])
+
+
+def height(rows: list[dict[str, Any]]) -> int:
+    """How high a figure with a line for each row is."""
+    return 24 * len(rows) + 20
+
+
+def differences(content: Content) -> Figure:
+    """Each candidate's paired loss difference to the leader, with its interval."""
+    rows = [
+        {
+            "name": row["name"],
+            "group": row["group"],
+            "difference": row["standing"]["difference"],
+            "low": row["standing"]["interval"][0],
+            "high": row["standing"]["interval"][1],
+            "tip": hover(row)
+            | {
+                "difference": f"{row['standing']['difference']:+.4f} "
+                f"({row['standing']['interval'][0]:+.4f} to {row['standing']['interval'][1]:+.4f})"
+            },
+        }
+        for row in ranked(content)
+    ]
+    entries = present(ENTRIES, rows)
+    y, shade = names(rows), colours(entries)
+    title = "validation loss minus the leader's, with 95 % interval"
+    x = alt.X("difference:Q", title=title, axis=FEW_TICKS, scale=alt.Scale(padding=14))
+    base = alt.Chart(data(rows))
+    tip = tips((*CANDIDATE_TIPS, "difference"))
+    zero = alt.Chart(data([{"zero": 0, "group": ""}])).mark_rule(color=LIGHT["muted"])
+    chart = hiding(
+        zero.encode(alt.X("zero:Q", title=title)),
+        base.mark_rule(strokeWidth=3).encode(
+            alt.X("low:Q", title=title), alt.X2("high:Q"), y, shade, tooltip=tip
+        ),
+        base.mark_point(filled=True, size=90, opacity=1).encode(x, y, shade, tooltip=tip),
+        height=height(rows),
+    )
+    return Figure(
+        "losses",
+        "Differences to the leader",
+        f"Dot plot of {len(rows)} candidates' loss differences to the leader with 95 % intervals; "
+        f"the largest is {max(row['difference'] for row in rows):.4f}.",
+        "Paired differences of the loss to the leader's, within seeds; an interval across zero "
+        "means that the two are not told apart." + truncated(content),
+        chart,
+        entries,
+    )
+
+
+def chances(content: Content) -> Figure:
+    """P(best) of each candidate as bars."""
+    rows = [
+        {
+            "name": row["name"],
+            "group": row["group"],
+            "p_best": row["standing"]["p_best"],
+            "text": share(row["standing"]["p_best"]),
+            "tip": hover(row),
+        }
+        for row in ranked(content)
+    ]
+    entries = present(ENTRIES, rows)
+    x = alt.X(
+        "p_best:Q",
+        title="P(best)",
+        scale=alt.Scale(domain=[0, 1.08], nice=False),
+        axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
+    )
+    base = alt.Chart(data(rows))
+    y = names(rows)
+    chart = hiding(
+        base.mark_bar(height={"band": 0.6}).encode(
+            x, y, colours(entries), tooltip=tips(CANDIDATE_TIPS)
+        ),
+        base.mark_text(align="left", dx=5, color=LIGHT["ink"]).encode(x, y, alt.Text("text:N")),
+        height=height(rows),
+    )
+    best = max(rows, key=lambda row: row["p_best"])
+    return Figure(
+        "p_best",
+        "Who may be the best",
+        f"Bar chart of each candidate's probability of being the best; {best['name']} has "
+        f"{best['text']}.",
+        "The share of 4,000 draws, of seeds and validation images, in which a candidate has the "
+        "lowest loss." + truncated(content),
+        chart,
+        entries,
+    )
+
+
+def share(value: float) -> str:
+    """A share in whole percent; what is little is not called none."""
+    return "<1%" if 0 < value < 0.005 else f"{value:.0%}"
+
+
+def truncated(content: Content) -> str:
+    """That a figure shows the first candidates alone, where it does."""
+    count = sum(bool(row["standing"]) for row in content.candidates)
+    return f" The first {MOST} of {count} are shown; the table has all." * (count > MOST)

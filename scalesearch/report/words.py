@@ -1,0 +1,138 @@
+"""What a report says in sentences: the answer for whoever decides, and how to repeat it."""
+
+import shlex
+from typing import Any
+
+from scalesearch.files import duration
+from scalesearch.report.content import Content
+
+CHANGES = {
+    "alpha": ("the network", "deeper", "shallower", "depth"),
+    "beta": ("the layers", "wider", "narrower", "width"),
+    "gamma": ("the images", "larger", "smaller", "image size"),
+}
+
+
+def in_a_sentence(content: Content) -> str:
+    """The answer in one sentence for a reader who knows none of the words."""
+    selection, plan = content.selection, content.plan
+    if not content.answered:
+        done = content.states.get("COMPLETE", 0)
+        return (
+            f"No answer yet: {done} of the {len(content.trials)} trials planned so far have "
+            "finished, and candidates can be compared only after two seeds of each."
+        )
+    if not selection["recommended"]:
+        return (
+            f"No recommendation: at {plan['budget']} the compute the candidates were not better "
+            "than the network you have beyond noise, so this study cannot say how to spend it."
+        )
+    return (
+        f"For {plan['budget']} the compute, {change(selection['coefficients'])}: "
+        f"{sureness(content)}; {verdict(content)}."
+    )
+
+
+def change(coefficients: dict[str, float]) -> str:
+    """What to do to the network, in words."""
+    parts, kept = [], []
+    for axis, (what, more, less, noun) in CHANGES.items():
+        value = coefficients[axis]
+        if value == 1:
+            kept.append(f"the {noun}")
+        else:
+            parts.append(f"{what} {abs(value - 1):.0%} {more if value > 1 else less}")
+    left = f", and leave {listed(kept)} as {'it is' if len(kept) == 1 else 'they are'}"
+    return f"make {listed(parts)}{left if kept else ''}"
+
+
+def listed(parts: list[str]) -> str:
+    """Parts of a sentence with commas and an 'and'."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def sureness(content: Content) -> str:
+    """How likely the choice is the best, in words."""
+    chosen = content.rows[content.selection["chosen"]]
+    share, count = chosen["standing"]["p_best"], len(content.plan["candidates"])
+    tied = len(content.selection["ties"])
+    if tied > 1:
+        return (
+            f"{tied} of {count} candidates cannot be told apart, and of those this one is the "
+            f"cheapest to run (probability of being the best {share:.0%})"
+        )
+    return f"of {count} candidates it is the best with a probability of {share:.0%}"
+
+
+def verdict(content: Content) -> str:
+    """What the gates make of it, in words."""
+    gates = content.selection["gates"]
+    failed = [gate["name"] for gate in gates if not gate["passed"]]
+    if not gates:
+        return "no checks were made"
+    if not failed:
+        return f"all {len(gates)} checks passed"
+    return (
+        f"{len(failed)} of {len(gates)} checks failed ({listed(failed)}), so take it as provisional"
+    )
+
+
+def command(content: Content) -> str:
+    """The command that repeats the study, beside its space.yaml."""
+    words = ["scalesearch", "run", "space.yaml", "--name", f"{content.name}-again"]
+    if content.plan["proxy"] != "quick":
+        words += ["--proxy", content.plan["proxy"]]
+    options = content.run["options"] if content.run else {}
+    for name, default in (("runner", "ray"), ("gpus_per_trial", 0.0), ("workers", None)):
+        if options.get(name, default) != default:
+            words += [f"--{name.replace('_', '-')}", str(options[name])]
+    return shlex.join(words)
+
+
+def provenance(content: Content) -> list[tuple[str, str]]:
+    """How the study was made: what a reader needs to judge and to repeat it."""
+    proxy, run = content.proxy, content.run
+    versions = content.made_with
+    train, val = proxy.get("train_examples"), proxy.get("val_examples")
+    seconds = content.trials["seconds"].fillna(0).sum()
+    wall = (
+        f"{duration(run['seconds'])}, runner {run['options']['runner']}" if run else "not finished"
+    )
+    return [
+        ("space, proxy", f"{content.plan['space']}, {content.plan['proxy']}"),
+        ("model", str(content.space["model"])),
+        ("proxy's shape", pairs({k: proxy[k] for k in SHAPE if proxy.get(k) is not None})),
+        ("data", f"{proxy['data']}: {train or 'all'} images to train, {val or 'all'} to validate"),
+        ("recipe", pairs(proxy["recipe"])),
+        ("fidelity", f"{proxy['recipe']['epochs']} epochs for a trial that is not stopped"),
+        ("seeds", f"at most {proxy['seeds']} a candidate, policy {content.space['policy']}"),
+        ("trials", pairs({k.lower(): n for k, n in content.states.items()}) or "none"),
+        ("flops", content.plan["flops_convention"]),
+        ("wall time", f"{wall}; {duration(seconds)} of training in its trials"),
+        ("device", versions.get("device", "unknown")),
+        ("versions", pairs({k: v for k, v in versions.items() if k != "device"}) or "unknown"),
+    ]
+
+
+SHAPE = ("depth", "width", "resolution", "divisor", "stem_stride", "dropout", "stochastic_depth")
+
+
+def pairs(values: dict[str, Any]) -> str:
+    """Names and values with commas between."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def percent(value: float | None) -> str:
+    """A share in percent with two decimals; a dash for none."""
+    return "–" if value is None else f"{100 * value:.2f} %"
+
+
+def signed(interval: list[float]) -> str:
+    """An interval with signs."""
+    return f"{interval[0]:+.4f} to {interval[1]:+.4f}"
+
+
+def md_cell(value: Any) -> str:
+    """Text that cannot break out of a Markdown table's cell or start HTML."""
+    text = " ".join(str(value).split())
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

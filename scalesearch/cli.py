@@ -346,3 +346,43 @@ def scale_command(
     if as_json:
         return print_json(document)
     show_family(document)
+
+
+@app.command(
+    "export",
+    epilog="Examples: scalesearch export efficientnet_b0 --format onnx; "
+    "scalesearch export family/efficientnet_b0_phi1.yaml --format python --out nets",
+)
+def export_command(
+    model: Annotated[
+        str,
+        typer.Argument(help="A model of the zoo, a model's YAML file, or python:module:function."),
+    ],
+    format: Annotated[
+        str, typer.Option(help="onnx, pt2 (torch.export), safetensors, or python: one file.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="A file or a folder. [here]")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A .safetensors file, by our names or torchvision's.")
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="Pixels. [the model's own]")] = None,
+    names: Annotated[
+        str, typer.Option(help="Of weights in safetensors: scalesearch, or torchvision.")
+    ] = "scalesearch",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a model away as files for other programs, checked, with a model card."""
+    from scalesearch.export import ExportOptions, export
+
+    options = ExportOptions(model, format, out, weights, resolution, names, overwrite)
+    document = export(options)
+    if as_json:
+        return print_json(document)
+    checked = document["checked"]
+    print(f"wrote {', '.join(document['files'])}")
+    print(f"weights: {document['weights']}")
+    print(
+        f"checked against {checked['against']}: logits differ by at most "
+        f"{checked['difference']:.2g}, the largest is {checked['largest']:.3g}"
+    )

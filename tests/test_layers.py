@@ -40,6 +40,7 @@ ROOMS = [
     *(
         "family",
         "files",
+        "export",
         "search",
         "answer",
         "verify",
@@ -50,7 +51,14 @@ ROOMS = [
         "cli",
     ),
 ]
-OWNERS = {"fvcore": "cost", "optuna": "study", "ray": "runners", "matplotlib": "report"}
+OWNERS = {
+    "fvcore": "cost",
+    "optuna": "study",
+    "ray": "runners",
+    "matplotlib": "report",
+    "onnxruntime": "export",
+    "safetensors": "weights",
+}
 WITHOUT_TORCH = {
     "arch",
     "own",

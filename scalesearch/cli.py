@@ -358,8 +358,12 @@ def export_command(
         str,
         typer.Argument(help="A model of the zoo, a model's YAML file, or python:module:function."),
     ],
-    format: Annotated[
-        str, typer.Option(help="onnx, pt2 (torch.export), safetensors, or python: one file.")
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="onnx, pt2 (torch.export), safetensors, python: one or more, by commas.",
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="A file or a folder. [here]")] = None,
     weights: Annotated[
@@ -375,14 +379,15 @@ def export_command(
     """Take a model away as files for other programs, checked, with a model card."""
     from scalesearch.export import ExportOptions, export
 
-    options = ExportOptions(model, format, out, weights, resolution, names, overwrite)
-    document = export(options)
+    wanted = tuple(formats.split(","))
+    document = export(ExportOptions(model, wanted, out, weights, resolution, names, overwrite))
     if as_json:
         return print_json(document)
-    checked = document["checked"]
-    print(f"wrote {', '.join(document['files'])}")
+    for path in document["files"]:
+        print(f"wrote {path}")
     print(f"weights: {document['weights']}")
-    print(
-        f"checked against {checked['against']}: logits differ by at most "
-        f"{checked['difference']:.2g}, the largest is {checked['largest']:.3g}"
-    )
+    for check in document["checked"].values():
+        print(
+            f"checked: {check['against']}: logits differ by at most {check['difference']:.2g}, "
+            f"the largest is {check['largest']:.3g}"
+        )

@@ -46,62 +46,58 @@ EXPORTED = {
 }
 
 
-def exported(model: str, folder: Path, format: str, **options: Any) -> dict[str, Any]:
+def exported(model: str, folder: Path, *formats: str, **options: Any) -> dict[str, Any]:
     """A model's files in that folder, and what the export says of them."""
-    return export(ExportOptions(model, format, folder, **options))
+    return export(ExportOptions(model, formats, folder, **options))
+
+
+# what a process without scalesearch makes of the files in its directory
+ELSEWHERE = """
+import importlib, sys
+sys.modules["scalesearch"] = None  # importing it is an error
+sys.path.insert(0, ".")
+import numpy, torch, safetensors.torch
+name, kind = sys.argv[1:]
+images = torch.from_numpy(numpy.load("images.npy"))
+network = getattr(importlib.import_module(name), kind)().eval()
+network.load_state_dict(safetensors.torch.load_file(f"{name}.safetensors"))
+program = torch.export.load(f"{name}.pt2").module()
+with torch.no_grad():
+    for n in (1, 3, 8):
+        numpy.save(f"python{n}.npy", network(images[9 - n:]).numpy())
+        numpy.save(f"pt2{n}.npy", program(images[9 - n:]).numpy())
+"""
 
 
 @pytest.mark.parametrize("model", EXPORTED, ids=lambda name: Path(name).stem)
 def test_every_format_gives_the_logits_of_the_network(model: str, tmp_path: Path) -> None:
     px, name = EXPORTED[model], Path(model).stem
-    exported(model, tmp_path, "safetensors", resolution=px)
+    formats = ("onnx", "pt2", "safetensors", "python")
+    said = exported(model, tmp_path, *formats, resolution=px)
     network = package.build(str(tmp_path)).eval()
     images = example_images(3, px, 9)
-    with torch.no_grad():
-        # three are neither of the batches that the export itself looked at
-        expected = {n: network(images[9 - n :]) for n in (1, 3, 8)}
-    assert 0.1 < expected[8].abs().max() < 10, "logits of a size at which 1e-4 says something"
-    weights = tmp_path / f"{name}.safetensors"
-    for format in ("onnx", "pt2"):
-        said = exported(model, tmp_path, format, resolution=px, weights=weights)
-        assert said["checked"]["difference"] <= 1e-4
-    exported(model, tmp_path, "python", resolution=px)
-    session = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx")
-    program = torch.export.load(tmp_path / f"{name}.pt2").module()
-    for n, logits in expected.items():
-        (found,) = session.run(None, {"images": images[9 - n :].numpy()})
-        np.testing.assert_allclose(found, logits, rtol=0, atol=1e-4)
-        torch.testing.assert_close(program(images[9 - n :]), logits, rtol=0, atol=1e-4)
     np.save(tmp_path / "images.npy", images.numpy())
-    np.save(tmp_path / "logits.npy", expected[8].numpy())
-    program_text = f"""
-import sys
-sys.modules["scalesearch"] = None  # importing it is an error
-sys.path.insert(0, {str(tmp_path)!r})
-import numpy, torch, safetensors.torch
-from {name} import {class_name(name)} as Network
-network = Network().eval()
-network.load_state_dict(safetensors.torch.load_file({str(weights)!r}))
-with torch.no_grad():
-    found = network(torch.from_numpy(numpy.load("images.npy"))[1:])
-print(float((found - torch.from_numpy(numpy.load("logits.npy"))).abs().max()))
-"""
-    ran = subprocess.run(
-        [sys.executable, "-I", "-c", program_text],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-I", "-c", ELSEWHERE, name, class_name(name)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert float(ran.stdout) <= 1e-4
-    card = (tmp_path / f"{name}.onnx.md").read_text()
-    flops = said["flops"]
-    for words in (f"{flops:,}", "multiply-adds", f"{px} px", "Given, from", "onnxruntime 1."):
-        assert words in card
-    assert "Random: nothing was trained" in (tmp_path / f"{name}.safetensors.md").read_text()
-    assert "Tan & Le" in card or "He et al." in card or "Sandler" in card
-    assert ("Scaled from efficientnet_b0 by depth" in card) == (model == str(ROOT / MEMBER))
+    session = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx")
+    for n in (1, 3, 8):  # three is neither of the batches that the export itself looked at
+        with torch.no_grad():
+            logits = network(images[9 - n :]).numpy()
+        assert 0.1 < np.abs(logits).max() < 10, "logits of which 1e-4 says something"
+        (by_onnx,) = session.run(None, {"images": images[9 - n :].numpy()})
+        np.testing.assert_allclose(by_onnx, logits, rtol=0, atol=1e-4)
+        for format in ("python", "pt2"):
+            found = np.load(tmp_path / f"{format}{n}.npy")
+            np.testing.assert_allclose(found, logits, rtol=0, atol=1e-4)
+    assert all(check["difference"] <= 1e-4 for check in said["checked"].values())
+    for format in ("onnx", "pt2", "safetensors", "py"):
+        card = (tmp_path / f"{name}.{format}.md").read_text()
+        for words in (f"{said['flops']:,}", "multiply-adds", f"{px} px", "nothing was trained"):
+            assert words in card
+        assert "Tan & Le" in card or "He et al." in card or "Sandler" in card
+        assert ("Scaled from efficientnet_b0 by depth" in card) == (model == str(ROOT / MEMBER))
+    assert "onnxruntime 1." in (tmp_path / f"{name}.onnx.md").read_text()
 
 
 SMALL = {
@@ -188,7 +184,7 @@ def test_torchvision_takes_the_weights_by_its_names(name: str, tmp_path: Path) -
     for key in theirs.keys() - last:  # the golden files have ten classes
         assert found[key] == theirs[key], key
     back = exported(name, tmp_path / "ours", "safetensors", resolution=64, weights=path)
-    assert back["checked"]["difference"] == 0
+    assert back["checked"]["safetensors"]["difference"] == 0
     again = package.build(str(tmp_path / "ours" / f"{name}.yaml")).eval()
     reference = package.build(name)
     package.load_torchvision(reference, torch_file(path))
@@ -217,11 +213,11 @@ def plain(depth, width, resolution):
 def test_a_function_of_ones_own(scalesearch: Command, tmp_path: Path) -> None:
     (tmp_path / "my_net.py").write_text(OWN)
     own = ("python:my_net:plain", "--resolution", 20)
-    for format in ("onnx", "safetensors"):
-        found = scalesearch("export", *own, "--format", format, "--out", "away")
-        assert found.returncode == 0, found.stderr
-        assert found.stdout.startswith(f"wrote away/plain.{format}, away/plain.")
-        assert found.stderr == ""
+    found = scalesearch("export", *own, "--format", "onnx,safetensors", "--out", "away")
+    assert (found.returncode, found.stderr) == (0, "")
+    wrote = [line[6:] for line in found.stdout.splitlines() if line.startswith("wrote ")]
+    names = ("onnx", "onnx.md", "safetensors", "yaml", "safetensors.md")
+    assert wrote == [f"away/plain.{name}" for name in names]
     refused(scalesearch("export", *own, "--format", "python"), "Python code already")
     again = scalesearch("cost", "away", "--json")
     assert json.loads(again.stdout)["resolution"] == 20
@@ -268,8 +264,11 @@ def test_bad_options_write_nothing(
     no("must lie in a folder", "--format", "python", "--out", "mine.py/x")
     no("must be a safetensors file", "--format", "pt2", "--weights", "a.safetensors")
     no("must be a readable file", "--format", "pt2", "--weights", "none.safetensors")
-    no("must be of shape (64,), got (16,)", "--format", "pt2", *weights)
+    no("must be of shape (1000,), got (10,)", "--format", "pt2", *weights)
+    no("must have 'stages.10.layers.0.0.weight'", "--format", "pt2", *weights, model="resnet34")
     no("must have 'head.0.0.weight'", "--format", "pt2", *weights, model="mobilenet_v2")
+    no("--out must be a folder, or a .pt2 file", "--format", "pt2", "--out", "net.onnx")
+    no("--out must be a folder, or a", "--format", "pt2,python", "--out", "net.pt2")
     no("did you mean 'resnet18'", "--format", "pt2", model="resnet19")
     no("its .safetensors beside it, got 0", "--format", "pt2", model=str(tmp_path))
     no("too small", "--format", "pt2", model="alexnet")

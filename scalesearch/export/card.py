@@ -3,6 +3,7 @@
 import platform
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,15 @@ network.load_state_dict(safetensors.torch.load_file("{file}"))  # torchvision's 
 network = {name}()  # fresh weights, drawn as scalesearch draws them
 logits = network(images)  # float32 {shape}""",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an export comes from: its weights, how the model was scaled, the command, in words."""
+
+    weights: str
+    made: str
+    command: str
 
 
 def label(name: str) -> str:
@@ -84,10 +94,10 @@ def made_from(path: Path) -> str:
     return ""
 
 
-def versions(format: str) -> str:
+def versions(kind: str) -> str:
     """The versions of what the export was made and checked with."""
-    packages = ["torch", *(("onnx", "onnxscript", "onnxruntime") if format == "onnx" else ())]
-    packages += ["safetensors"] if format == "safetensors" else []
+    packages = ["torch", *(("onnx", "onnxscript", "onnxruntime") if kind == "onnx" else ())]
+    packages += ["safetensors"] if kind in ("safetensors", "torchvision") else []
     found = [f"scalesearch {version('scalesearch')}", f"Python {platform.python_version()}"]
     return ", ".join([*found, *(f"{name} {version(name)}" for name in packages)])
 
@@ -96,18 +106,13 @@ def model_card(
     model: Model,
     measured: Cost,
     check: Check,
-    format: str,
-    names: str,
+    kind: str,
     file: Path,
-    weights: str,
-    made: str,
-    command: str,
+    origin: Origin,
 ) -> str:
-    """The card of one exported file."""
+    """The card of one exported file; `kind` is its format, or torchvision for its names."""
     shape = f"(N, {model.channels}, {model.resolution}, {model.resolution})"
-    use = USE["torchvision" if names == "torchvision" else format].format(
-        file=file.name, stem=file.stem, name=class_name(model.name), shape=shape
-    )
+    use = USE[kind].format(file=file.name, stem=file.stem, name=class_name(model.name), shape=shape)
     cited = citation(model)
     lines = [
         f"# {label(model.name)}",
@@ -135,7 +140,7 @@ def model_card(
         "",
         "## Weights",
         "",
-        weights,
+        origin.weights,
         "",
         "## Checked",
         "",
@@ -145,11 +150,11 @@ def model_card(
         "",
         "## How it was made",
         "",
-        *([made, ""] if made else []),
-        f"`{command}`",
+        *([origin.made, ""] if origin.made else []),
+        f"`{origin.command}`",
         "",
-        versions(format),
+        versions(kind),
         *(["", f"Cite {cited}"] if cited else []),
-        *(["Compound scaling: " + COMPOUND] if made else []),
+        *(["Compound scaling: " + COMPOUND] if origin.made else []),
     ]
     return "\n".join(lines) + "\n"

@@ -11,9 +11,9 @@ import torch
 
 from scalesearch.arch import Arch
 from scalesearch.cost import cost
-from scalesearch.export.card import citation, label, made_from, model_card, summary
+from scalesearch.export.card import Origin, citation, label, made_from, model_card, summary
 from scalesearch.export.check import example_images, settle
-from scalesearch.export.formats import FORMATS, SEED, Job
+from scalesearch.export.formats import FORMATS, SEED, make_job
 from scalesearch.files import CONVENTION, find_model, model_file
 from scalesearch.models import Model, build_model
 from scalesearch.nets import Network
@@ -28,7 +28,7 @@ class ExportOptions:
     """The options of the command, as typed."""
 
     model: str
-    format: str
+    formats: tuple[str, ...]
     out: Path | None = None
     weights: Path | None = None
     resolution: int | None = None
@@ -38,7 +38,7 @@ class ExportOptions:
     @property
     def command(self) -> str:
         """The command that exports it again."""
-        words = ["scalesearch export", self.model, "--format", self.format]
+        words = ["scalesearch export", self.model, "--format", ",".join(self.formats)]
         words += ["--weights", str(self.weights)] if self.weights else []
         words += ["--resolution", str(self.resolution)] if self.resolution else []
         words += ["--names", self.names] if self.names != NAMES[0] else []
@@ -46,20 +46,20 @@ class ExportOptions:
 
 
 def export(options: ExportOptions) -> dict[str, Any]:
-    """Write the model in the format asked for, and its card; what was written, as plain data.
+    """Write the model in the formats asked for, a card with each; what was written, as plain data.
 
-    The files stand where they belong only after the network's logits were found in them. Raises
-    ValueError for options that contradict one another, and where there is a file already.
+    The files stand where they belong only after the network's logits were found in all of them.
+    Raises ValueError for options that contradict one another, and where there is a file already.
     """
     check_options(options)
     model = find_model(options.model, options.resolution)
     if isinstance(model, Arch):
         model = replace(model, auxiliary=())  # which are there in training only
-    elif options.format == "python":
+    elif "python" in options.formats:
         raise ValueError(
             f"--format python needs a stage table, and {options.model} is Python code already"
         )
-    target = target_file(options, model)
+    targets = {format: target_file(options, format, model) for format in options.formats}
     measured = cost(model)
     network, weights = built(model, options)
     heading = (
@@ -68,63 +68,55 @@ def export(options: ExportOptions) -> dict[str, Any]:
         *([f"Architecture: {citation(model)}"] if citation(model) else []),
         "Made by scalesearch; it needs torch alone.",
     )
-    notes = {
-        "name": label(model.name),
-        "flops": str(measured.flops),
-        "flops_convention": CONVENTION,
-        "params": str(measured.params),
-        "activations": str(measured.activations),
-        "resolution": str(model.resolution),
-        "weights": weights,
-    }
-    _, _, write = FORMATS[options.format]
-    folder = target.parent
-    while not folder.exists():
-        folder = folder.parent
-    with tempfile.TemporaryDirectory(prefix=".scalesearch-", dir=folder) as scratch:
-        job = Job(model, network, Path(scratch) / target.name, options.names, notes, heading)
-        files, check = write(job)
-        card = Path(scratch) / f"{target.name}.md"
-        found = model_file(options.model)
-        card.write_text(
-            model_card(
-                *(model, measured, check, options.format, options.names, target, weights),
-                made_from(found) if found else "",
-                options.command,
-            ),
-            encoding="utf-8",
-        )
-        placed = place([*files, card], target.parent, options.overwrite)
+    notes = {"name": label(model.name), "flops_convention": CONVENTION, "weights": weights}
+    notes |= {key: str(n) for key, n in asdict(measured).items()}
+    notes |= {"resolution": str(model.resolution), "classes": str(model.classes)}
+    job = make_job(model, network, options.names, notes, heading)
+    found = model_file(options.model)
+    origin = Origin(weights, made_from(found) if found else "", options.command)
+    checks, placed = {}, []
+    folder = next(iter(targets.values())).parent
+    with tempfile.TemporaryDirectory(prefix=".scalesearch-", dir=existing(folder)) as scratch:
+        files = []
+        for format, target in targets.items():
+            written, check = FORMATS[format][2](job, Path(scratch) / target.name)
+            card = Path(scratch) / f"{target.name}.md"
+            kind = format if options.names == NAMES[0] else options.names
+            card.write_text(model_card(model, measured, check, kind, target, origin), "utf-8")
+            files += [*written, card]
+            checks[format] = asdict(check)
+        placed = place(files, folder, options.overwrite)
     return {
         "model": model.name,
-        "format": options.format,
         "files": [str(path) for path in placed],
         "resolution": model.resolution,
         **asdict(measured),
         "flops_convention": CONVENTION,
         "weights": weights,
-        "checked": asdict(check),
+        "checked": checks,
     }
 
 
 def check_options(options: ExportOptions) -> None:
     """Raise ValueError for options that are none, contradict one another, or lack a package."""
-    if options.format not in FORMATS:
-        raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {options.format!r}")
+    for format in options.formats or ("",):
+        if format not in FORMATS:
+            raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
     if options.names not in NAMES:
         raise ValueError(f"--names must be one of {', '.join(NAMES)}, got {options.names!r}")
-    if options.names != NAMES[0] and options.format != "safetensors":
-        raise ValueError(f"--names is for --format safetensors, got {options.format}")
-    if options.format == "python" and options.weights:
+    if options.names != NAMES[0] and options.formats != ("safetensors",):
+        raise ValueError(
+            f"--names is for --format safetensors, got {', '.join(options.formats)} with it"
+        )
+    if options.formats == ("python",) and options.weights:
         raise ValueError(
             "--format python writes code and no weights: export those with --format safetensors"
         )
-    missing = [name for name in FORMATS[options.format][1] if not there(name)]
-    if missing:
-        raise ValueError(
-            f"--format {options.format} needs {', '.join(missing)}: "
-            "pip install 'scalesearch[export]'"
-        )
+    for format in options.formats:
+        if missing := [name for name in FORMATS[format][1] if not there(name)]:
+            raise ValueError(
+                f"--format {format} needs {', '.join(missing)}: pip install 'scalesearch[export]'"
+            )
 
 
 def there(package: str) -> bool:
@@ -135,27 +127,34 @@ def there(package: str) -> bool:
         return False
 
 
-def target_file(options: ExportOptions, model: Model) -> Path:
+def target_file(options: ExportOptions, format: str, model: Model) -> Path:
     """The file to be written: `--out`, or one of the model's name in that folder.
 
     Raises ValueError where it cannot be, or is there and may not be overwritten.
     """
-    suffix = FORMATS[options.format][0]
-    stem = label(model.name)
-    if options.format == "python":
-        stem = stem.replace("-", "_").replace(".", "_")  # so that it can be imported
+    suffix = FORMATS[format][0]
+    stem = label(model.name).replace("-", "_").replace(".", "_")  # a name that Python can import
     out = options.out or Path()
-    target = out if out.suffix == suffix and not out.is_dir() else out / f"{stem}{suffix}"
-    above = target.parent
-    while not above.exists():
-        above = above.parent
-    if not above.is_dir():
-        raise ValueError(f"--out must lie in a folder, and {above} is a file")
-    beside = [target.with_suffix(".yaml")] if options.format == "safetensors" else []
+    is_file = out.suffix in {row[0] for row in FORMATS.values()} and not out.is_dir()
+    if is_file and (out.suffix != suffix or len(options.formats) > 1):
+        raise ValueError(
+            f"--out must be a folder, or a {suffix} file for --format {format} alone; got {out}"
+        )
+    target = out if is_file else out / f"{stem}{suffix}"
+    if not existing(target.parent).is_dir():
+        raise ValueError(f"--out must lie in a folder, and {existing(target.parent)} is a file")
+    beside = [target.with_suffix(".yaml")] if format == "safetensors" else []
     for path in (target, *beside, target.with_name(f"{target.name}.md")):
         if path.exists() and not options.overwrite:
             raise ValueError(f"{path} is there already: choose another --out, or add --overwrite")
     return target
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
 
 
 def built(model: Model, options: ExportOptions) -> tuple[torch.nn.Module, str]:

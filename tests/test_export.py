@@ -5,7 +5,9 @@ import json
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,53 +53,79 @@ def exported(model: str, folder: Path, *formats: str, **options: Any) -> dict[st
     return export(ExportOptions(model, formats, folder, **options))
 
 
-# what a process without scalesearch makes of the files in its directory
-ELSEWHERE = """
-import importlib, sys
-sys.modules["scalesearch"] = None  # importing it is an error
-sys.path.insert(0, ".")
-import numpy, torch, safetensors.torch
-name, kind = sys.argv[1:]
-images = torch.from_numpy(numpy.load("images.npy"))
-network = getattr(importlib.import_module(name), kind)().eval()
-network.load_state_dict(safetensors.torch.load_file(f"{name}.safetensors"))
-program = torch.export.load(f"{name}.pt2").module()
-with torch.no_grad():
-    for n in (1, 3, 8):
-        numpy.save(f"python{n}.npy", network(images[9 - n:]).numpy())
-        numpy.save(f"pt2{n}.npy", program(images[9 - n:]).numpy())
-"""
+Away = Callable[[str], tuple[Path, dict[str, Any]]]
 
 
-@pytest.mark.parametrize("model", EXPORTED, ids=lambda name: Path(name).stem)
-def test_every_format_gives_the_logits_of_the_network(model: str, tmp_path: Path) -> None:
-    px, name = EXPORTED[model], Path(model).stem
+@pytest.fixture(scope="module")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Away:
+    """A function of a model: the folder that it was exported to in every format, and what of it."""
     formats = ("onnx", "pt2", "safetensors", "python")
-    said = exported(model, tmp_path, *formats, resolution=px)
-    network = package.build(str(tmp_path)).eval()
+
+    @cache
+    def folder(model: str) -> tuple[Path, dict[str, Any]]:
+        path = tmp_path_factory.mktemp("away")
+        return path, exported(model, path, *formats, resolution=EXPORTED[model])
+
+    return folder
+
+
+@torch.no_grad()
+@pytest.mark.xdist_group("away")
+@pytest.mark.parametrize("model", EXPORTED, ids=lambda name: Path(name).stem)
+def test_an_export_gives_the_logits_of_the_network(model: str, away: Away) -> None:
+    (folder, said), px, name = away(model), EXPORTED[model], Path(model).stem
+    network = package.build(str(folder)).eval()
     images = example_images(3, px, 9)
-    np.save(tmp_path / "images.npy", images.numpy())
-    command = [sys.executable, "-I", "-c", ELSEWHERE, name, class_name(name)]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    session = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx")
+    session = onnxruntime.InferenceSession(folder / f"{name}.onnx")
     for n in (1, 3, 8):  # three is neither of the batches that the export itself looked at
-        with torch.no_grad():
-            logits = network(images[9 - n :]).numpy()
+        logits = network(images[9 - n :]).numpy()
         assert 0.1 < np.abs(logits).max() < 10, "logits of which 1e-4 says something"
-        (by_onnx,) = session.run(None, {"images": images[9 - n :].numpy()})
-        np.testing.assert_allclose(by_onnx, logits, rtol=0, atol=1e-4)
-        for format in ("python", "pt2"):
-            found = np.load(tmp_path / f"{format}{n}.npy")
-            np.testing.assert_allclose(found, logits, rtol=0, atol=1e-4)
+        (found,) = session.run(None, {"images": images[9 - n :].numpy()})
+        np.testing.assert_allclose(found, logits, rtol=0, atol=1e-4)
     assert all(check["difference"] <= 1e-4 for check in said["checked"].values())
     for format in ("onnx", "pt2", "safetensors", "py"):
-        card = (tmp_path / f"{name}.{format}.md").read_text()
+        card = (folder / f"{name}.{format}.md").read_text()
         for words in (f"{said['flops']:,}", "multiply-adds", f"{px} px", "nothing was trained"):
             assert words in card
         assert "Tan & Le" in card or "He et al." in card or "Sandler" in card
         assert ("Scaled from efficientnet_b0 by depth" in card) == (model == str(ROOT / MEMBER))
-    assert "onnxruntime 1." in (tmp_path / f"{name}.onnx.md").read_text()
+    assert "onnxruntime 1." in (folder / f"{name}.onnx.md").read_text()
+
+
+ELSEWHERE = """
+import importlib, sys
+sys.modules["scalesearch"] = None  # importing it is an error
+import numpy, torch, safetensors.torch
+torch.set_num_threads(1)
+for folder, name, kind in zip(*[iter(sys.argv[1:])] * 3):
+    sys.path.insert(0, folder)
+    images = torch.from_numpy(numpy.load(f"{folder}/images.npy"))
+    network = getattr(importlib.import_module(name), kind)().eval()
+    network.load_state_dict(safetensors.torch.load_file(f"{folder}/{name}.safetensors"))
+    program = torch.export.load(f"{folder}/{name}.pt2").module()
+    with torch.no_grad():
+        numpy.save(f"{folder}/py.npy", network(images).numpy())
+        numpy.save(f"{folder}/pt2.npy", program(images).numpy())
+"""
+
+
+@torch.no_grad()
+@pytest.mark.xdist_group("away")
+def test_exports_work_where_there_is_no_scalesearch(away: Away) -> None:
+    arguments = []
+    for model, px in EXPORTED.items():
+        folder, name = away(model)[0], Path(model).stem
+        np.save(folder / "images.npy", example_images(3, px, 9).numpy())
+        arguments += [str(folder), name, class_name(name)]
+    command = [sys.executable, "-I", "-c", ELSEWHERE, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    for model, px in EXPORTED.items():
+        folder = away(model)[0]
+        logits = package.build(str(folder)).eval()(example_images(3, px, 9)).numpy()
+        for format in ("py", "pt2"):
+            found = np.load(folder / f"{format}.npy")
+            np.testing.assert_allclose(found, logits, rtol=0, atol=1e-4)
 
 
 SMALL = {

@@ -18,12 +18,18 @@ def build(name: str) -> "nn.Module":
     """The network of a zoo model's name, of a model's YAML file or of a function of your own
     (python:package.module:function), with fresh weights.
 
-    Raises ValueError, in one line, for a name or a file that is none.
+    A YAML file that `scalesearch export` left beside its .safetensors, or their folder, is built
+    with those weights. Raises ValueError, in one line, for a name or a file that is none.
     """
-    from scalesearch.files import find_model
+    from scalesearch.files import find_model, model_file, weights_beside
     from scalesearch.models import build_model
+    from scalesearch.weights import load_weights, read_weights
 
-    return build_model(find_model(name))
+    network = build_model(find_model(name))
+    path = model_file(name)
+    if path and (weights := weights_beside(path)):
+        load_weights(network, read_weights(weights), str(weights))
+    return network
 
 
 def load_torchvision(model: "nn.Module", state_dict: "Mapping[str, Tensor]") -> "nn.Module":

@@ -399,3 +399,48 @@ def scale_command(
     if as_json:
         return print_json(document)
     show_family(document)
+
+
+@app.command(
+    "export",
+    epilog="Examples: scalesearch export efficientnet_b0 --format onnx; "
+    "scalesearch export family/efficientnet_b0_phi1.yaml --format python --out nets",
+)
+def export_command(
+    model: Annotated[
+        str,
+        typer.Argument(help="A model of the zoo, a model's YAML file, or python:module:function."),
+    ],
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="onnx, pt2 (torch.export), safetensors, python: one or more, by commas.",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="A file or a folder. [here]")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A .safetensors file, by our names or torchvision's.")
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(min=1, help="Pixels. [the model's own]")] = None,
+    names: Annotated[
+        str, typer.Option(help="Of weights in safetensors: scalesearch, or torchvision.")
+    ] = "scalesearch",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a model away as files for other programs, checked, with a model card."""
+    from scalesearch.export import ExportOptions, export
+
+    wanted = tuple(formats.split(","))
+    document = export(ExportOptions(model, wanted, out, weights, resolution, names, overwrite))
+    if as_json:
+        return print_json(document)
+    for path in document["files"]:
+        print(f"wrote {path}")
+    print(f"weights: {document['weights']}")
+    for check in document["checked"].values():
+        print(
+            f"checked: {check['against']}: logits differ by at most {check['difference']:.2g}, "
+            f"the largest is {check['largest']:.3g}"
+        )

@@ -321,9 +321,33 @@ def read_model(path: Path) -> Model:
 
 
 def find_model(name: str, resolution: int | None = None) -> Model:
-    """The model of a YAML file, of the zoo, or of a function, at `resolution` if it is given."""
-    path = Path(name)
+    """The model of a YAML file, of an exported folder, of the zoo, or of a function, at
+    `resolution` if it is given."""
     if name.startswith(PREFIX):
         return realised(own_model(name, resolution or DEFAULT_RESOLUTION))
-    model = read_model(path) if path.suffix in (".yaml", ".yml") else zoo.find(name)
+    path = model_file(name)
+    model = read_model(path) if path else zoo.find(name)
     return at_resolution(model, resolution) if resolution else model
+
+
+def model_file(name: str) -> Path | None:
+    """The YAML file that a model's name means: itself, or the one that a folder has beside its
+    weights; None for a model of the zoo or a function."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    if name.startswith(PREFIX) or name in zoo.MODELS or not path.is_dir():
+        return None
+    found = [file for file in sorted(path.glob("*.yaml")) if weights_beside(file)]
+    if len(found) != 1:
+        raise ValueError(
+            f"{path} must have one model's YAML file with its .safetensors beside it, got "
+            f"{len(found)}: name the YAML file"
+        )
+    return found[0]
+
+
+def weights_beside(path: Path) -> Path | None:
+    """The weights that `export` left beside a model's YAML file; None where there are none."""
+    weights = path.with_suffix(".safetensors")
+    return weights if weights.is_file() else None

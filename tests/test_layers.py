@@ -47,6 +47,7 @@ ROOMS = [
         "curve",
         "family",
         "files",
+        "export",
         "search",
         "answer",
         "verify",
@@ -63,6 +64,8 @@ OWNERS = {
     "ray": "runners",
     "altair": "report",
     "vl_convert": "report",
+    "onnxruntime": "export",
+    "safetensors": "weights",
 }
 WITHOUT_TORCH = {
     "arch",

@@ -23,12 +23,12 @@ MAX_EVALUATED = 1024
 def takes_fast_path(x: Tensor, training: bool) -> bool:
     """Whether `x` is trained on, or a small map, on a CPU in whole precision; and not traced."""
     return (
-        ((training and torch.is_grad_enabled()) or x.shape[-1] * x.shape[-2] <= MAX_EVALUATED)
+        not torch.compiler.is_compiling()  # first: a batch of any size has no length to ask for
+        and ((training and torch.is_grad_enabled()) or x.shape[-1] * x.shape[-2] <= MAX_EVALUATED)
         and len(x) > 0
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and torch._C._get_tracing_state() is None
-        and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
     )
 

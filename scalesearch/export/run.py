@@ -1,0 +1,196 @@
+"""What `scalesearch export` does: a model made into files, checked before they are put there."""
+
+import hashlib
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scalesearch.arch import Arch
+from scalesearch.cost import cost
+from scalesearch.export.card import Origin, citation, label, made_from, model_card, summary
+from scalesearch.export.check import example_images, settle
+from scalesearch.export.formats import FORMATS, SEED, make_job
+from scalesearch.files import CONVENTION, find_model, model_file
+from scalesearch.models import Model, build_model
+from scalesearch.nets import Network
+from scalesearch.torchvision_names import torchvision_names
+from scalesearch.weights import load_weights, read_weights
+
+NAMES = ("scalesearch", "torchvision")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """The options of the command, as typed."""
+
+    model: str
+    formats: tuple[str, ...]
+    out: Path | None = None
+    weights: Path | None = None
+    resolution: int | None = None
+    names: str = "scalesearch"
+    overwrite: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that exports it again."""
+        words = ["scalesearch export", self.model, "--format", ",".join(self.formats)]
+        words += ["--weights", str(self.weights)] if self.weights else []
+        words += ["--resolution", str(self.resolution)] if self.resolution else []
+        words += ["--names", self.names] if self.names != NAMES[0] else []
+        return " ".join(" ".join(words).replace("`", "'").split())
+
+
+def export(options: ExportOptions) -> dict[str, Any]:
+    """Write the model in the formats asked for, a card with each; what was written, as plain data.
+
+    The files stand where they belong only after the network's logits were found in all of them.
+    Raises ValueError for options that contradict one another, and where there is a file already.
+    """
+    check_options(options)
+    model = find_model(options.model, options.resolution)
+    if isinstance(model, Arch):
+        model = replace(model, auxiliary=())  # which are there in training only
+    elif "python" in options.formats:
+        raise ValueError(
+            f"--format python needs a stage table, and {options.model} is Python code already"
+        )
+    targets = {format: target_file(options, format, model) for format in options.formats}
+    measured = cost(model)
+    network, weights = built(model, options)
+    heading = (
+        summary(model, measured),
+        f"Flops are {CONVENTION}; activations are the elements that those write.",
+        *([f"Architecture: {citation(model)}"] if citation(model) else []),
+        "Made by scalesearch; it needs torch alone.",
+    )
+    notes = {"name": label(model.name), "flops_convention": CONVENTION, "weights": weights}
+    notes |= {key: str(n) for key, n in asdict(measured).items()}
+    notes |= {"resolution": str(model.resolution), "classes": str(model.classes)}
+    job = make_job(model, network, options.names, notes, heading)
+    found = model_file(options.model)
+    origin = Origin(weights, made_from(found) if found else "", options.command)
+    checks, placed = {}, []
+    folder = next(iter(targets.values())).parent
+    with tempfile.TemporaryDirectory(prefix=".scalesearch-", dir=existing(folder)) as scratch:
+        files = []
+        for format, target in targets.items():
+            written, check = FORMATS[format][2](job, Path(scratch) / target.name)
+            card = Path(scratch) / f"{target.name}.md"
+            kind = format if options.names == NAMES[0] else options.names
+            card.write_text(model_card(model, measured, check, kind, target, origin), "utf-8")
+            files += [*written, card]
+            checks[format] = asdict(check)
+        placed = place(files, folder, options.overwrite)
+    return {
+        "model": model.name,
+        "files": [str(path) for path in placed],
+        "resolution": model.resolution,
+        **asdict(measured),
+        "flops_convention": CONVENTION,
+        "weights": weights,
+        "checked": checks,
+    }
+
+
+def check_options(options: ExportOptions) -> None:
+    """Raise ValueError for options that are none, contradict one another, or lack a package."""
+    for format in options.formats or ("",):
+        if format not in FORMATS:
+            raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
+    if options.names not in NAMES:
+        raise ValueError(f"--names must be one of {', '.join(NAMES)}, got {options.names!r}")
+    if options.names != NAMES[0] and options.formats != ("safetensors",):
+        raise ValueError(
+            f"--names is for --format safetensors, got {', '.join(options.formats)} with it"
+        )
+    if options.formats == ("python",) and options.weights:
+        raise ValueError(
+            "--format python writes code and no weights: export those with --format safetensors"
+        )
+    for format in options.formats:
+        if missing := [name for name in FORMATS[format][1] if not there(name)]:
+            raise ValueError(
+                f"--format {format} needs {', '.join(missing)}: pip install 'scalesearch[export]'"
+            )
+
+
+def there(package: str) -> bool:
+    """Whether a package can be imported, without importing it."""
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # a module that has been put in its place
+        return False
+
+
+def target_file(options: ExportOptions, format: str, model: Model) -> Path:
+    """The file to be written: `--out`, or one of the model's name in that folder.
+
+    Raises ValueError where it cannot be, or is there and may not be overwritten.
+    """
+    suffix = FORMATS[format][0]
+    stem = label(model.name).replace("-", "_").replace(".", "_")  # a name that Python can import
+    out = options.out or Path()
+    is_file = out.suffix in {row[0] for row in FORMATS.values()} and not out.is_dir()
+    if is_file and (out.suffix != suffix or len(options.formats) > 1):
+        raise ValueError(
+            f"--out must be a folder, or a {suffix} file for --format {format} alone; got {out}"
+        )
+    target = out if is_file else out / f"{stem}{suffix}"
+    if not existing(target.parent).is_dir():
+        raise ValueError(f"--out must lie in a folder, and {existing(target.parent)} is a file")
+    beside = [target.with_suffix(".yaml")] if format == "safetensors" else []
+    for path in (target, *beside, target.with_name(f"{target.name}.md")):
+        if path.exists() and not options.overwrite:
+            raise ValueError(f"{path} is there already: choose another --out, or add --overwrite")
+    return target
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def built(model: Model, options: ExportOptions) -> tuple[torch.nn.Module, str]:
+    """The network in eval mode with the weights asked for, and what these are in one sentence."""
+    weights = read_weights(options.weights) if options.weights else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = build_model(model).eval()
+        if options.names == "torchvision":
+            if not isinstance(network, Network):
+                raise ValueError(f"torchvision has no names for {options.model}, a function")
+            torchvision_names(network)
+        if weights is None:
+            images = 32 if model.resolution <= 128 else 8  # small maps have few pixels to count
+            settle(network, example_images(model.channels, model.resolution, images))
+    if weights is None or options.weights is None:
+        return network, (
+            f"Random: nothing was trained. Drawn after torch.manual_seed({SEED}); batch norm's "
+            "statistics are those of images of noise."
+        )
+    load_weights(network, weights, str(options.weights))
+    digest = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    return network, (
+        f"Given, from {label(options.weights.name)} (sha256 {digest}); what they were trained on, "
+        "if they were, is not known here."
+    )
+
+
+def place(files: list[Path], folder: Path, overwrite: bool) -> list[Path]:
+    """Move finished files into a folder, the card last; where they are now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    placed = []
+    for path in files:
+        target = folder / path.name
+        if target.exists() and not overwrite:
+            raise ValueError(f"{target} is there already: choose another --out, or add --overwrite")
+        path.replace(target)
+        placed.append(target)
+    return placed

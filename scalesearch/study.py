@@ -9,7 +9,7 @@ import io
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -354,16 +354,21 @@ class Study:
 
     def curves(self) -> pd.DataFrame:
         """One row an epoch of every trial on the validation split, as far as it is recorded."""
-        rows = [
-            {"candidate": who[0], "seed": who[1], **row}
-            for who, curve in self.history("val").items()
-            for row in curve
-        ]
-        return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
+        return curve_table(self.history("val"))
 
     def trials(self) -> pd.DataFrame:
         """One row a trial: candidate, seed, state, loss, accuracy, epochs, seconds, message."""
         return trial_table(self._study.get_trials(deepcopy=False))
+
+
+def frozen_trials(folder: Path) -> list[FrozenTrial]:
+    """The journal's trials, read without writing to it. Raises ValueError where there is none."""
+    if not (folder / JOURNAL).is_file():
+        raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
+    with whole_journal(folder):
+        storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
+        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+        return study.get_trials(deepcopy=False)
 
 
 def read_trials(folder: Path) -> pd.DataFrame:
@@ -371,12 +376,31 @@ def read_trials(folder: Path) -> pd.DataFrame:
 
     Raises ValueError where there is no study.
     """
-    if not (folder / JOURNAL).is_file():
-        raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
+    found = frozen_trials(folder)
     with whole_journal(folder):
-        storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
-        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
-        return trial_table(study.get_trials(deepcopy=False))
+        return trial_table(found)
+
+
+def read_curves(folder: Path) -> pd.DataFrame:
+    """The curves of a study directory, as `Study.curves` has them, read without writing to it."""
+    found = latest(frozen_trials(folder))
+    return curve_table(
+        {
+            who: frozen.user_attrs["curve"]
+            for who, frozen in found.items()
+            if who[2] == "val" and frozen.state != TrialState.FAIL and "curve" in frozen.user_attrs
+        }
+    )
+
+
+def curve_table(history: Mapping[Identity, list[dict[str, Any]]]) -> pd.DataFrame:
+    """Curves as a flat table, a row an epoch."""
+    rows = [
+        {"candidate": who[0], "seed": who[1], **row}
+        for who, curve in history.items()
+        for row in curve
+    ]
+    return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
 
 
 def read_status(folder: Path) -> dict[str, Any]:

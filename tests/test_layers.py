@@ -47,6 +47,7 @@ ROOMS = [
         "console",
         "scale",
         "workflow",
+        "api",
         "cli",
     ),
 ]

@@ -1,61 +1,68 @@
-"""Find how to spend compute on a convolutional network: depth, width or resolution."""
+"""Find how to spend compute on a convolutional network: depth, width or resolution.
 
-from typing import TYPE_CHECKING
+    import scalesearch as ss
+
+    ss.plan("efficientnet", budget="2x")
+    study = ss.run("efficientnet", budget="2x")
+    study.trials()
+
+Importing this costs nothing: what the functions need is imported when the first is used.
+"""
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from scalesearch.api import (
+        SavedStudy,
+        build,
+        cost,
+        load_torchvision,
+        plan,
+        replay,
+        run,
+        scale,
+        space,
+        study,
+        table,
+    )
 
-    from torch import Tensor, nn
+__all__ = [
+    "SavedStudy",
+    "build",
+    "cost",
+    "load_torchvision",
+    "plan",
+    "replay",
+    "run",
+    "scale",
+    "space",
+    "study",
+    "table",
+]
 
-    from scalesearch.policy import Policy
-    from scalesearch.tabular import Replayed, Table
 
-__all__ = ["build", "load_torchvision", "replay"]
+class _Package(ModuleType):
+    """A package whose functions keep their names where a module in it is called the same.
 
-
-def build(name: str) -> "nn.Module":
-    """The network of a zoo model's name, of a model's YAML file or of a function of your own
-    (python:package.module:function), with fresh weights.
-
-    A YAML file that `scalesearch export` left beside its .safetensors, or their folder, is built
-    with those weights. Raises ValueError, in one line, for a name or a file that is none.
+    Whoever first imports scalesearch.plan has Python set `scalesearch.plan` to that module;
+    `from scalesearch.plan import ...` does not need it.
     """
-    from scalesearch.files import find_model, model_file, weights_beside
-    from scalesearch.models import build_model
-    from scalesearch.weights import load_weights, read_weights
 
-    network = build_model(find_model(name))
-    path = model_file(name)
-    if path and (weights := weights_beside(path)):
-        load_weights(network, read_weights(weights), str(weights))
-    return network
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
 
+    def __getattr__(self, name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        from scalesearch import api
 
-def load_torchvision(model: "nn.Module", state_dict: "Mapping[str, Tensor]") -> "nn.Module":
-    """`model`, a network of the zoo, with the weights of torchvision's model of the same name.
+        return getattr(api, name)
 
-    Raises ValueError for a name that is missing or left over, a shape that differs, or a network
-    that is none of ours.
-    """
-    from scalesearch.nets import Network
-    from scalesearch.weights import load_torchvision as load
-
-    if not isinstance(model, Network):
-        raise ValueError(f"model must be a network of `build`, got {type(model).__name__}")
-    return load(model, state_dict)
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *__all__})
 
 
-def replay(
-    policy: "Policy", table: "Path | Table", resamplings: int = 200, name: str = ""
-) -> "Replayed":
-    """What `policy` spends and what its pick costs, over that many orders of a table's seeds.
-
-    `table` is one that `read_table` gave, or a directory such as results/lattice-fashion-mnist.
-    Nothing is trained. Raises ValueError where the table has gaps.
-    """
-    from scalesearch.tabular import Table, read_table
-    from scalesearch.tabular import replay as run
-
-    found = table if isinstance(table, Table) else read_table(table)
-    return run(policy, found, resamplings, name)
+sys.modules[__name__].__class__ = _Package

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, reduce
 from typing import Any, ClassVar, Literal
 
-# tables read from a file have no other keys than these (read by pydantic, in space.py)
-STRICT: dict[str, Any] = {"extra": "forbid"}
+# tables read from a file have no other keys than these (read by pydantic, in space.py), and what
+# stands under a key says what it means
+STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 
 
 class InputTooSmall(ValueError):
@@ -44,28 +45,32 @@ class Coefficients:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One row of a paper's table: `depth` blocks of one kind.
-
-    `width` counts output channels, and 0 leaves them to the block: a pool keeps its input's,
-    `branches` add theirs up. The first block has the stride; `padding` is half the kernel unless
-    given. `expand` is the block's inner width over its input width (inverted residuals) or over
-    its output width (bottlenecks); `squeeze` the squeeze-excitation width over the block's input
-    width. Each of `branches` is a sequence of rows. Depth never repeats a row made `once`.
-    """
+    """One row of a paper's table: `depth` blocks of one kind."""
 
     __pydantic_config__: ClassVar = STRICT
 
     block: str
+    """The kind of block, by its name in `scalesearch/nets/blocks.py`."""
     width: int = 0
+    """Output channels; 0 leaves them to the block: a pool keeps its input's, branches add up."""
     depth: int = 1
+    """How many blocks."""
     stride: int = 1
+    """Of the first block; the others have 1."""
     kernel: int | tuple[int, int] = 3
+    """The side of the kernel, or its height and width."""
     padding: int | None = None
+    """Half the kernel unless given."""
     groups: int = 1
+    """Groups of the block's spatial convolution."""
     expand: float = 1.0
+    """Inner width over input width (inverted residuals) or output width (bottlenecks)."""
     squeeze: float = 0.0
+    """Squeeze-excitation's width over the block's input width; 0 for none."""
     branches: tuple[tuple["Stage", ...], ...] = ()
+    """Sequences of rows side by side, their outputs put together."""
     once: bool = False
+    """Whether scaling leaves the row's depth alone."""
 
     def width_after(self, in_width: int) -> int:
         """Output channels of the row, given its input's."""
@@ -85,84 +90,100 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A fully connected layer before the classifier, and the dropout of what it is given."""
+    """A fully connected layer before the classifier."""
 
     __pydantic_config__: ClassVar = STRICT
 
     width: int
+    """Its outputs."""
     dropout: float = 0.0
+    """Of what the layer is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auxiliary:
-    """A second classifier on what stage row `after` (from 1) writes, there in training only.
-
-    Its loss counts `weight` times. `rows`, average pooling to `pool` pixels a side, `hidden`
-    layers and dropout come before it. It is no part of an arch's cost.
-    """
+    """A second classifier amid the stages, there in training only: no part of the cost."""
 
     __pydantic_config__: ClassVar = STRICT
 
     after: int
+    """The stage row, from 1, whose output it classifies."""
     weight: float
+    """How much its loss counts."""
     rows: tuple[Stage, ...] = ()
+    """Rows before its pooling."""
     pool: int = 1
+    """Pixels a side that average pooling leaves."""
     hidden: tuple[Hidden, ...] = ()
+    """Fully connected layers after the pooling."""
     dropout: float = 0.0
+    """Before its classifier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How a family rounds what a scale asks of it.
-
-    Widths go to the nearest multiple of `divisor`, and up one when that loses more than
-    `max_loss` of the width asked for; depths up (`ceil`) or to the nearest (`round`); the
-    resolution to the nearest multiple of `pixels`. `widen_head_only` keeps the head from getting
-    narrower than the baseline's (MobileNetV2). `fixed` names an axis without a meaning here, and
-    the reason.
-    """
+    """How a family rounds what a scale asks of it."""
 
     __pydantic_config__: ClassVar = STRICT
 
     divisor: int = 8
+    """Widths go to the nearest multiple of it."""
     max_loss: float = 0.1
+    """Up one multiple where rounding loses more than this share of the width."""
     depth: Literal["ceil", "round"] = "ceil"
+    """Depths go up, or to the nearest whole number."""
     pixels: int = 1
+    """The resolution goes to the nearest multiple of it."""
     widen_head_only: bool = False
+    """Whether the head never gets narrower than the baseline's (MobileNetV2)."""
     fixed: tuple[tuple[Literal["depth", "width", "resolution"], str], ...] = ()
+    """Axes without a meaning for the family, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arch:
-    """One fully literal network: stem, stages, head, input resolution (pixels).
-
-    Stem and head are rows whose depth is never scaled; after them come average pooling to `pool`
-    pixels a side, `hidden` layers, dropout and the classifier. Batch norm's `norm_eps` and
-    `norm_momentum` are torch's. `init` names the reference whose initialisation is used, and
-    `train_resolution` the training images' size where it is not `resolution`.
-    """
+    """One fully literal network: stem, stages, head, input resolution (pixels)."""
 
     __pydantic_config__: ClassVar = STRICT
 
     name: str
+    """What it is called; two archs that differ in it alone are the same network."""
     resolution: int
+    """The side of its images, pixels."""
     stem: tuple[Stage, ...]
+    """Rows before the stages; their depth is never scaled."""
     stages: tuple[Stage, ...]
+    """The rows that scaling deepens and widens."""
     head: tuple[Stage, ...] = ()
+    """Rows after the stages; their depth is never scaled."""
     pool: int = 1
+    """Pixels a side that the average pooling after the head leaves."""
     hidden: tuple[Hidden, ...] = ()
+    """Fully connected layers between the pooling and the classifier."""
     auxiliary: tuple[Auxiliary, ...] = ()
+    """Second classifiers, there in training only."""
     classifier: Literal["linear", "rbf"] = "linear"
+    """The last layer: linear, or LeNet-5's radial basis functions."""
     activation: Literal["relu", "relu6", "silu", "tanh"] = "relu"
+    """Of every block that has one."""
     init: str = "efficientnet"
+    """The reference whose initialisation is used: efficientnet, resnet, vgg, ..."""
     norm_eps: float = 1e-5
+    """Batch norm's epsilon."""
     norm_momentum: float = 0.1
+    """Batch norm's momentum, torch's convention."""
     dropout: float = 0.0
+    """Before the classifier."""
     stochastic_depth: float = 0.0
+    """How often blocks are skipped in training, from 0 at the first up to this."""
     channels: int = 3
+    """Of the images."""
     classes: int = 1000
+    """Logits."""
     train_resolution: int = 0
+    """The side of training images where it is another; 0 for the same."""
     rules: Rules = Rules()
+    """How the family rounds."""
 
     def __post_init__(self) -> None:
         for field in ("resolution", "channels", "classes", "pool"):

@@ -161,16 +161,10 @@ def plan_command(
     as_json: AsJson = False,
 ) -> None:
     """Show which networks meet the budget, and all they cost; train nothing, write nothing."""
+    from scalesearch import api
     from scalesearch.files import plan_document
-    from scalesearch.plan import make_plan
-    from scalesearch.search import data_info
-    from scalesearch.space import load_space, narrow
 
-    chosen = narrow(load_space(space), proxy, data=data)
-    info = data_info(chosen.proxies[proxy])
-    shape = (info.channels, len(info.classes)) if info else (None, None)
-    channels, classes = shape
-    document = plan_document(make_plan(chosen, proxy, budget, channels, classes, batch=latency))
+    document = plan_document(api.plan(space, budget, proxy, data, latency=latency))
     if as_json:
         return print_json(document)
     show_plan(document)
@@ -305,9 +299,10 @@ def status_command(
 @app.command("select")
 def select_command(study: StudyFolder, as_json: AsJson = False) -> None:
     """Select again from the trials that a study has, and say how sure they are."""
-    from scalesearch.workflow import reselect, show_selection
+    from scalesearch import api
+    from scalesearch.workflow import show_selection
 
-    document = reselect(study)
+    document = api.study(study).select()
     if as_json:
         return print_json(document)
     show_selection(document)
@@ -326,11 +321,19 @@ def verify_command(
     as_json: AsJson = False,
 ) -> None:
     """Train the top candidates and single axes scaled up: does phi = 1 tell what is best there?"""
-    from scalesearch.search import RunOptions
-    from scalesearch.workflow import show_verified, verify_study
+    from scalesearch import api
+    from scalesearch.workflow import show_verified
 
-    options = RunOptions(runner, workers, gpus_per_trial, address)
-    document = verify_study(study, phi, top, seeds, options, quiet=as_json)
+    document = api.study(study).verify(
+        phi,
+        top,
+        seeds,
+        runner=runner,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        quiet=as_json,
+    )
     if as_json:
         return print_json(document)
     show_verified(document)

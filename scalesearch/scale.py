@@ -31,8 +31,24 @@ class ScaleOptions:
     out: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A baseline's scaled-up members, and other models scaled to the same flops, by name."""
+
+    space: str
+    mode: str
+    baseline: Model
+    members: list[Member]
+    matched: dict[str, list[Member]]
+
+
 def scale(options: ScaleOptions) -> dict[str, Any]:
-    """The family that the options ask for, measured; written to `out` where it is given.
+    """The family that the options ask for as plain data; written to `out` where it is given."""
+    return family_of(options)[1]
+
+
+def family_of(options: ScaleOptions) -> tuple[Family, dict[str, Any]]:
+    """The family that the options ask for, measured, and its document; written to `out`.
 
     Raises ValueError for options that say nothing or contradict one another.
     """
@@ -52,7 +68,7 @@ def scale(options: ScaleOptions) -> dict[str, Any]:
     document = family_document(options.space, mode, start, members, others)
     if options.out is not None:
         write_family_files(options.out, document, members, others)
-    return document
+    return Family(options.space, mode, start, members, others), document
 
 
 def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficients) -> list[Member]:

@@ -9,7 +9,7 @@ import io
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -370,16 +370,21 @@ class Study:
 
     def curves(self) -> pd.DataFrame:
         """One row an epoch of every trial on the validation split, as far as it is recorded."""
-        rows = [
-            {"candidate": who[0], "seed": who[1], **row}
-            for who, curve in self.history("val").items()
-            for row in curve
-        ]
-        return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
+        return curve_table(self.history("val"))
 
     def trials(self) -> pd.DataFrame:
         """One row a trial: candidate, seed, state, loss, accuracy, epochs, seconds, message."""
         return trial_table(self._study.get_trials(deepcopy=False))
+
+
+def frozen_trials(folder: Path) -> list[FrozenTrial]:
+    """The journal's trials, read without writing to it. Raises ValueError where there is none."""
+    if not (folder / JOURNAL).is_file():
+        raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
+    with whole_journal(folder):
+        storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
+        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+        return study.get_trials(deepcopy=False)
 
 
 def read_trials(folder: Path) -> pd.DataFrame:
@@ -387,38 +392,31 @@ def read_trials(folder: Path) -> pd.DataFrame:
 
     Raises ValueError where there is no study.
     """
-    must_have_journal(folder)
+    found = frozen_trials(folder)
     with whole_journal(folder):
-        return trial_table(recorded_trials(folder))
+        return trial_table(found)
 
 
 def read_curves(folder: Path) -> pd.DataFrame:
-    """The curves of a study directory, as `Study.curves` has them, read without writing to it.
-
-    Raises ValueError where there is no study.
-    """
-    must_have_journal(folder)
-    with whole_journal(folder):
-        rows = [
-            {"candidate": who[0], "seed": who[1], **row}
-            for who, frozen in latest(recorded_trials(folder)).items()
-            if who[2] == "val" and frozen.state != TrialState.FAIL
-            for row in frozen.user_attrs.get("curve", [])
-        ]
-        return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
+    """The curves of a study directory, as `Study.curves` has them, read without writing to it."""
+    found = latest(frozen_trials(folder))
+    return curve_table(
+        {
+            who: frozen.user_attrs["curve"]
+            for who, frozen in found.items()
+            if who[2] == "val" and frozen.state != TrialState.FAIL and "curve" in frozen.user_attrs
+        }
+    )
 
 
-def must_have_journal(folder: Path) -> None:
-    """Raise ValueError where a directory has no journal."""
-    if not (folder / JOURNAL).is_file():
-        raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
-
-
-def recorded_trials(folder: Path) -> list[FrozenTrial]:
-    """The trials in a directory's journal; use it under `whole_journal`."""
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
-    study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
-    return study.get_trials(deepcopy=False)
+def curve_table(history: Mapping[Identity, list[dict[str, Any]]]) -> pd.DataFrame:
+    """Curves as a flat table, a row an epoch."""
+    rows = [
+        {"candidate": who[0], "seed": who[1], **row}
+        for who, curve in history.items()
+        for row in curve
+    ]
+    return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
 
 
 def read_status(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from scalesearch import answer
 from scalesearch.arch import Coefficients
 from scalesearch.console import Watch, say, show_table, watched
@@ -54,6 +56,7 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict
     if options.runner not in ("ray", "inline"):
         raise ValueError(f"--runner must be ray or inline, got {options.runner!r}")
     check_log(options)
+    refuse_no_gpu(options)
     search.folder.mkdir(parents=True, exist_ok=True)
     with locked(search.folder), kept_at(options.mirror, search.folder) as mirror:
         study = open_study(search)
@@ -70,6 +73,15 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict
             answer.write_family(search, Coefficients(**document["coefficients"]))
         report = write_report(search.folder)
     return {**document, "trained": trained, "report": str(report)}
+
+
+def refuse_no_gpu(options: RunOptions) -> None:
+    """Raise ValueError where a GPU is asked of a machine without: trials would wait for ever."""
+    if options.gpus_per_trial > 0 and options.address is None and not torch.cuda.is_available():
+        raise ValueError(
+            f"--gpus-per-trial must be 0 where torch finds no GPU, got {options.gpus_per_trial:g}: "
+            "leave it out, or name a cluster's --address"
+        )
 
 
 def check_log(options: RunOptions) -> None:
@@ -315,6 +327,7 @@ def verify_study(
     search = open_search(folder)
     if phi <= 1:
         raise ValueError(f"--phi must be above 1, where the study is, got {phi:g}")
+    refuse_no_gpu(options)
     say(f"training in {folder / f'phi{phi:g}'}, {worker_count(options)} at once")
 
     def run(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """Cost: published figures, and the quick count against fvcore's trace."""
 
 import csv
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_measured_costs_are_kept_and_read_back(monkeypatch: pytest.MonkeyPatch) 
     def never(*args: object) -> Cost:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("scalesearch.cost.measure", never)
+    monkeypatch.setattr(importlib.import_module("scalesearch.cost"), "measure", never)
     assert cost(replace(arch, name="other")) == found
 
 

@@ -55,6 +55,7 @@ ROOMS = [
         "console",
         "scale",
         "workflow",
+        "api",
         "cli",
     ),
 ]

@@ -1,5 +1,6 @@
 """The plan: its counts, budgets on either side of 1x, and what makes none feasible."""
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalesearch import plan, zoo
+from scalesearch import zoo
 from scalesearch.arch import Scale, scale_arch
 from scalesearch.budget import parse_budget
 from scalesearch.cost import Cost, auxiliary_params, cache_folder, cost, count
 from scalesearch.models import Model, build_model
-from scalesearch.plan import make_plan, solve_resolution
+from scalesearch.plan import FEW, all_counted, make_plan, measured_costs, solve_resolution
 from scalesearch.space import (
     Grid,
     Proxy,
@@ -22,6 +23,8 @@ from scalesearch.space import (
     proxy_baseline,
     space_names,
 )
+
+MODULE = importlib.import_module("scalesearch.plan")
 
 
 def test_the_paper_grid_has_539_points_196_networks_and_12_on_budget() -> None:
@@ -137,7 +140,7 @@ def test_of_many_networks_some_are_measured_and_all_if_one_differs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     start = zoo.find("mobilenet_v1")
-    archs = [scale_arch(start, Scale(resolution=(32 + i) / 224)) for i in range(plan.FEW + 5)]
+    archs = [scale_arch(start, Scale(resolution=(32 + i) / 224)) for i in range(FEW + 5)]
     archs = [replace(arch, classes=10) for arch in archs]
     measured: list[str] = []
 
@@ -145,12 +148,12 @@ def test_of_many_networks_some_are_measured_and_all_if_one_differs(
         measured.append(model.key)
         return cost(model)
 
-    monkeypatch.setattr(plan, "cost", noted)
-    found = plan.measured_costs(archs)
-    assert 1 < len(measured) <= plan.FEW
+    monkeypatch.setattr(MODULE, "cost", noted)
+    found = measured_costs(archs)
+    assert 1 < len(measured) <= FEW
     assert found == [cost(arch) for arch in archs]
-    monkeypatch.setattr(plan, "count", lambda model: replace(count(model), flops=1))
-    assert plan.measured_costs(archs) == found
+    monkeypatch.setattr(MODULE, "count", lambda model: replace(count(model), flops=1))
+    assert measured_costs(archs) == found
 
 
 def test_counts_are_kept_and_a_damaged_file_of_them_does_no_harm(
@@ -159,12 +162,12 @@ def test_counts_are_kept_and_a_damaged_file_of_them_does_no_harm(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     archs = {name: zoo.find(name) for name in ("resnet18", "mobilenet_v2")}
     models = {arch.key: arch for arch in archs.values()}
-    fresh = plan.all_counted(models)
+    fresh = all_counted(models)
     assert fresh == {key: count(arch) for key, arch in models.items()}
-    monkeypatch.setattr(plan, "count", None)
-    assert plan.all_counted(models) == fresh, "from the file"
+    monkeypatch.setattr(MODULE, "count", None)
+    assert all_counted(models) == fresh, "from the file"
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for damage in ("", "[1]", '{"a": "b"}', "{"):
         (cache_folder() / "counts.json").write_text(damage)
-        assert plan.all_counted(models) == fresh
+        assert all_counted(models) == fresh

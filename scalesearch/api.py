@@ -1,0 +1,291 @@
+"""What `import scalesearch` offers: the steps of a search as functions, the command line's own.
+
+Every function takes what its command takes, by the same names, and raises ValueError, in one line,
+for what is not in order.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor, nn
+
+from scalesearch.cost import Cost
+from scalesearch.cost import cost as measured_cost
+from scalesearch.family import Member
+from scalesearch.files import (
+    find_model,
+    member_row,
+    model_file,
+    plan_document,
+    plan_table,
+    read_json,
+    weights_beside,
+)
+from scalesearch.models import Model, at_resolution, build_model, realised
+from scalesearch.nets import Network
+from scalesearch.plan import Plan, make_plan
+from scalesearch.policy import Policy
+from scalesearch.report import write_report
+from scalesearch.scale import Family, ScaleOptions, family_of
+from scalesearch.search import RunOptions, data_info, prepare
+from scalesearch.space import Space, load_space, narrow
+from scalesearch.study import JOURNAL, read_curves, read_status, read_trials
+from scalesearch.tabular import Replayed, Table, read_table
+from scalesearch.tabular import replay as replay_policy
+from scalesearch.weights import load_torchvision as load_torchvision_weights
+from scalesearch.weights import load_weights, read_weights
+from scalesearch.workflow import reselect, run_search, verify_study
+
+PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedStudy:
+    """A study's directory. Reading it disturbs no run; `select`, `verify` and `report` write."""
+
+    folder: Path
+
+    def trials(self) -> pd.DataFrame:
+        """A row a trial: candidate, seed, split, state, epochs, loss, accuracy, seconds, error."""
+        return read_trials(self.folder)
+
+    def curves(self) -> pd.DataFrame:
+        """A row an epoch of every trial: candidate, seed, epoch, validation loss, accuracy."""
+        return read_curves(self.folder)
+
+    def status(self) -> dict[str, Any]:
+        """Trials by state, epochs, seconds, the lowest losses, the process that runs it."""
+        return read_status(self.folder)
+
+    @property
+    def space(self) -> Space:
+        """The space as it was resolved, every default written out."""
+        return load_space(str(self.folder / "space.yaml"))
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan: the baseline and every candidate with its measured cost (plan.json)."""
+        document: dict[str, Any] = read_json(self.folder / "plan.json")
+        return document
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """The answer: coefficients, P(best), confidence set, gates, warnings (selection.json).
+
+        Raises ValueError where the study has none yet.
+        """
+        document: dict[str, Any] = read_json(self.folder / "selection.json")
+        return document
+
+    def select(self) -> dict[str, Any]:
+        """The selection made again from the trials that there are, and written."""
+        return reselect(self.folder)
+
+    def verify(
+        self,
+        phi: float = 2.0,
+        top: int = 5,
+        seeds: int = 3,
+        *,
+        runner: str = "ray",
+        workers: int | None = None,
+        gpus_per_trial: float = 0.0,
+        address: str | None = None,
+        quiet: bool = False,
+    ) -> dict[str, Any]:
+        """What training the best `top` candidates at ratio^phi says of the order at phi = 1."""
+        options = RunOptions(runner, workers, gpus_per_trial, address)
+        return verify_study(self.folder, phi, top, seeds, options, quiet)
+
+    def report(self) -> Path:
+        """The path of report.html, written again from the study's files."""
+        return write_report(self.folder)
+
+
+def space(name: str | Path) -> Space:
+    """The shipped space of that name, or the one in that YAML file."""
+    return load_space(str(name))
+
+
+def plan(
+    space: Space | str | Path = "efficientnet",
+    budget: str | None = None,
+    proxy: str = "quick",
+    data: str | None = None,
+    *,
+    latency: int | None = None,
+) -> Plan:
+    """The distinct networks that meet a budget, measured; trains nothing and writes nothing.
+
+    `budget` is the space's own unless given; with `latency` they are timed at that batch size too.
+    `table` makes a DataFrame of a plan.
+    """
+    chosen = narrow(as_space(space), proxy, data=data)
+    info = data_info(chosen.proxies[proxy])
+    channels, classes = (info.channels, len(info.classes)) if info else (None, None)
+    return make_plan(chosen, proxy, budget, channels, classes, batch=latency)
+
+
+def run(
+    space: Space | str | Path = "efficientnet",
+    budget: str | None = None,
+    proxy: str = "quick",
+    data: str | None = None,
+    *,
+    seeds: int | None = None,
+    epochs: int | None = None,
+    policy: str | None = None,
+    name: str | None = None,
+    results: str | Path = "results",
+    runner: str = "ray",
+    workers: int | None = None,
+    gpus_per_trial: float = 0.0,
+    address: str | None = None,
+    retry_failed: bool = False,
+    max_trials: int | None = None,
+    max_hours: float | None = None,
+    accelerator: str | None = None,
+    log: Sequence[str] = (),
+    mirror: str | None = None,
+    quiet: bool = False,
+) -> SavedStudy:
+    """The study of a search: planned, trained, selected, scaled up and reported.
+
+    What is None is the space's own, or this machine's. The same call again continues a study, and
+    trains nothing where it is complete. Progress goes to stderr unless `quiet`. Raises ValueError
+    where the directory holds another study or another process runs it.
+    """
+    search = prepare(
+        as_space(space), proxy, budget, data, seeds, epochs, Path(results), name, policy
+    )
+    options = RunOptions(
+        runner=runner,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        retry_failed=retry_failed,
+        max_trials=max_trials,
+        max_hours=max_hours,
+        accelerator=accelerator,
+        log=tuple(log),
+        mirror=mirror,
+    )
+    run_search(search, options, quiet)
+    return SavedStudy(search.folder)
+
+
+def study(folder: str | Path) -> SavedStudy:
+    """The study in a directory, finished or not. Raises ValueError where there is none."""
+    if not (Path(folder) / JOURNAL).is_file():
+        raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
+    return SavedStudy(Path(folder))
+
+
+def scale(
+    space: str | Path = "efficientnet",
+    *,
+    coefficients: Sequence[float] | None = None,
+    study: str | Path | SavedStudy | None = None,
+    published: bool = False,
+    mode: str = "budget",
+    strategy: str = "compound",
+    phi: Sequence[float] = PHIS,
+    budget: str | Sequence[str] | None = None,
+    match: Sequence[str] | None = None,
+    out: str | Path | None = None,
+) -> Family:
+    """The space's baseline scaled up, and the models that match its members' flops.
+
+    By `coefficients` (alpha, beta, gamma), by those that a `study` found, by a named `strategy`
+    or by the `published` table. `mode` is budget, in which member phi costs 2^phi times the
+    baseline as measured, or `budget` where that is given; or formula, whatever that costs. `out`
+    is a directory for YAML, CSV and JSON.
+    """
+    folder = study.folder if isinstance(study, SavedStudy) else study
+    budgets = [budget] if isinstance(budget, str) else budget
+    options = ScaleOptions(
+        space=str(space),
+        published=published,
+        mode=mode,
+        strategy=strategy,
+        coefficients=None if coefficients is None else ",".join(map(str, coefficients)),
+        study=None if folder is None else Path(folder),
+        phi=",".join(map(str, phi)),
+        budget=None if budgets is None else ",".join(budgets),
+        match=None if match is None else ",".join(match),
+        out=None if out is None else Path(out),
+    )
+    return family_of(options)[0]
+
+
+def table(what: Plan | Family) -> pd.DataFrame:
+    """A plan's candidates, or a family's members and those that match them, a row each."""
+    if isinstance(what, Plan):
+        return plan_table(plan_document(what))
+    families = {what.baseline.name: what.members, **what.matched}
+    return pd.DataFrame(
+        {"family": name, **member_row(member)}
+        for name, members in families.items()
+        for member in members
+    )
+
+
+def build(model: str | Path | Model | Member) -> nn.Module:
+    """The network of a zoo model's name, of a model's YAML file, of a function of your own
+    (python:package.module:function) or of a family's member, with fresh weights.
+
+    A YAML file that `scalesearch export` left beside its .safetensors, or their folder, is built
+    with those weights. Raises ValueError, in one line, for a name or a file that is none.
+    """
+    network = build_model(as_model(model))
+    path = model_file(str(model)) if isinstance(model, str | Path) else None
+    if path and (weights := weights_beside(path)):
+        load_weights(network, read_weights(weights), str(weights))
+    return network
+
+
+def cost(model: str | Path | Model | Member, resolution: int | None = None) -> Cost:
+    """Flops (multiply-adds), parameters and activations of one image, measured by fvcore.
+
+    `model` is what `build` takes; `resolution`, in pixels, its own unless given.
+    """
+    return measured_cost(as_model(model, resolution))
+
+
+def load_torchvision(model: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Module:
+    """`model`, a network of the zoo, with the weights of torchvision's model of the same name.
+
+    Raises ValueError for a name that is missing or left over, a shape that differs, or a network
+    that is none of ours.
+    """
+    if not isinstance(model, Network):
+        raise ValueError(f"model must be a network of `build`, got {type(model).__name__}")
+    return load_torchvision_weights(model, state_dict)
+
+
+def replay(
+    policy: Policy, table: str | Path | Table, resamplings: int = 200, name: str = ""
+) -> Replayed:
+    """What `policy` spends and what its pick costs, over that many orders of a table's seeds.
+
+    `table` is one that `read_table` gave, or a directory such as results/lattice-fashion-mnist.
+    Nothing is trained. Raises ValueError where the table has gaps.
+    """
+    found = table if isinstance(table, Table) else read_table(Path(table))
+    return replay_policy(policy, found, resamplings, name)
+
+
+def as_space(given: Space | str | Path) -> Space:
+    """The space itself, or the one of that name or file."""
+    return given if isinstance(given, Space) else load_space(str(given))
+
+
+def as_model(given: str | Path | Model | Member, resolution: int | None = None) -> Model:
+    """The model itself, a member's, or the one of that name or file, at `resolution`."""
+    model = given.arch if isinstance(given, Member) else given
+    if isinstance(model, str | Path):
+        return find_model(str(model), resolution)
+    return at_resolution(model, resolution) if resolution else realised(model)

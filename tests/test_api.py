@@ -1,0 +1,156 @@
+"""The package as a library: the functions of `import scalesearch`, on a space of seconds."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+import scalesearch as ss
+from scalesearch.zoo.efficientnet import COEFFICIENTS
+from tests.conftest import TINY
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> ss.SavedStudy:
+    folder = tmp_path_factory.mktemp("api")
+    path = folder / "tiny.yaml"
+    path.write_text(TINY)
+    return ss.run(ss.space(path), results=folder / "results", runner="inline", quiet=True)
+
+
+def test_importing_it_imports_next_to_nothing() -> None:
+    heavy = ("torch", "numpy", "pandas", "optuna", "ray", "pydantic", "typer", "yaml")
+    found = python(
+        "import sys, scalesearch as ss; before = set(sys.modules)\n"
+        f"print([name for name in {heavy} if name in before], 'cost' in dir(ss))"
+    )
+    assert found.stdout == "[] True\n", found.stderr
+
+
+@pytest.mark.parametrize("first", ["import scalesearch.plan", "pass"])
+def test_its_functions_keep_their_names_beside_modules_of_the_same(first: str) -> None:
+    found = python(
+        f"{first}\nimport scalesearch as ss\n"
+        "import scalesearch.cost, scalesearch.space, scalesearch.study, scalesearch.scale\n"
+        "from scalesearch.plan import Plan\n"
+        "print(all(callable(getattr(ss, name)) for name in ss.__all__), Plan.__module__)"
+    )
+    assert found.stdout == "True scalesearch.plan\n", found.stderr
+
+
+def test_it_has_what_it_says_and_nothing_else() -> None:
+    assert not [name for name in ss.__all__ if isinstance(getattr(ss, name), ModuleType)]
+    assert all((getattr(ss, name).__doc__ or "")[-2:] for name in ss.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'paln'"):
+        _ = ss.paln  # type: ignore[attr-defined]
+
+
+def test_a_plan_is_a_table_of_networks_that_cost_the_budget(tiny: Path) -> None:
+    plan = ss.plan(tiny, budget="1.5x")
+    assert (plan.grid_points, plan.budget.text) == (12, "1.5x") and plan.candidates
+    table = ss.table(plan)
+    assert table["flops"].tolist() == [candidate.cost.flops for candidate in plan.candidates]
+    assert (abs(table["ratio"] / 1.5 - 1) <= 0.2).all()
+    assert ss.plan(tiny, data="fashion-mnist").baseline.channels == 1
+    with pytest.raises(ValueError, match="did you mean 'efficientnet'"):
+        ss.plan("efficientnett")
+
+
+def test_a_run_gives_its_study(study: ss.SavedStudy) -> None:
+    trials, curves = study.trials(), study.curves()
+    assert set(trials["state"]) == {"COMPLETE", "PRUNED"}
+    whole = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "val")]
+    last = curves[curves["epoch"] == 2].set_index(["candidate", "seed"])["loss"]
+    assert len(whole) and all(
+        last[row.candidate, row.seed] == pytest.approx(row.loss) for row in whole.itertuples()
+    )
+    keys = {candidate["key"] for candidate in study.plan["candidates"]}
+    assert {row["key"] for row in study.selection["standings"]} <= keys
+    before = study.selection
+    assert study.select()["headline"] == before["headline"] and study.selection == before
+    assert study.space.budget == "2x" and study.space.proxies["quick"].recipe.epochs == 2
+    assert study.status()["driver"] is None
+    page = study.report()
+    assert page == study.folder / "report.html" and page.stat().st_size > 1000
+
+
+def test_the_same_call_again_trains_nothing(study: ss.SavedStudy) -> None:
+    before = study.trials()
+    space = ss.space(study.folder / "space.yaml")
+    name, results = study.folder.name, study.folder.parent
+    again = ss.run(space, name=name, results=results, runner="inline", quiet=True)
+    assert again == ss.study(study.folder) == study
+    assert again.trials().equals(before)
+    with pytest.raises(ValueError, match="belongs to another study"):
+        ss.run(space, name=name, results=results, epochs=3, runner="inline", quiet=True)
+
+
+def test_a_directory_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"must have a study\.journal, got none in"):
+        ss.study(tmp_path)
+
+
+def test_a_family_by_coefficients_and_by_formula() -> None:
+    c = (COEFFICIENTS.alpha, COEFFICIENTS.beta, COEFFICIENTS.gamma)
+    family = ss.scale("mobilenet_v1", coefficients=c, budget=["300M", "1.2G"], match=())
+    for member, target in zip(family.members, (300e6, 1.2e9), strict=True):
+        assert member.cost.flops == pytest.approx(target, rel=0.01)
+        assert ss.cost(member) == member.cost
+        params = sum(p.numel() for p in ss.build(member).parameters())
+        assert params == member.cost.params
+    formula = ss.scale(coefficients=c, mode="formula", phi=[1], match=["resnet18"])
+    assert [round(m.ratio, 2) for m in formula.members] == [2.57]
+    table = ss.table(formula).set_index("name")
+    assert table.loc["resnet18_as_efficientnet_b0_phi1", "family"] == "resnet18"
+    assert len(table) == 2
+
+
+def test_a_family_by_what_a_study_found(study: ss.SavedStudy, tmp_path: Path) -> None:
+    if not study.selection["recommended"]:
+        with pytest.raises(ValueError, match="recommends no coefficients"):
+            ss.scale("mobilenet_v2", study=study)
+        return
+    family = ss.scale("mobilenet_v2", study=study, phi=[1], match=[], out=tmp_path / "family")
+    assert family.members[0].ratio == pytest.approx(2, rel=0.01)
+    path = tmp_path / "family" / "family" / f"{family.members[0].name}.yaml"
+    assert ss.cost(path) == family.members[0].cost
+
+
+@pytest.mark.parametrize("given", ["lenet5", Path("model.yaml")])
+def test_a_network_is_built_and_costed_by_name_or_file(
+    given: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scalesearch.files import dump_model, find_model
+
+    monkeypatch.chdir(tmp_path)
+    Path("model.yaml").write_text(dump_model(find_model("lenet5")))
+    network = ss.build(given)
+    assert network(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
+    assert ss.cost(given).flops < ss.cost(given, resolution=36).flops
+
+
+def test_weights_of_torchvision_are_for_networks_of_ours() -> None:
+    with pytest.raises(ValueError, match="must be a network of `build`, got Linear"):
+        ss.load_torchvision(torch.nn.Linear(1, 1), {})
+
+
+def test_help_is_quick() -> None:
+    """No heavy import: the time itself depends on what else the machine does."""
+    heavy: Sequence[str] = ("torch", "numpy", "pandas", "optuna", "ray", "pydantic", "matplotlib")
+    found = python(
+        "import sys; from scalesearch.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert found.stdout.endswith("\n[]\n"), found.stderr

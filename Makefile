@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # one thread a process: many workers beat many threads
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test data browser bench fuzz clean
+.PHONY: run test chaos data browser bench fuzz clean
 
 run: $(VENV)/installed data
 	$(BIN)/scalesearch run --budget 2x
@@ -22,6 +22,10 @@ test: $(VENV)/installed-dev data browser
 fuzz: $(VENV)/installed-dev
 	FUZZ=40000 $(BIN)/pytest tests/test_fuzz.py
 
+# the long form of the suite's faults: at least a hundred kills, half an hour; CHAOS_SEED repeats one
+chaos: $(VENV)/installed-dev data
+	CHAOS=$${CHAOS:-110} $(BIN)/pytest -n 0 -s tests/test_chaos.py
+
 # on an idle machine: the scripts run one at a time; gpu.py says so where there is no GPU
 bench: $(VENV)/installed $(VENV)/peers/installed data
 	$(BIN)/python benchmarks/cpu.py --write
@@ -30,6 +34,8 @@ bench: $(VENV)/installed $(VENV)/peers/installed data
 	$(BIN)/scalesearch run --budget 2x --results $(VENV)/bench --name pace
 	$(BIN)/python benchmarks/pace.py $(VENV)/bench/pace --write
 	$(BIN)/python benchmarks/replay.py --write
+	$(BIN)/python -m benchmarks.driver --write
+	$(BIN)/python -m benchmarks.overhead --write
 	$(BIN)/python -m benchmarks.gpu --write
 
 # the reference implementations want a torch of their own

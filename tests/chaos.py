@@ -1,0 +1,102 @@
+"""What the tests of failures share: a driver as a process, and what an undisturbed one leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scalesearch.study import JOURNAL, cut_torn_tail, read_losses, read_trials
+from tests.cluster import below
+
+COLUMNS = ["candidate", "seed", "split", "state", "epochs", "loss", "accuracy", "train_loss"]
+ORDER = ["candidate", "seed", "split"]
+
+
+def command(space: Path, results: Path, name: str, *options: str) -> list[str]:
+    """The command line of a study."""
+    line = [sys.executable, "-m", "scalesearch", "run", str(space)]
+    return [*line, "--results", str(results), "--name", name, *options]
+
+
+def start(line: list[str]) -> subprocess.Popen[bytes]:
+    """A driver in a process group of its own, whose output nobody reads."""
+    return subprocess.Popen(
+        line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def quiet(space: Path, results: Path) -> Path:
+    """The directory of the same study, undisturbed, in one process without Ray."""
+    folder = results / "quiet"
+    if not (folder / "report.html").exists():
+        assert start(command(space, results, "quiet", "--runner", "inline")).wait() == 0
+    return folder
+
+
+def exact(disturbed: Path, undisturbed: Path) -> None:
+    """No trial lost, repeated or left running, and every metric and loss the same to the bit."""
+    tables = []
+    for folder in (disturbed, undisturbed):
+        table = read_trials(folder)
+        whos = list(zip(*(table[column] for column in ORDER), strict=True))
+        assert len(whos) == len(set(whos)), "no trial is in the study twice"
+        assert not {"RUNNING", "FAIL", "WAITING"} & set(table["state"])
+        tables.append(table[COLUMNS].sort_values(ORDER, ignore_index=True))
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+    for who in zip(*(tables[1][column] for column in ORDER), strict=True):
+        if (undisturbed / "losses" / "{}-{}-{}.npy".format(*who)).exists():
+            a, b = read_losses(disturbed, who), read_losses(undisturbed, who)
+            assert np.array_equal(a, b)
+
+
+def completions(folder: Path) -> dict[tuple[str, int, str], float]:
+    """The trials of a journal that are complete, with their losses; a torn tail is cut first."""
+    cut_torn_tail(folder / JOURNAL)
+    if not (folder / JOURNAL).exists() or not (folder / JOURNAL).stat().st_size:
+        return {}
+    table = read_trials(folder)
+    if not len(table):
+        return {}
+    done = table[table["state"] == "COMPLETE"]
+    return {(r.candidate, int(r.seed), r.split): float(r.loss) for r in done.itertuples()}
+
+
+def kill_driver(driver: subprocess.Popen[bytes]) -> None:
+    """SIGKILL a driver and wait until whatever Ray it had started is gone."""
+    pids = below(driver.pid)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    for _ in range(100):
+        pids = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        if not pids:
+            return
+        time.sleep(0.05)
+    for pid in pids:  # Ray's own guard is slow at times, and the next start wants the memory
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def kill_a_worker(driver: subprocess.Popen[bytes], rng: np.random.Generator) -> bool:
+    """SIGKILL one of the Ray workers that train for a driver; whether there was one."""
+    workers = []
+    for pid in below(driver.pid):
+        title = Path(f"/proc/{pid}/cmdline")
+        try:
+            if title.read_bytes().startswith((b"ray::Worker", b"ray::ResourceTrainable")):
+                workers.append(pid)
+        except OSError:
+            continue
+    if not workers:
+        return False
+    try:
+        os.kill(int(rng.choice(workers)), signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

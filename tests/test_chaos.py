@@ -1,0 +1,154 @@
+"""Faults while a study runs: it ends as the undisturbed one, to the bit.
+
+The suite has a short form; `make chaos` kills at least a hundred times (CHAOS kills), and prints
+the seed that repeats it.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scalesearch.study import JOURNAL
+from tests.chaos import (
+    command,
+    completions,
+    exact,
+    kill_a_worker,
+    kill_driver,
+    quiet,
+    start,
+)
+from tests.cluster import cluster
+
+KILLS = int(os.environ.get("CHAOS", "0"))
+SEED = int(os.environ.get("CHAOS_SEED", "20190528"))
+
+
+def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
+    """Run a study under Ray to its end, killing a driver or a worker now and then; how often."""
+    rng = np.random.default_rng([SEED, *name.encode()])
+    folder, kills, before = results / name, 0, dict[tuple[str, int, str], float]()
+    line = command(space, results, name, "--workers", "2")
+    while True:
+        driver = start(line)
+        while driver.poll() is None:
+            if kills >= len(kinds) or not list(folder.glob("study.journal")):
+                time.sleep(0.05)
+                continue
+            time.sleep(rng.uniform(1.0, 4.0))
+            if driver.poll() is not None:
+                break
+            if kinds[kills] == "driver":
+                kill_driver(driver)
+                kills += 1
+                done = completions(folder)
+                assert before.items() <= done.items(), "what was complete stays as it was"
+                before = done
+            else:
+                kills += kill_a_worker(driver, rng)
+        if driver.returncode == 0:
+            return kills
+        assert driver.returncode == -signal.SIGKILL
+
+
+@pytest.mark.xdist_group("chaos")
+def test_killed_workers_and_drivers_leave_no_trace(tiny: Path, tmp_path: Path) -> None:
+    undisturbed = quiet(tiny, tmp_path)
+    wanted = int(0.9 * KILLS) or 3
+    kills, round_ = 0, 0
+    while kills < wanted:
+        kinds = ["worker", "driver", "worker"] if not KILLS else ["worker"] * 4 + ["driver"] * 3
+        kills += harass(tiny, tmp_path, kinds, f"killed{round_}")
+        exact(tmp_path / f"killed{round_}", undisturbed)
+        shutil.rmtree(tmp_path / f"killed{round_}")
+        round_ += 1
+        print(f"seed {SEED}, round {round_}: {kills} kills so far, all exact", flush=True)
+
+
+@pytest.mark.skipif(not KILLS, reason="the long form: make chaos")
+def test_lost_nodes_and_heads_leave_no_trace(tiny: Path, tmp_path: Path) -> None:
+    undisturbed, kills, round_ = quiet(tiny, tmp_path), 0, 0
+    rng = np.random.default_rng(SEED)
+    while kills < max(2, KILLS // 10):
+        with cluster("one", "two") as nodes:
+            name = f"nodes{round_}"
+            line = command(tiny, tmp_path, name, "--address", nodes.address)
+            for kind in ("raylet", "gcs_server", ""):
+                driver = subprocess.Popen(line, env=nodes.environment, stderr=subprocess.DEVNULL)
+                while driver.poll() is None and not list(tmp_path.glob(f"{name}/losses/*")):
+                    time.sleep(0.1)
+                time.sleep(rng.uniform(0.5, 6.0))
+                if kind and driver.poll() is None:
+                    place = "one" if kind == "raylet" else "head"
+                    nodes.kill(place, kind)
+                    kills += 1
+                    if kind == "gcs_server":  # the driver dies with its cluster, or is ended
+                        driver.send_signal(signal.SIGKILL)
+                        driver.wait()
+                        for node in list(nodes.nodes):
+                            nodes.stop(node)
+                        for node in ("head", "one", "two"):
+                            nodes.start(node)
+                    else:
+                        nodes.stop(place)
+                        nodes.start(place)
+                driver.wait(timeout=300)
+            exact(tmp_path / name, undisturbed)
+        round_ += 1
+        print(f"seed {SEED}, {kills} nodes and heads lost so far, all exact", flush=True)
+
+
+def test_a_full_disk_leaves_whole_lines_and_the_study_goes_on(tiny: Path, tmp_path: Path) -> None:
+    """The kernel takes the part of a write that fits, and refuses the rest."""
+    undisturbed = quiet(tiny, tmp_path)
+    size = (undisturbed / JOURNAL).stat().st_size
+    for share in (0.5, 0.52, 0.9):
+        limit = int(share * size)
+        line = command(tiny, tmp_path, "full", "--runner", "inline")
+        ran = subprocess.run(
+            line,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        )
+        assert ran.returncode == 2, ran.stderr
+        assert "File too large" in ran.stderr and "Traceback" not in ran.stderr
+        content = (tmp_path / "full" / JOURNAL).read_bytes()
+        assert len(content) <= limit and content.endswith(b"\n")
+    assert start(command(tiny, tmp_path, "full", "--runner", "inline")).wait() == 0
+    exact(tmp_path / "full", undisturbed)
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
+def test_a_clock_that_goes_backwards_changes_nothing(tiny: Path, tmp_path: Path) -> None:
+    line = command(tiny, tmp_path, "clock", "--runner", "inline")
+    assert start([*line, "--max-trials", "9"]).wait() in (0, 2)
+    assert start(["faketime", "-f", "-30d", *line]).wait() == 0
+    exact(tmp_path / "clock", quiet(tiny, tmp_path))
+
+
+def test_a_second_interrupt_stops_now_and_leaves_nothing_running(
+    tiny: Path, tmp_path: Path
+) -> None:
+    line = command(tiny, tmp_path, "stopped", "--runner", "inline", "--epochs", "400")
+    driver = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "stopped"
+    while not list(folder.glob(JOURNAL)) or b'"curve"' in (folder / JOURNAL).read_bytes():
+        time.sleep(0.05)
+    time.sleep(3)
+    driver.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert driver.poll() is None, "the first interrupt lets the trial end"
+    driver.send_signal(signal.SIGINT)
+    said = driver.communicate(timeout=20)[1]
+    assert driver.returncode == 130
+    assert "Ctrl-C again stops now" in said and "Traceback" not in said
+    assert completions(folder) == {}

@@ -20,6 +20,7 @@ from scalesearch.report.palette import LIGHT
 
 WITHIN, OUTSIDE, LINE = "within the budget", "outside the budget", "measured = nominal"
 ENTRIES = (Entry(WITHIN, "chosen", "diamond"), Entry(OUTSIDE, "other"))
+MOST = 1500  # networks outside the budget that are shown
 TIPS = ("network", "nominal", "measured", "depths", "resolution", "flops")
 
 
@@ -27,7 +28,9 @@ def nominal_against_measured(content: Content) -> Figure:
     """Measured cost against nominal cost, both times the baseline's, of every distinct network."""
     plan = content.plan
     rows = [inside(row) for row in content.candidates if not row["is_baseline"]]
-    rows = [outside(row) for row in content.grid if not row["feasible"]] + rows
+    left_out = [row for row in content.grid if not row["feasible"]]
+    every = max(1, -(-len(left_out) // MOST))  # a page is to stay small
+    rows = [outside(row) for row in left_out[::every]] + rows
     entries = present(ENTRIES, rows)
     values = [row[name] for row in rows for name in ("nominal", "measured")]
     low, high = min([*values, plan["ratio"]]) / 1.06, max([*values, plan["ratio"]]) * 1.06
@@ -60,7 +63,8 @@ def nominal_against_measured(content: Content) -> Figure:
         f"{min(costs):.2f}x to {max(costs):.2f}x; a band marks the budget of {plan['budget']}.",
         "What the formula says that a network costs, against what it does cost. The band is the "
         "budget with its tolerance; on the dashed line the formula is right."
-        + ("" if content.grid else " Only networks within the budget were kept in this study."),
+        + ("" if content.grid else " Only networks within the budget were kept in this study.")
+        + (f" Of those outside the budget every {every}th is shown." if every > 1 else ""),
         chart,
         entries,
     )

@@ -21,8 +21,8 @@ from scalesearch.limits import figure, share
 from scalesearch.models import Model, scale_model
 from scalesearch.plan import solve_resolution
 
-# how far a member may be from its target: the last two come in steps, of a third at the most in
-# the zoo, and of latency where a map no longer fits a cache
+# how far a member may be from its target: parameters come in steps, of a third at the most in the
+# zoo, and latency jumps and is noisy
 TOLERANCE: dict[Measure, float] = {
     "flops": 0.01,
     "activations": 0.01,

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from scalesearch.files import duration
 from scalesearch.runners import Desk
@@ -27,11 +28,12 @@ def say(text: str) -> None:
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table on stdout, at most 100 columns wide."""
     out = Console(width=min(100, Console().width) if sys.stdout.isatty() else 100)
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    # as plain text: a name with brackets in it is no markup
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(cell(value) for value in row))
+        table.add_row(*(Text(cell(value)) for value in row))
     out.print(table)
 
 

@@ -20,13 +20,13 @@ from pydantic import TypeAdapter, ValidationError
 from scalesearch import zoo
 from scalesearch.arch import Arch
 from scalesearch.budget import NAMES, Measure
-from scalesearch.cost import auxiliary_params, cost, count
+from scalesearch.cost import auxiliary_params, cost
 from scalesearch.family import Member
 from scalesearch.latency import Repeats, Timings
 from scalesearch.limits import OWN, share
 from scalesearch.models import Model, at_resolution, realised
 from scalesearch.own import PREFIX, OwnModel, own_model
-from scalesearch.plan import Plan
+from scalesearch.plan import Plan, all_counted
 from scalesearch.published import PARAMETER_NOTES, published_top1
 from scalesearch.space import DEFAULT_RESOLUTION, explain
 
@@ -114,13 +114,15 @@ def duration(seconds: float) -> str:
 
 def model_rows() -> list[dict[str, Any]]:
     """Every model of the zoo: cost at its own resolution, and published top-1 with its source."""
+    models = {arch.key: arch for room in zoo.FAMILIES.values() for arch in room.MODELS.values()}
+    counts = all_counted(dict(models))
     return [
         {
             "model": name,
             "family": family,
             "resolution": arch.resolution,
             "train_resolution": arch.train_resolution or arch.resolution,
-            **asdict(count(arch)),
+            **asdict(counts[arch.key]),
             "auxiliary_params": auxiliary_params(arch),
             "note": PARAMETER_NOTES.get(name, ""),
             "published": [asdict(row) for row in published_top1(name)],

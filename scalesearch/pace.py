@@ -4,6 +4,7 @@ A step's seconds are taken to be a sum of three parts: so much for every module,
 networks feel most, so much for every multiply-add, and so much for every activation.
 """
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from scalesearch.cost import cost
+from scalesearch.data import DataSet, Images
 from scalesearch.models import Model, build_model
-from scalesearch.train import one_step
+from scalesearch.space import Recipe
+from scalesearch.step import make_optimizer, make_step
 
 REPEATS = 15
 Floats = NDArray[np.float64]
@@ -70,9 +73,29 @@ def time_steps(models: Sequence[Model], batch_size: int) -> Floats:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return np.array([one_step(build_model(m), batch_size, m, REPEATS) for m in models])
+        return np.array([step_seconds(model, batch_size) for model in models])
     finally:
         torch.set_num_threads(threads)
+
+
+def step_seconds(model: Model, batch_size: int) -> float:
+    """Median seconds of a training step on random images, as a trial takes it; two warm up."""
+    shape = (batch_size, model.channels, model.resolution, model.resolution)
+    pixels = torch.randint(256, shape, dtype=torch.uint8)
+    images = Images(pixels, torch.randint(model.classes, (batch_size,)))
+    grey = (0.5,) * model.channels
+    data = DataSet("random", images, images, None, (), mean=grey, std=grey)
+    recipe = Recipe(batch_size=batch_size)
+    network = build_model(model).train()
+    device = images.pixels.device
+    step = make_step(network, make_optimizer(network, recipe, device), data, images, recipe)
+    order, flipped = torch.randperm(batch_size), torch.rand(batch_size) < 0.5
+    seconds = []
+    for _ in range(REPEATS + 2):
+        started = time.perf_counter()
+        step(order, flipped, 1e-3)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[2:]))
 
 
 def fit(rows: Floats, seconds: Floats) -> Pace:

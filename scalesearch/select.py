@@ -176,10 +176,12 @@ def select(
 ) -> Selection:
     """The selection over `candidates`, from the losses of examples by key and seed.
 
-    All are of trials of the same epochs. Candidates without one are left out. Raises ValueError
-    when fewer than two seeds are left: one seed says nothing about noise.
+    All are of trials of the same epochs. Candidates without one are left out, and those with one
+    alone where others have two: Optuna's halving leaves such. Raises ValueError when fewer than
+    two seeds are left: one seed says nothing about noise.
     """
     alive = sorted(key for key in candidates if losses.get(key))
+    alive = [key for key in alive if len(losses[key]) > 1] or alive
     networks = [losses[key] for key in alive] + [baseline]
     seeds = sorted({seed for of_network in networks for seed in of_network})
     if not alive or not baseline or len(seeds) < 2:

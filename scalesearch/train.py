@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,8 +14,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from scalesearch.data import DataSet, Images, resized
-from scalesearch.models import Model
-from scalesearch.nets import weighted_loss
 from scalesearch.space import Recipe
 from scalesearch.step import make_optimizer, make_step, mixed, normaliser
 
@@ -183,20 +180,3 @@ def evaluate(
         losses.append(F.cross_entropy(logits, labels, reduction="none"))
         right.append(logits.argmax(1) == labels)
     return torch.cat(losses).float().cpu().numpy(), float(torch.cat(right).double().mean())
-
-
-def one_step(network: nn.Module, batch_size: int, arch: Model, repeats: int = 5) -> float:
-    """Median seconds of a training step on random images, after one to warm up."""
-    images = torch.randn(batch_size, arch.channels, arch.resolution, arch.resolution)
-    labels = torch.randint(arch.classes, (batch_size,))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
-    seconds = []
-    network.train()
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        loss = weighted_loss(network, images, partial(F.cross_entropy, target=labels))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds[1:]))

@@ -128,7 +128,7 @@ def test_other_policies_run_to_the_end(
     scalesearch: Command, tiny: Path, tmp_path: Path, policy: str
 ) -> None:
     command = ("run", tiny, "--runner", "inline", "--json", "--policy", policy)
-    command = (*command, "--epochs", 4, "--seeds", 4)
+    command = (*command, "--epochs", 4, "--seeds", 4 if policy == "grid" else 8)
     document = json.loads(scalesearch(*command).stdout)
     status = json.loads(scalesearch("status", "results/tiny-shapes-2x", "--json").stdout)
     states = status["states"]
@@ -137,7 +137,7 @@ def test_other_policies_run_to_the_end(
     else:
         assert set(states) == {"COMPLETE", "PRUNED"}
     assert document["policy"] == policy
-    other = scalesearch("run", tiny, "--runner", "inline", "--epochs", 4, "--seeds", 4)
+    other = scalesearch(*command[:4], *command[7:])
     assert other.returncode == 2
     assert f"policy was '{policy}', is 'rungs'" in other.stderr
 

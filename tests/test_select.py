@@ -155,3 +155,12 @@ def test_unequal_noise_keeps_the_set_honest() -> None:
         for best in rng.integers(10, size=1000)
     )
     assert held >= 930
+
+
+def test_a_candidate_of_one_seed_is_left_out_where_others_have_two() -> None:
+    rng = np.random.default_rng(3)
+    draw = {key: {s: rng.normal(1, 0.1, 50).astype("f4") for s in range(3)} for key in "abc"}
+    alone = {**draw, "c": {0: draw["c"][0]}}
+    found = select(alone, draw["a"], ["a", "b", "c"])
+    assert [standing.key for standing in found.standings] != []
+    assert {standing.key for standing in found.standings} == {"a", "b"}

@@ -219,12 +219,14 @@ def run_command(
     """Search: plan, train, select, scale up, report. The same command again continues it."""
     from scalesearch.search import RunOptions, prepare
     from scalesearch.space import load_space
-    from scalesearch.workflow import estimate, run_search
+    from scalesearch.workflow import estimate, refuse_no_gpu, run_search
 
-    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
     options = RunOptions(
         runner, workers, gpus_per_trial, address, retry_failed, max_trials, max_hours
     )
+    if not dry_run:
+        refuse_no_gpu(options)
+    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
     if dry_run:
         document = estimate(search, options)
         if as_json:

@@ -55,7 +55,8 @@ def commands() -> str:
         text=True,
         check=True,
     )
-    return made.stdout
+    # the list of commands cuts their first lines off; the headings that follow are list enough
+    return re.sub(r"\*\*Commands\*\*:.*?(?=^## )", "", made.stdout, flags=re.DOTALL | re.MULTILINE)
 
 
 def space_files() -> str:

@@ -37,7 +37,7 @@ from scalesearch.tabular import Replayed, Table, read_table
 from scalesearch.tabular import replay as replay_policy
 from scalesearch.weights import load_torchvision as load_torchvision_weights
 from scalesearch.weights import load_weights, read_weights
-from scalesearch.workflow import reselect, run_search, verify_study
+from scalesearch.workflow import refuse_no_gpu, reselect, run_search, verify_study
 
 PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
@@ -158,9 +158,6 @@ def run(
     trains nothing where it is complete. Progress goes to stderr unless `quiet`. Raises ValueError
     where the directory holds another study or another process runs it.
     """
-    search = prepare(
-        as_space(space), proxy, budget, data, seeds, epochs, Path(results), name, policy
-    )
     options = RunOptions(
         runner=runner,
         workers=workers,
@@ -172,6 +169,10 @@ def run(
         accelerator=accelerator,
         log=tuple(log),
         mirror=mirror,
+    )
+    refuse_no_gpu(options)
+    search = prepare(
+        as_space(space), proxy, budget, data, seeds, epochs, Path(results), name, policy
     )
     run_search(search, options, quiet)
     return SavedStudy(search.folder)

@@ -248,9 +248,8 @@ def run_command(
     """Search: plan, train, select, scale up, report. The same command again continues it."""
     from scalesearch.search import RunOptions, prepare
     from scalesearch.space import load_space
-    from scalesearch.workflow import estimate, run_search
+    from scalesearch.workflow import estimate, refuse_no_gpu, run_search
 
-    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
     options = RunOptions(
         runner=runner,
         workers=workers,
@@ -263,6 +262,9 @@ def run_command(
         log=tuple(log.split(",")) if log else (),
         mirror=mirror,
     )
+    if not dry_run:
+        refuse_no_gpu(options)
+    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
     if dry_run:
         document = estimate(search, options)
         if as_json:

@@ -56,7 +56,6 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict
     if options.runner not in ("ray", "inline"):
         raise ValueError(f"--runner must be ray or inline, got {options.runner!r}")
     check_log(options)
-    refuse_no_gpu(options)
     search.folder.mkdir(parents=True, exist_ok=True)
     with locked(search.folder), kept_at(options.mirror, search.folder) as mirror:
         study = open_study(search)
@@ -324,10 +323,10 @@ def verify_study(
     folder: Path, phi: float, top: int, seeds: int, options: RunOptions, quiet: bool = False
 ) -> dict[str, Any]:
     """Scale a study's best up to ratio^phi, train, and compare; write it into its report."""
+    refuse_no_gpu(options)
     search = open_search(folder)
     if phi <= 1:
         raise ValueError(f"--phi must be above 1, where the study is, got {phi:g}")
-    refuse_no_gpu(options)
     say(f"training in {folder / f'phi{phi:g}'}, {worker_count(options)} at once")
 
     def run(desk: Desk) -> None:

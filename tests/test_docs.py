@@ -1,30 +1,239 @@
 """What the documents show: every file in a code block is written, every command is run."""
 
+import importlib
+import json
+import os
 import re
+import runpy
 import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import jsonschema
+import nbformat
 import pytest
+import torch
+import yaml
+from nbclient import NotebookClient
 
-from tests.conftest import Command
+import scalesearch as ss
+from scalesearch.cli import app
+from scalesearch.space import space_folder, space_schema
 
-DOCS = sorted((Path(__file__).parents[1] / "docs").rglob("*.md"))
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.stem)
-def test_every_command_of_a_page_works(page: Path, tmp_path: Path, scalesearch: Command) -> None:
-    ran = 0
-    for language, content in BLOCK.findall(page.read_text()):
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty directory to type commands in; what they import from it is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def type_in(line: str, *more: str) -> None:
+    """Run a line of a page as it stands, `more` added; in this process, for its imports' sake."""
+    program, *arguments = shlex.split(line, comments=True)
+    if program == "python":
+        runpy.run_path(arguments[0], run_name="__main__")
+    elif program == "make":
+        # that there is such a target: what it does takes minutes, and one of them is this suite
+        subprocess.run(["make", "--dry-run", *arguments], cwd=ROOT, check=True, capture_output=True)
+    else:
+        assert program == "scalesearch", line
+        call(arguments, *more)
+
+
+def call(arguments: list[str], *more: str) -> None:
+    """Run a scalesearch command; where it asks for a GPU, have that refused if there is none."""
+    if "--gpus-per-trial" in arguments and not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="--gpus-per-trial must be 0 where torch finds no GPU"):
+            app([*arguments, *more], standalone_mode=False)
+    else:
+        app([*arguments, *more], standalone_mode=False)
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = BLOCK.findall(text)
+    return found
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with shrunken spaces, and results/ with the default run's study of them."""
+    folder = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch:
+        shrink_spaces(folder / "spaces")
+        use_spaces(folder / "spaces", patch)
+        call(["run", "--budget", "2x", "--runner", "inline", "--results", str(folder / "results")])
+    return folder
+
+
+def shrink_spaces(folder: Path) -> None:
+    """The shipped spaces, but for a few hundred images and an epoch, in `folder`."""
+    folder.mkdir()
+    for path in space_folder().glob("*.yaml"):
+        content: dict[str, Any] = yaml.safe_load(path.read_text())
+        for proxy in content["proxies"].values():
+            proxy |= {"train_examples": 200, "val_examples": 100, "seeds": 2}
+            proxy["recipe"] = {**proxy.get("recipe", {}), "epochs": 1}
+        (folder / path.name).write_text(yaml.safe_dump(content))
+
+
+def use_spaces(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Have the spaces in `folder` be the shipped ones."""
+    # `scalesearch.space` is the function: the module has to be asked for
+    patch.setattr(importlib.import_module("scalesearch.space"), "space_folder", lambda: folder)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_of_a_page_works(
+    page: Path, desk: Path, request: pytest.FixtureRequest
+) -> None:
+    text = page.read_text()
+    if " results/efficientnet-fashion-mnist-2x" in text:
+        shutil.copytree(request.getfixturevalue("small") / "results", desk / "results")
+    if "results/lattice-fashion-mnist" in text:
+        lattice = Path("results/lattice-fashion-mnist")
+        shutil.copytree(ROOT / lattice, desk / lattice)
+    for language, content in blocks(text):
+        assert language in ("yaml", "python", "sh", "text"), f"{page.name}: {language}"
         if language in ("yaml", "python"):
             name = content.splitlines()[0].removeprefix("# ")
             assert re.fullmatch(r"[\w.]+", name), f"a block of {page.name} names no file"
-            (tmp_path / name).write_text(content)
+            (desk / name).write_text(content)
+            if language == "python":
+                assert f"python {name}" in text or f"python:{name.removesuffix('.py')}" in text
         elif language == "sh":
             for line in content.splitlines():
-                program, *arguments = shlex.split(line)
-                assert program == "scalesearch"
-                found = scalesearch(*arguments, timeout=300)
-                assert found.returncode == 0, f"{line}\n{found.stderr}"
-                ran += 1
-    assert ran
+                type_in(line)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_every_command_of_the_readme_works(
+    name: str, desk: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the shipped spaces with few images; trials in this process: test_runners tests Ray."""
+    text = (ROOT / name).read_text()
+    lines = [
+        line for kind, content in blocks(text) if kind == "sh" for line in content.splitlines()
+    ]
+    commands = [line for line in lines if line.startswith("scalesearch")]
+    assert lines
+    if commands:
+        small: Path = request.getfixturevalue("small")
+        use_spaces(small / "spaces", monkeypatch)
+        shutil.copytree(small / "results", desk / "results")
+        draw_photos(desk / "photos")
+    for line in lines:
+        trains = re.match(r"scalesearch (run|verify) (?!.*(--dry-run|--gpus-per-trial))", line)
+        type_in(line, *(("--runner", "inline") if trains else ()))
+    for model in re.findall(r'scalesearch\.build\("([^"]+)"\)', text):
+        assert isinstance(ss.build(model), torch.nn.Module)
+
+
+def draw_photos(folder: Path) -> None:
+    from PIL import Image
+
+    for shade, name in ((40, "night"), (200, "day")):
+        (folder / name).mkdir(parents=True)
+        for number in range(30):
+            Image.new("RGB", (30, 24), (shade, shade + number, 9)).save(
+                folder / name / f"{number}.jpg"
+            )
+
+
+def test_a_misspelt_option_is_noticed(desk: Path) -> None:
+    with pytest.raises(Exception, match="No such option: --bugdet"):
+        type_in("scalesearch plan --bugdet 2x")
+    with pytest.raises(subprocess.CalledProcessError):
+        type_in("make tset")
+
+
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    before = [cell.source for cell in notebook.cells]
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
+    assert [cell.source for cell in notebook.cells] == before
+    assert (tmp_path / "results" / "small-shapes-2x" / "report.html").exists()
+
+
+class Fetched(HTMLParser):
+    """What a browser fetches to show a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if (tag, name) in (("script", "src"), ("link", "href"), ("img", "src")) and value:
+                self.found.append(value)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    found = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)},
+    )
+    assert found.returncode == 0, found.stderr
+    assert "WARNING" not in found.stderr and "not found" not in found.stderr, found.stderr
+    return folder
+
+
+def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
+    pages = [page for page in site.rglob("*.html") if "results/reference" not in page.as_posix()]
+    assert len(pages) > 15
+    for page in pages:
+        parser = Fetched()
+        parser.feed(page.read_text())
+        for path in parser.found:
+            assert not re.match(r"(https?:)?//", path), f"{page.name} fetches {path}"
+            if page.name != "404.html" and not path.startswith("data:"):
+                assert (page.parent / path.partition("?")[0]).resolve().exists(), path
+    assert (site / "search" / "search_index.js").stat().st_size > 10_000
+
+
+def test_the_reference_has_every_function_command_and_key(site: Path) -> None:
+    python, commands, keys = (
+        (site / "reference" / f"{name}.html").read_text()
+        for name in ("python", "commands", "space-files")
+    )
+    for name in ss.__all__:
+        assert f'id="scalesearch.api.{name}"' in python, name
+    for command in app.registered_commands:
+        assert f'id="scalesearch-{command.name}"' in commands, command.name
+    for table in (space_schema(), *space_schema()["$defs"].values()):
+        for key, field in table["properties"].items():
+            assert f"<code>{key}</code>" in keys, key
+            assert len(field["description"]) > 3, f"{key} does not say what it means"
+
+
+def test_the_schema_beside_the_spaces_is_theirs() -> None:
+    schema = json.loads((ROOT / "search_spaces" / "schema.json").read_text())
+    assert schema == space_schema(), "scalesearch spaces --schema > search_spaces/schema.json"
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for path in (ROOT / "search_spaces").glob("*.yaml"):
+        text = path.read_text()
+        assert text.startswith("# yaml-language-server: $schema=schema.json\n"), path.name
+        jsonschema.validate(yaml.safe_load(text), schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(yaml.safe_load(text) | {"tolerence": 0.1}, schema)

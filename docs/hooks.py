@@ -15,10 +15,9 @@ ROOT = Path(__file__).parents[1]
 # what pages link to outside docs/
 RESULTS = (
     "results/lattice-fashion-mnist/*.md",
-    "results/lattice-fashion-mnist/figures/*.svg",
+    "results/lattice-fashion-mnist/figures/*",
     "results/reference/efficientnet-fashion-mnist-2x/report.html",
-    "results/reference/efficientnet-fashion-mnist-2x/figures/*.png",
-    "results/reference/efficientnet-fashion-mnist-2x/figures/*.svg",
+    "results/reference/efficientnet-fashion-mnist-2x/figures/*",
 )
 
 

@@ -67,13 +67,14 @@ data:
 	            || { apt-get update -qq && apt-get install -y -qq dataset-fashion-mnist; } >/dev/null; }; } \
 	  || echo "dataset-fashion-mnist is not installed: the images will be downloaded"
 
-# the report's test opens it in a real browser; without one that test is skipped and says so
+# the report's test opens it in a real browser, another turns the clock back; without the programs
+# these tests are skipped and say so
 browser:
-	@command -v chromedriver >/dev/null \
+	@{ command -v chromedriver && command -v faketime; } >/dev/null \
 	  || { command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
-	       && { apt-get install -y -qq chromium chromium-driver >/dev/null 2>&1 \
-	            || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; } >/dev/null; }; } \
-	  || echo "chromium and chromium-driver are not installed: the report is not opened in a browser"
+	       && { apt-get install -y -qq chromium chromium-driver faketime >/dev/null 2>&1 \
+	            || { apt-get update -qq && apt-get install -y -qq chromium chromium-driver faketime; } >/dev/null; }; } \
+	  || echo "chromium and chromium-driver are not installed: some tests are skipped"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -48,6 +48,16 @@ def tiny(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study of that file as it is when nothing goes wrong, in one process without Ray."""
+    from tests.chaos import quiet
+
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "tiny.yaml").write_text(TINY)
+    return quiet(folder / "tiny.yaml", folder)
+
+
 @pytest.fixture
 def scalesearch(tmp_path: Path) -> Command:
     """Run the command line as a user does, in a process of its own, in an empty directory."""

@@ -22,7 +22,6 @@ from tests.chaos import (
     exact,
     kill_a_worker,
     kill_driver,
-    quiet,
     start,
 )
 from tests.cluster import cluster
@@ -59,8 +58,9 @@ def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
 
 
 @pytest.mark.xdist_group("chaos")
-def test_killed_workers_and_drivers_leave_no_trace(tiny: Path, tmp_path: Path) -> None:
-    undisturbed = quiet(tiny, tmp_path)
+def test_killed_workers_and_drivers_leave_no_trace(
+    tiny: Path, tmp_path: Path, undisturbed: Path
+) -> None:
     wanted = int(0.9 * KILLS) or 3
     kills, round_ = 0, 0
     while kills < wanted:
@@ -73,8 +73,8 @@ def test_killed_workers_and_drivers_leave_no_trace(tiny: Path, tmp_path: Path) -
 
 
 @pytest.mark.skipif(not KILLS, reason="the long form: make chaos")
-def test_lost_nodes_and_heads_leave_no_trace(tiny: Path, tmp_path: Path) -> None:
-    undisturbed, kills, round_ = quiet(tiny, tmp_path), 0, 0
+def test_lost_nodes_and_heads_leave_no_trace(tiny: Path, tmp_path: Path, undisturbed: Path) -> None:
+    kills, round_ = 0, 0
     rng = np.random.default_rng(SEED)
     while kills < max(2, KILLS // 10):
         with cluster("one", "two") as nodes:
@@ -105,11 +105,13 @@ def test_lost_nodes_and_heads_leave_no_trace(tiny: Path, tmp_path: Path) -> None
         print(f"seed {SEED}, {kills} nodes and heads lost so far, all exact", flush=True)
 
 
-def test_a_full_disk_leaves_whole_lines_and_the_study_goes_on(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("chaos")
+def test_a_full_disk_leaves_whole_lines_and_the_study_goes_on(
+    tiny: Path, tmp_path: Path, undisturbed: Path
+) -> None:
     """The kernel takes the part of a write that fits, and refuses the rest."""
-    undisturbed = quiet(tiny, tmp_path)
     size = (undisturbed / JOURNAL).stat().st_size
-    for share in (0.5, 0.52, 0.9):
+    for share in (0.5, 0.9):
         limit = int(share * size)
         line = command(tiny, tmp_path, "full", "--runner", "inline")
         ran = subprocess.run(
@@ -127,12 +129,15 @@ def test_a_full_disk_leaves_whole_lines_and_the_study_goes_on(tiny: Path, tmp_pa
     exact(tmp_path / "full", undisturbed)
 
 
+@pytest.mark.xdist_group("chaos")
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
-def test_a_clock_that_goes_backwards_changes_nothing(tiny: Path, tmp_path: Path) -> None:
+def test_a_clock_that_goes_backwards_changes_nothing(
+    tiny: Path, tmp_path: Path, undisturbed: Path
+) -> None:
     line = command(tiny, tmp_path, "clock", "--runner", "inline")
     assert start([*line, "--max-trials", "9"]).wait() in (0, 2)
     assert start(["faketime", "-f", "-30d", *line]).wait() == 0
-    exact(tmp_path / "clock", quiet(tiny, tmp_path))
+    exact(tmp_path / "clock", undisturbed)
 
 
 def test_a_second_interrupt_stops_now_and_leaves_nothing_running(

@@ -10,10 +10,10 @@ import pytest
 
 from scalesearch.runners.cluster import reachable, source_of
 from scalesearch.study import JOURNAL, read_trials
-from tests.chaos import command, exact, quiet
+from tests.chaos import command, exact
 from tests.cluster import Cluster, cluster
 
-pytestmark = pytest.mark.xdist_group("cluster")
+pytestmark = pytest.mark.xdist_group("chaos")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def nodes() -> Iterator[Cluster]:
 
 
 def test_a_node_is_lost_in_the_middle_and_the_study_ends_exactly(
-    nodes: Cluster, tiny: Path, tmp_path: Path
+    nodes: Cluster, tiny: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
     line = command(tiny, tmp_path, "lost", "--address", nodes.address)
     driver = subprocess.Popen(
@@ -36,7 +36,7 @@ def test_a_node_is_lost_in_the_middle_and_the_study_ends_exactly(
     nodes.kill("two", "raylet")
     said = driver.communicate(timeout=240)
     assert driver.returncode == 0, said
-    exact(folder, quiet(tiny, tmp_path))
+    exact(folder, undisturbed)
     assert read_trials(folder)["node"].notna().any(), "where each trial ran is on record"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scalesearch.runners.cluster import reachable, source_of
-from scalesearch.study import JOURNAL, read_trials
+from scalesearch.study import read_trials
 from tests.chaos import command, exact
 from tests.cluster import Cluster, cluster
 
@@ -69,4 +69,3 @@ def test_a_users_module_travels_and_an_installed_one_too(
         == Path(sys.modules["scalesearch"].__file__ or "").parent
     )
     assert source_of("python:no_such_module_of_mine:make") is None
-    assert JOURNAL

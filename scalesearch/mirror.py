@@ -51,7 +51,7 @@ class Mirror:
                     f"heard of {silent:.0f} s ago: wait for it, or stop it first"
                 )
         for path in self.files.find(self.url) if self.files.exists(self.url) else []:
-            name = path[path.index(self.folder.name) + len(self.folder.name) :].lstrip("/")
+            name = path.partition(self.url.strip("/"))[2].lstrip("/")
             target = self.folder / name
             if name and name != DRIVER and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)

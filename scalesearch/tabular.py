@@ -1,8 +1,9 @@
 """The tabular benchmark: any policy against a table of what every trial would have brought.
 
 The table is measured (results/lattice-fashion-mnist); nothing in it is invented or interpolated. A
-resampling is an order of its seeds; a policy gets them in that order. Regret is the loss of what
-the policy picks over that of the best, both the means of all seeds of the table.
+resampling is an order of its seeds, or a draw of as many with replacement; a policy gets them in
+that order. Regret is the loss of what the policy picks over that of the best, both the means of
+all seeds of the table: with every seed once the full grid's is 0, with draws (the bootstrap) not.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,16 +52,21 @@ def read_table(folder: Path) -> Table:
 
 
 def replay(
-    policy: Policy, table: Table, resamplings: int = 200, name: str = "", seed: int = 0
+    policy: Policy,
+    table: Table,
+    resamplings: int = 200,
+    name: str = "",
+    seed: int = 0,
+    replacement: bool = False,
 ) -> Replayed:
-    """How `policy` does on the table over that many orders of its seeds."""
+    """How `policy` does on the table over that many orders, or draws, of its seeds."""
     count, seeds, epochs = table.losses.shape
     truth = table.losses[:-1, :, -1].mean(axis=1)
     terms = Terms(table.keys[:-1], table.keys[-1], seeds, epochs)
     rng = np.random.default_rng(seed)
     spent, regrets = [], []
     for _ in range(resamplings):
-        order = rng.permutation(seeds)
+        order = rng.integers(0, seeds, seeds) if replacement else rng.permutation(seeds)
         curves = play(policy, terms, table, order)
         picked = table.keys.index(pick(curves, terms))
         regrets.append(truth[picked] - truth.min())

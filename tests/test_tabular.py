@@ -43,11 +43,15 @@ def test_the_full_grid_is_right_by_definition(table: Table) -> None:
     assert replay(one_grid(3), table, 20).spent == pytest.approx(3 / 8)
 
 
-def test_the_default_policy_is_cheap_and_nearly_as_good(table: Table) -> None:
+def test_the_default_policy_is_cheap_and_as_good_as_the_full_grid(table: Table) -> None:
     found = replay(rungs, table, 200)
     assert found.spent <= 0.3
-    assert found.regret <= 0.0006, "a twentieth of what the second best costs"
-    assert found.regret < replay(one_grid(3), table, 200).regret + 0.0002
+    assert found.regret <= 1.1 * replay(grid, table, 200).regret
+
+
+def test_with_seeds_drawn_again_the_full_grid_errs_too(table: Table) -> None:
+    found = replay(grid, table, 500, replacement=True)
+    assert 0 < found.regret < 0.0005 and found.right > 0.95
 
 
 @pytest.mark.parametrize("policy", [halving, asynchronous, at_random])

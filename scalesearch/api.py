@@ -28,11 +28,12 @@ from scalesearch.models import Model, at_resolution, build_model, realised
 from scalesearch.nets import Network
 from scalesearch.plan import Plan, make_plan
 from scalesearch.policy import Policy
+from scalesearch.progress import status_document
 from scalesearch.report import write_report
 from scalesearch.scale import Family, ScaleOptions, family_of
 from scalesearch.search import RunOptions, data_info, prepare
 from scalesearch.space import Space, load_space, narrow
-from scalesearch.study import JOURNAL, read_curves, read_status, read_trials
+from scalesearch.study import JOURNAL, read_curves, read_trials
 from scalesearch.tabular import Replayed, Table, read_table
 from scalesearch.tabular import replay as replay_policy
 from scalesearch.weights import load_torchvision as load_torchvision_weights
@@ -57,8 +58,9 @@ class SavedStudy:
         return read_curves(self.folder)
 
     def status(self) -> dict[str, Any]:
-        """Trials by state, epochs, seconds, the lowest losses, the process that runs it."""
-        return read_status(self.folder)
+        """Trials by state, epochs, seconds, the lowest losses, the process that runs it; as `run`
+        what its last driver was at, and expected."""
+        return status_document(self.folder)
 
     @property
     def space(self) -> Space:

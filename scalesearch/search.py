@@ -62,6 +62,7 @@ class RunOptions:
     accelerator: str | None = None
     log: tuple[str, ...] = ()
     mirror: str | None = None
+    verbose: bool = False
 
 
 def data_info(proxy: Proxy) -> DataInfo | None:

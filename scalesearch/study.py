@@ -277,6 +277,14 @@ class Study:
         """How many epochs of a trial are on record."""
         return self._records[who].epochs if who in self._records else 0
 
+    def ended(self) -> int:
+        """How many trials ran to their end."""
+        return len(self._in_state(TrialState.COMPLETE))
+
+    def trained_seconds(self) -> float:
+        """Seconds of training on record, of all trials together."""
+        return float(sum(r.curve[-1]["seconds"] for r in self._records.values() if r.curve))
+
     def waiting(self) -> int:
         """How many trials are yet to be run."""
         return len(self._wanted)
@@ -435,9 +443,17 @@ def read_status(folder: Path) -> dict[str, Any]:
         "epochs": int(table["epochs"].sum()),
         "trained_seconds": float(table["seconds"].fillna(0).sum()),
         "driver": driver_of(folder),
+        "nodes": nodes_of(table),
         "failures": table.loc[table["error"].notna(), "error"].tolist(),
         "lowest_loss": {str(key): float(value) for key, value in means.head(3).items()},
     }
+
+
+def nodes_of(table: pd.DataFrame) -> dict[str, int]:
+    """How many trials each machine of a cluster has trained, of those where it is on record."""
+    if "node" not in table:
+        return {}
+    return {str(node): int(n) for node, n in table["node"].value_counts().items()}
 
 
 def driver_of(folder: Path) -> str | None:

@@ -66,7 +66,9 @@ def replay(
     rng = np.random.default_rng(seed)
     spent, regrets = [], []
     for _ in range(resamplings):
-        order = rng.integers(0, seeds, seeds) if replacement else rng.permutation(seeds)
+        order = rng.permutation(seeds)
+        if replacement:
+            order = rng.integers(0, seeds, size=(seeds,))
         curves = play(policy, terms, table, order)
         picked = table.keys.index(pick(curves, terms))
         regrets.append(truth[picked] - truth.min())

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -14,7 +14,7 @@ import torch
 
 from scalesearch import answer
 from scalesearch.arch import Coefficients
-from scalesearch.console import Watch, say, show_table, watched
+from scalesearch.console import say, show_table
 from scalesearch.files import duration, read_json, short, write_csv, write_json
 from scalesearch.interrupt import patient
 from scalesearch.mirror import Mirror, mirrored, opened
@@ -22,9 +22,18 @@ from scalesearch.models import Model
 from scalesearch.own import OwnModel
 from scalesearch.pace import Pace, calibrate
 from scalesearch.policy import FIRST_SEEDS, MIN_ALIVE, MIN_SEEDS, SHARE
+from scalesearch.progress import (
+    Progress,
+    network_names,
+    progress_of,
+    stage_text,
+    trial_text,
+    write_progress,
+)
 from scalesearch.report import write_comparison, write_report
 from scalesearch.runners import Desk
 from scalesearch.runners.inline import run_inline
+from scalesearch.screen import Watch, watched
 from scalesearch.search import (
     RunOptions,
     Search,
@@ -38,8 +47,9 @@ from scalesearch.search import (
     run_trials,
 )
 from scalesearch.space import Proxy, Recipe, load_space
-from scalesearch.study import Study, locked, read_curves, read_trials
+from scalesearch.study import Identity, Study, locked, read_curves, read_trials
 from scalesearch.tensorboard import boarded
+from scalesearch.train import Metrics
 from scalesearch.trial import Trial, decoded, versions
 from scalesearch.verify import verify
 
@@ -111,16 +121,20 @@ def train_all(
     after two.
     """
     limits = Limits(options, time.monotonic())
-    ran = 0
+    ran, stage = 0, ""
 
     def more() -> None:
+        nonlocal stage
         decision = decide(search, study)
         asks = () if limits.spent(ran) else decision.asks[: limits.left(ran)]
         plan_asks(search, study, asks)
-        if not asks:
-            plan_checks(search, study)
-            if study.waiting() and not quiet:
-                say(f"the search has ended: {decision.ended or 'this run may spend no more'}")
+        if asks:
+            stage = stage_text(asks)
+            return
+        plan_checks(search, study)
+        stage = "the sweep of the learning rate, and the look at the test split"
+        if study.waiting() and not quiet:
+            say(f"the search has ended: {decision.ended or 'this run may spend no more'}")
 
     def counted(desk: Desk) -> Desk:
         def ask() -> Trial | None:
@@ -133,12 +147,8 @@ def train_all(
 
     if not quiet:
         say(f"training in {search.folder}, {worker_count(options)} at once")
-    watch = Watch(
-        names=trial_names(search),
-        ahead=lambda: [*study.queue(), *study.running()],
-        weight=weights(search, study),
-    )
-    with patient(say) as asked_to_end, watched(watch, quiet) as shown:
+    watch = watch_of(search, study, options, lambda: stage)
+    with patient(say) as asked_to_end, watched(watch, quiet, options.verbose) as shown:
 
         def run(desk: Desk) -> None:
             desk = followed(desk, search, options, mirror)
@@ -150,6 +160,23 @@ def train_all(
     if not ran:
         say("nothing to train: every planned trial is in the study")
     return ran
+
+
+def watch_of(search: Search, study: Study, options: RunOptions, stage: Callable[[], str]) -> Watch:
+    """What the terminal and `status` are to know of a run; `stage` says what it is at."""
+    names = network_names(search.plan)
+    workers = None if options.address and not options.workers else worker_count(options)
+
+    def look(live: Mapping[Identity, Metrics], left: float | None) -> Progress:
+        return progress_of(search, study, live, stage(), left, workers, options.gpus_per_trial)
+
+    return Watch(
+        label=lambda trial: trial_text(trial, names),
+        ahead=lambda: [*study.queue(), *study.running()],
+        weight=weights(search, study),
+        look=look,
+        keep=lambda progress: write_progress(search.folder, progress),
+    )
 
 
 def followed(desk: Desk, search: Search, options: RunOptions, mirror: Mirror | None) -> Desk:
@@ -223,6 +250,7 @@ def run_with(desk: Desk, options: RunOptions, search: Search) -> None:
             accelerator=options.accelerator,
             function=start.function if isinstance(start, OwnModel) else None,
             callbacks=callbacks([x for x in options.log if x != "tensorboard"], search.folder),
+            verbose=options.verbose,
         ),
     )
 
@@ -230,15 +258,6 @@ def run_with(desk: Desk, options: RunOptions, search: Search) -> None:
 def worker_count(options: RunOptions) -> int:
     """How many trials run at once on this machine."""
     return 1 if options.runner == "inline" else options.workers or len(os.sched_getaffinity(0))
-
-
-def trial_names(search: Search) -> dict[str, str]:
-    """What the terminal calls each network: its coefficients, or 1x."""
-    names = {search.plan.baseline.key: "1x baseline"}
-    for candidate in search.plan.candidates:
-        c = candidate.coefficients
-        names[candidate.key] = f"{c.alpha:g}/{c.beta:g}/{c.gamma:g}"
-    return names
 
 
 def run_record(search: Search, options: RunOptions, started: float, trained: int) -> dict[str, Any]:
@@ -330,8 +349,7 @@ def verify_study(
     say(f"training in {folder / f'phi{phi:g}'}, {worker_count(options)} at once")
 
     def run(desk: Desk) -> None:
-        with watched(Watch({}, lambda: [], lambda trial: 1.0), quiet=True) as shown:
-            run_with(shown(desk), options, search)
+        run_with(desk, options, search)
 
     document = verify(search, phi, top, seeds, run)
     reselect(folder)

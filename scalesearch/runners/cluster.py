@@ -31,22 +31,27 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def joined(address: str | None, workers: int | None, function: str | None) -> Iterator[None]:
+def joined(
+    address: str | None, workers: int | None, function: str | None, verbose: bool = False
+) -> Iterator[None]:
     """Be part of the Ray cluster at `address`, or of one started here with so many CPUs.
 
-    Workers elsewhere get this package, and the module of `function` (python:module:function), in
-    a runtime environment. Raises ValueError, in one line, where the cluster cannot be joined.
+    Ray is silent unless `verbose`. Workers elsewhere get this package, and the module of
+    `function` (python:module:function), in a runtime environment. Raises ValueError, in one line,
+    where the cluster cannot be joined.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the desk hears of every failure
+    # the desk hears of every failure
+    logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    level = logging.INFO if verbose else logging.ERROR
     with tempfile.TemporaryDirectory(prefix="scalesearch-code-") as staging:
         options: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
         if address is not None:
             reachable(address)
             options = {"address": address, "runtime_env": travelling(function, Path(staging))}
         try:
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+            ray.init(log_to_driver=verbose, logging_level=level, **options)
         except Exception as error:
             if address is None:
                 raise

@@ -25,7 +25,8 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, slots=True)
 class RayOptions:
     """Where and how wide: Ray's address (None: start one here), workers, the share of a GPU for
-    each trial and the kind of GPU; the module of a user's own function; Tune's callbacks.
+    each trial and the kind of GPU; the module of a user's own function; Tune's callbacks; whether
+    Ray's own messages and its workers' output are shown.
     """
 
     address: str | None = None
@@ -34,12 +35,13 @@ class RayOptions:
     accelerator: str | None = None
     function: str | None = None
     callbacks: Sequence[tune.Callback] = ()
+    verbose: bool = False
 
 
 def run_ray(desk: Desk, options: RayOptions, run: Run = run_trial) -> None:
     """Run every trial that the desk has on Ray's workers, one CPU thread each."""
     here = options.workers if options.address is None else None
-    with joined(options.address, here, options.function):
+    with joined(options.address, here, options.function, options.verbose):
         searcher = DeskSearcher(desk, options, run)
         with tempfile.TemporaryDirectory(prefix="scalesearch-ray-") as scratch:
             tuner = tune.Tuner(

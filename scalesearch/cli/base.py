@@ -1,0 +1,96 @@
+"""What the commands share: the application, options that several take, errors of one line."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scalesearch.cli import complete
+
+app = typer.Typer(
+    name="scalesearch",
+    help="Find how to spend compute on a convolutional network: depth, width or resolution.",
+    epilog="Start with: scalesearch run --budget 2x",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SpaceName = Annotated[
+    str,
+    typer.Argument(help="A shipped space, or a YAML file.", autocompletion=complete.spaces),
+]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        help="A model of the zoo, a model's YAML file, or python:module:function.",
+        autocompletion=complete.models,
+    ),
+]
+Resolution = Annotated[int | None, typer.Option(min=1, help="Pixels. [the model's own]")]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        help="2x, 0.5x, or multiply-adds: 800M, 1.6G; or 30Mparams, 2xparams, 20Macts, 5ms, "
+        "5ms@8 (a batch of 8). Of several with commas between the first is the target, met within "
+        "the tolerance; the others are caps. [the space's own]"
+    ),
+]
+ProxyName = Annotated[
+    str,
+    typer.Option(
+        "--proxy",
+        help="Which of the space's proxies to train.",
+        autocompletion=complete.proxies,
+    ),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="fashion-mnist, cifar10, cifar100, shapes, imagefolder:DIR, npz:FILE. [the proxy's]",
+        autocompletion=complete.one_of(
+            "fashion-mnist", "cifar10", "cifar100", "shapes", "imagefolder:", "npz:"
+        ),
+    ),
+]
+Results = Annotated[Path, typer.Option(help="Where studies are kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Lines instead of a screen, and what Ray logs.")
+]
+StudyFolder = Annotated[
+    Path, typer.Argument(help="A study's directory.", autocompletion=complete.studies)
+]
+Runner = Annotated[
+    str,
+    typer.Option(
+        help="ray, or inline: this process, no Ray.",
+        autocompletion=complete.one_of("ray", "inline"),
+    ),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Trials at once. [cores]")]
+GpusPerTrial = Annotated[float, typer.Option(min=0, help="Share of a GPU for a trial.")]
+Address = Annotated[str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT.")]
+
+
+def main() -> None:
+    """Run the command line: exit code 0, or 2 after a one-line error, 130 when interrupted."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        fail(" ".join(str(error).split()))
+
+
+def fail(message: str) -> None:
+    """Print a one-line error and exit with code 2."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(document, indent=2))

@@ -1,0 +1,255 @@
+"""Commands of a search, from plan to report."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scalesearch.cli import complete
+from scalesearch.cli.base import (
+    Address,
+    AsJson,
+    Budget,
+    Data,
+    GpusPerTrial,
+    ProxyName,
+    Results,
+    Runner,
+    SpaceName,
+    StudyFolder,
+    Verbose,
+    Workers,
+    app,
+    print_json,
+)
+
+
+@app.command(
+    "run",
+    epilog="Examples: scalesearch run --budget 2x; "
+    "scalesearch run mobilenet_v2 --data imagefolder:photos --seeds 3 --workers 4",
+)
+def run_command(
+    space: SpaceName = "efficientnet",
+    budget: Budget = None,
+    proxy: ProxyName = "quick",
+    data: Data = None,
+    seeds: Annotated[int | None, typer.Option(min=2, help="Seeds a candidate.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs a trial.")] = None,
+    runner: Runner = "ray",
+    workers: Workers = None,
+    gpus_per_trial: GpusPerTrial = 0.0,
+    address: Address = None,
+    accelerator: Annotated[
+        str | None, typer.Option(help="Ray's accelerator_type that trials are pinned to.")
+    ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            help="tensorboard, mlflow, wandb, with commas between.",
+            autocompletion=complete.one_of("tensorboard", "mlflow", "wandb"),
+        ),
+    ] = None,
+    mirror: Annotated[
+        str | None, typer.Option(help="A URL to keep the study at too: s3://bucket/studies.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The study's name. [space-data-budget]")] = None,
+    results: Results = Path("results"),
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="rungs, grid (every trial) or asha. [the space's, rungs]",
+            autocompletion=complete.one_of("rungs", "grid", "asha"),
+        ),
+    ] = None,
+    max_trials: Annotated[int | None, typer.Option(min=1, help="Trials of this run.")] = None,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Hours of this run.")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
+    verbose: Verbose = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search: plan, train, select, scale up, report. The same command again continues it."""
+    from scalesearch.search import RunOptions, prepare
+    from scalesearch.space import load_space
+    from scalesearch.workflow import estimate, refuse_no_gpu, run_search
+
+    options = RunOptions(
+        runner=runner,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        retry_failed=retry_failed,
+        max_trials=max_trials,
+        max_hours=max_hours,
+        accelerator=accelerator,
+        log=tuple(log.split(",")) if log else (),
+        mirror=mirror,
+        verbose=verbose,
+    )
+    if not dry_run:
+        refuse_no_gpu(options)
+    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
+    if dry_run:
+        document = estimate(search, options)
+        if as_json:
+            return print_json(document)
+        return print(document["text"])
+    try:
+        document = run_search(search, options, quiet=as_json)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command continues {search.folder}", file=sys.stderr)
+        raise SystemExit(130) from None
+    if as_json:
+        print_json(document)
+    else:
+        from scalesearch.workflow import show_answer
+
+        show_answer(search.folder, document)
+
+
+@app.command(
+    "plan", epilog="Example: scalesearch plan efficientnet --budget 2x --proxy full --json"
+)
+def plan_command(
+    space: SpaceName = "efficientnet",
+    budget: Budget = None,
+    proxy: ProxyName = "quick",
+    data: Data = None,
+    latency: Annotated[
+        int | None, typer.Option(min=1, help="Time them at that batch size as well.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which networks meet the budget, and all they cost; train nothing, write nothing."""
+    from scalesearch import api
+    from scalesearch.files import plan_document
+
+    document = plan_document(api.plan(space, budget, proxy, data, latency=latency))
+    if as_json:
+        return print_json(document)
+    show_plan(document)
+
+
+def show_plan(document: dict[str, Any]) -> None:
+    """Print a plan as a table."""
+    from scalesearch.console import show_table
+    from scalesearch.files import amount, milliseconds, short
+
+    start, measure, timed = document["baseline"], document["measure"], document["latency"]
+    print(
+        f"{document['grid_points']} grid points -> {document['distinct']} distinct networks -> "
+        f"{document['feasible']} within {document['tolerance']:.0%} of {document['budget_text']} "
+        f"({document['target_text']}; the baseline at {start['resolution']} px "
+        f"costs {amount(start[measure], measure)})"
+    )
+    if timed:
+        print(
+            f"ms are of a forward pass of {timed['batch']} images in eval mode, float32, on "
+            f"{timed['device']}, {timed['threads']} thread: medians and 95 % intervals; "
+            f"{timed['unclear']} networks too noisy to tell were left out"
+        )
+    ratio = {"flops": "ratio", "params": "x params", "activations": "x acts", "ms": "x ms"}[measure]
+    times = ["ms"] if timed else []
+    show_table(
+        "flops are multiply-adds, measured by fvcore; nominal is alpha * beta^2 * gamma^2",
+        [
+            *("key", "alpha", "beta", "gamma", "depths", "px", "flops", "params", "acts", *times),
+            *(ratio, "nominal"),
+        ],
+        [
+            [
+                *(row[name] for name in ("key", "alpha", "beta", "gamma", "depths", "resolution")),
+                *(short(row[name]) for name in ("flops", "params", "activations")),
+                *(milliseconds(row) for _ in times),
+                row["ratio"],
+                row["nominal"],
+            ]
+            for row in document["candidates"]
+        ],
+    )
+
+
+@app.command("status")
+def status_command(
+    study: StudyFolder,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count a study's trials by state and say how far it is, without disturbing its run."""
+    from scalesearch import api
+    from scalesearch.screen import follow
+
+    if as_json:
+        return print_json(api.study(study).status())
+    follow(study, watch)
+
+
+@app.command("select")
+def select_command(study: StudyFolder, as_json: AsJson = False) -> None:
+    """Select again from the trials that a study has, and say how sure they are."""
+    from scalesearch import api
+    from scalesearch.workflow import show_selection
+
+    document = api.study(study).select()
+    if as_json:
+        return print_json(document)
+    show_selection(document)
+
+
+@app.command("verify", epilog="Example: scalesearch verify results/efficientnet-fashion-mnist-2x")
+def verify_command(
+    study: StudyFolder,
+    phi: Annotated[float, typer.Option(help="Scale to ratio^phi times the baseline.")] = 2.0,
+    top: Annotated[int, typer.Option(min=2, help="Candidates to scale up, best first.")] = 5,
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds a network.")] = 3,
+    runner: Runner = "ray",
+    workers: Workers = None,
+    gpus_per_trial: GpusPerTrial = 0.0,
+    address: Address = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the top candidates and single axes scaled up: does phi = 1 tell what is best there?"""
+    from scalesearch import api
+    from scalesearch.workflow import show_verified
+
+    document = api.study(study).verify(
+        phi,
+        top,
+        seeds,
+        runner=runner,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        quiet=as_json,
+    )
+    if as_json:
+        return print_json(document)
+    show_verified(document)
+
+
+@app.command(
+    "report",
+    epilog="Examples: scalesearch report results/efficientnet-fashion-mnist-2x --format pdf; "
+    "scalesearch report results/a results/b --out a-and-b",
+)
+def report_command(
+    studies: Annotated[
+        list[Path],
+        typer.Argument(help="A study's directory, or several.", autocompletion=complete.studies),
+    ],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="html, md, pdf or csv. [html and md]",
+            autocompletion=complete.one_of("html", "md", "pdf", "csv"),
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where a comparison is written.")] = Path("comparison"),
+) -> None:
+    """Write a study's report again, as far as it has come; or compare several studies."""
+    from scalesearch.workflow import report_on
+
+    print(report_on(studies, out, kind))

@@ -24,11 +24,11 @@ docs: $(VENV)/installed-dev
 
 # the long form of what the suite does with a few hundred inputs: more than 100,000
 fuzz: $(VENV)/installed-dev
-	FUZZ=40000 $(BIN)/pytest tests/test_fuzz.py
+	FUZZ=40000 $(BIN)/pytest --timeout 0 tests/test_fuzz.py
 
 # the long form of the suite's faults: at least a hundred kills, half an hour; CHAOS_SEED repeats one
 chaos: $(VENV)/installed-dev data
-	CHAOS=$${CHAOS:-110} $(BIN)/pytest -n 0 -s tests/test_chaos.py
+	CHAOS=$${CHAOS:-110} $(BIN)/pytest -n 0 -s --timeout 0 tests/test_chaos.py
 
 # on an idle machine: the scripts run one at a time; gpu.py says so where there is no GPU
 bench: $(VENV)/installed $(VENV)/peers/installed data

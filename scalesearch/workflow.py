@@ -251,6 +251,7 @@ def run_with(desk: Desk, options: RunOptions, search: Search) -> None:
             function=start.function if isinstance(start, OwnModel) else None,
             callbacks=callbacks([x for x in options.log if x != "tensorboard"], search.folder),
             verbose=options.verbose,
+            tell=say,
         ),
     )
 

@@ -14,6 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ALIVE = (
+    "import sys, ray; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR'); "
+    "print(sum(node['Alive'] for node in ray.nodes()))"
+)
 RAY = str(Path(sys.executable).with_name("ray"))
 
 
@@ -75,6 +79,33 @@ class Cluster:
             time.sleep(0.1)
         raise TimeoutError("the head did not start")
 
+    def ready(self) -> None:
+        """Wait until every node is part of the cluster; one that could not join starts again.
+
+        A head listens before it is ready to be joined, and a node that comes too early gives up.
+        """
+        for _ in range(20):
+            for name, node in list(self.nodes.items()):
+                if name != "head" and node.poll() is not None:
+                    self.stop(name)
+                    self.start(name)
+            if self.alive() == len(self.nodes):
+                return
+            time.sleep(1)
+        raise TimeoutError(f"only {self.alive()} of {len(self.nodes)} nodes have joined")
+
+    def alive(self) -> int:
+        """How many nodes the head knows to be alive, itself among them."""
+        asked = subprocess.run(
+            [sys.executable, "-c", ALIVE, self.address],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return int(asked.stdout.split()[-1]) if asked.returncode == 0 else 0
+
     def kill(self, name: str, process: str) -> None:
         """SIGKILL a node's raylet, or the head's gcs_server, by name; what it held goes with it."""
         for pid in below(self.nodes[name].pid):
@@ -108,6 +139,7 @@ def cluster(*names: str) -> Iterator[Cluster]:
     try:
         for name in ("head", *names):
             made.start(name)
+        made.ready()
         yield made
     finally:
         for name in list(made.nodes):

@@ -99,6 +99,7 @@ def test_lost_nodes_and_heads_leave_no_trace(tiny: Path, tmp_path: Path, undistu
                     else:
                         nodes.stop(place)
                         nodes.start(place)
+                    nodes.ready()
                 driver.wait(timeout=300)
             exact(tmp_path / name, undisturbed)
         round_ += 1

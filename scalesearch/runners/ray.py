@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 class RayOptions:
     """Where and how wide: Ray's address (None: start one here), workers, the share of a GPU for
     each trial and the kind of GPU; the module of a user's own function; Tune's callbacks; whether
-    Ray's own messages and its workers' output are shown.
+    Ray's own messages and its workers' output are shown; who is told what the run waits for.
     """
 
     address: str | None = None
@@ -36,12 +36,15 @@ class RayOptions:
     function: str | None = None
     callbacks: Sequence[tune.Callback] = ()
     verbose: bool = False
+    tell: Callable[[str], None] = lambda text: None
 
 
 def run_ray(desk: Desk, options: RayOptions, run: Run = run_trial) -> None:
     """Run every trial that the desk has on Ray's workers, one CPU thread each."""
     here = options.workers if options.address is None else None
     with joined(options.address, here, options.function, options.verbose):
+        if lacking := lacking_resources(options):
+            options.tell(f"waiting: no node of the cluster has {lacking} yet; `ray status` tells")
         searcher = DeskSearcher(desk, options, run)
         with tempfile.TemporaryDirectory(prefix="scalesearch-ray-") as scratch:
             tuner = tune.Tuner(
@@ -68,13 +71,27 @@ def run_ray(desk: Desk, options: RayOptions, run: Run = run_trial) -> None:
 
 
 def wanted_resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """What Tune is to hold for a slot."""
+    return tune.PlacementGroupFactory([bundle(config["gpus"], config["accelerator"])])
+
+
+def bundle(gpus: float, accelerator: str | None) -> dict[str, float]:
     """One CPU, the share of a GPU, and a trace of the kind of GPU, which Ray names so."""
-    bundle = {"CPU": 1.0}
-    if config["gpus"]:
-        bundle["GPU"] = config["gpus"]
-    if config["accelerator"]:
-        bundle[f"accelerator_type:{config['accelerator']}"] = 0.001
-    return tune.PlacementGroupFactory([bundle])
+    wanted = {"CPU": 1.0}
+    if gpus:
+        wanted["GPU"] = gpus
+    if accelerator:
+        wanted[f"accelerator_type:{accelerator}"] = 0.001
+    return wanted
+
+
+def lacking_resources(options: RayOptions) -> str:
+    """What a trial needs and no node alive has, in words; nothing where one has it all."""
+    wanted = bundle(options.gpus_per_trial, options.accelerator)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(all(node.get(name, 0) >= n for name, n in wanted.items()) for node in nodes):
+        return ""
+    return ", ".join(f"{n:g} {name}" for name, n in wanted.items())
 
 
 def trial_name(trial: Any) -> str:

@@ -30,7 +30,7 @@ from scalesearch.nets import zero_residuals
 from scalesearch.space import Proxy, Recipe, load_space, proxy_baseline
 from scalesearch.step import make_optimizer, make_step, normaliser
 from scalesearch.train import evaluate, schedule, train_side
-from scalesearch.trial import prepared
+from scalesearch.trial import decoded, prepared
 
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "recipe.md"
 LENGTHS = (3, 5)  # epochs of a whole schedule
@@ -136,7 +136,7 @@ def runs_of(setting: Setting, proxy: Proxy, seed: int) -> list[Run]:
     arch = proxy_baseline(load_space("efficientnet"), proxy, 1, 10)
     side = arch.resolution
     data = prepared(
-        str(proxy.data), proxy.train_examples, proxy.val_examples, side, side, "cpu", "val"
+        decoded, str(proxy.data), proxy.train_examples, proxy.val_examples, side, side, "cpu", "val"
     )
     found = []
     for epochs in LENGTHS:

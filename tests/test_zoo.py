@@ -13,7 +13,7 @@ from scalesearch.models import at_resolution
 from scalesearch.nets import Network, build_network, weighted_loss
 from scalesearch.space import Recipe
 from scalesearch.train import train, train_side
-from scalesearch.trial import prepared
+from scalesearch.trial import decoded, prepared
 
 AXES = ("depth", "width", "resolution")
 SMALLEST = {"inception_v3": 96, "alexnet": 96, "lenet5": 32}  # 64 for the others
@@ -129,7 +129,7 @@ def test_lenets_sparse_layer_joins_60_of_96_maps() -> None:
 
 
 def test_training_images_have_the_training_resolution() -> None:
-    data = prepared("shapes", 60, 20, 24, 18, "cpu", "val")
+    data = prepared(decoded, "shapes", 60, 20, 24, 18, "cpu", "val")
     assert data.train.pixels.shape[-1] == 18
     assert data.val.pixels.shape[-1] == 24
     arch = scale_arch(zoo.find("efficientnet_v2_b0"), Scale(resolution=24 / 224))
@@ -142,7 +142,7 @@ def test_training_images_grow_to_their_size() -> None:
     assert train_side(Recipe(epochs=5), 24, 1) == 24
     assert train_side(Recipe(epochs=1, resize_from=0.5), 24, 1) == 24
     arch = replace(scale_arch(zoo.find("resnet18"), Scale(1, 0.1, 24 / 224)), classes=10)
-    data = prepared("shapes", 60, 20, 24, 24, "cpu", "val")
+    data = prepared(decoded, "shapes", 60, 20, 24, 24, "cpu", "val")
     seen = []
     network = build_network(replace(arch, channels=data.train.pixels.shape[1]))
     network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[-1]))

@@ -88,7 +88,7 @@ def bundle(gpus: float, accelerator: str | None) -> dict[str, float]:
 def lacking_resources(options: RayOptions) -> str:
     """What a trial needs and no node alive has, in words; nothing where one has it all."""
     wanted = bundle(options.gpus_per_trial, options.accelerator)
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if any(all(node.get(name, 0) >= n for name, n in wanted.items()) for node in nodes):
         return ""
     return ", ".join(f"{n:g} {name}" for name, n in wanted.items())

@@ -51,7 +51,7 @@ def small(png: bytes) -> bytes:
     """A picture of flat colours as a PNG with a palette: a quarter of the size."""
     out = io.BytesIO()
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    picture.quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(out, "PNG")
     return out.getvalue()
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from multiprocessing import get_context
 
@@ -38,6 +39,7 @@ class Pace:
         return float(features(model) @ np.array([self.module, self.flop, self.activation]))
 
 
+@lru_cache(maxsize=4096)
 def features(model: Model) -> Floats:
     """What a step's seconds are made of: modules, multiply-adds, activations."""
     with torch.device("meta"):

@@ -1,9 +1,11 @@
 """What the tests share: one thread, an empty cache of their own, a space that trains in seconds."""
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -22,8 +24,8 @@ proxies:
     divisor: 2
     stem_stride: 1
     dropout: 0.0
-    train_examples: 300
-    val_examples: 200
+    train_examples: 150
+    val_examples: 100
     recipe: {epochs: 2, batch_size: 50}
 """
 
@@ -59,7 +61,31 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def scalesearch(tmp_path: Path) -> Command:
+def scalesearch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command line in an empty directory, in this process, which has its imports already.
+
+    That it is the same as a process of its own is what `in_a_process` is for.
+    """
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        from scalesearch.cli import main
+
+        line = ["scalesearch", *map(str, arguments)]
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with monkeypatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", line)
+            try:
+                main()
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        return subprocess.CompletedProcess(line, code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def in_a_process(tmp_path: Path) -> Command:
     """Run the command line as a user does, in a process of its own, in an empty directory."""
 
     def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:

@@ -132,3 +132,11 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
                     assert "allow_pickle=False" in ast.unparse(node)
                 if called == "torch.load":
                     assert "weights_only=True" in ast.unparse(node)
+
+
+def test_no_line_is_longer_than_a_hundred_characters() -> None:
+    root = PACKAGE.parent
+    pages = [*root.glob("*.md"), *(root / "docs").glob("*.md")]
+    for page in pages:
+        for line in page.read_text().splitlines():
+            assert len(line) <= 100 or line.startswith("|"), f"{page.name}: {line}"

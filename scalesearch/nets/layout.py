@@ -107,7 +107,8 @@ def run_block(
         for module in block.modules():
             module.register_forward_hook(hook)
     try:
-        with torch.no_grad():
+        # whatever device the caller builds on
+        with torch.no_grad(), torch.device("cpu"):
             out = block(torch.empty(0, in_width, side, side))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]

@@ -54,7 +54,7 @@ def conv_bias(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float)
             stage.kernel_padding,
             groups=stage.groups,
         ),
-        ACTIVATIONS[arch.activation](inplace=True),
+        ACTIVATIONS[arch.activation](),
     )
 
 

@@ -10,13 +10,11 @@ from scalesearch.nets.fast import BatchNorm2d, DepthwiseConv2d, GlobalAvgPool2d,
 class ScaledTanh(nn.Module):
     """1.7159 tanh(2 x / 3), LeNet-5's activation (LeCun et al. 1998, appendix A)."""
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-
     def forward(self, x: Tensor) -> Tensor:
         return 1.7159 * torch.tanh(x * (2 / 3))
 
 
+# not in place: on a view, as the fast layers return, that copies the map and its gradient twice
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
@@ -67,7 +65,7 @@ class ConvNorm(nn.Sequential):
             BatchNorm2d(width, arch.norm_eps, arch.norm_momentum),
         ]
         if activate:
-            layers.append(ACTIVATIONS[arch.activation](inplace=True))
+            layers.append(ACTIVATIONS[arch.activation]())
         super().__init__(*layers)
 
 
@@ -92,7 +90,7 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.pool = GlobalAvgPool2d()
         self.reduce = PointwiseConv2d(width, squeezed, 1)
-        self.activation = ACTIVATIONS[arch.activation](inplace=True)
+        self.activation = ACTIVATIONS[arch.activation]()
         self.expand = PointwiseConv2d(squeezed, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:

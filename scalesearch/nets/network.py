@@ -19,7 +19,7 @@ def hidden_layers(arch: Arch, hidden: tuple[Hidden, ...], in_width: int) -> nn.S
     layers: list[nn.Module] = []
     for layer in hidden:
         layers += [nn.Dropout(layer.dropout), nn.Linear(in_width, layer.width)]
-        layers.append(ACTIVATIONS[arch.activation](inplace=True))
+        layers.append(ACTIVATIONS[arch.activation]())
         in_width = layer.width
     return nn.Sequential(*layers)
 

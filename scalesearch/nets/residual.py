@@ -83,7 +83,7 @@ class Residual(nn.Module):
         if stride != 1 or in_width != stage.width:
             self.shortcut = ConvNorm(arch, in_width, stage.width, 1, stride, activate=False)
         self.drop = StochasticDepth(drop)
-        self.activation = ACTIVATIONS[arch.activation](inplace=True)
+        self.activation = ACTIVATIONS[arch.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.activation(self.drop(self.layers(x)) + self.shortcut(x))

@@ -105,7 +105,8 @@ def main() -> None:
             f"Ours on torch {found['torch'][1]}; torchvision 0.29.2 on torch {found['torch'][0]}, "
             f"the same widths, AdamW, a plain loop. {platform.machine()}; medians of "
             f"{ROUNDS} x {STEPS - WARM} steps, the two turn and turn about. The last column is the "
-            "largest relative difference of the losses of ten steps of SGD from there, in float64.",
+            "largest relative difference of the losses of ten steps of SGD (rate 1e-4) from there, "
+            "in float64.",
             "",
             "| proxy | torchvision, images/s | ours, images/s | ratio | losses apart |",
             "|---|---|---|---|---|",

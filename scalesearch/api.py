@@ -15,15 +15,8 @@ from torch import Tensor, nn
 from scalesearch.cost import Cost
 from scalesearch.cost import cost as measured_cost
 from scalesearch.family import Member
-from scalesearch.files import (
-    find_model,
-    member_row,
-    model_file,
-    plan_document,
-    plan_table,
-    read_json,
-    weights_beside,
-)
+from scalesearch.files import member_row, plan_document, plan_table, read_json
+from scalesearch.model_files import find_model, model_file, weights_beside
 from scalesearch.models import Model, at_resolution, build_model, realised
 from scalesearch.nets import Network
 from scalesearch.plan import Plan, make_plan

@@ -22,7 +22,14 @@ from torch import Tensor, nn
 from scalesearch.arch import Arch, Stage
 from scalesearch.models import Model, build_model
 from scalesearch.nets import Network
-from scalesearch.nets.layout import block_context, map_sides, naming, placed_blocks, run_block
+from scalesearch.nets.layout import (
+    block_context,
+    emptied,
+    map_sides,
+    naming,
+    placed_blocks,
+    run_block,
+)
 from scalesearch.own import OwnModel
 
 CACHE_VERSION = 2
@@ -60,7 +67,7 @@ def cost(model: Model) -> Cost:
     with torch.device("meta"):
         network = Network(arch)
     shape = (arch.channels, arch.resolution, arch.resolution)
-    measured = measure(network.to_empty(device="cpu"), shape)
+    measured = measure(emptied(network), shape)
     with suppress(OSError):  # a cache that cannot be written costs time, not the answer
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.{os.getpid()}")

@@ -130,7 +130,7 @@ def test_a_family_by_what_a_study_found(study: ss.SavedStudy, tmp_path: Path) ->
 def test_a_network_is_built_and_costed_by_name_or_file(
     given: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scalesearch.files import dump_model, find_model
+    from scalesearch.model_files import dump_model, find_model
 
     monkeypatch.chdir(tmp_path)
     Path("model.yaml").write_text(dump_model(find_model("lenet5")))

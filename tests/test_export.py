@@ -26,7 +26,7 @@ from scalesearch.export import ExportOptions, export, plain
 from scalesearch.export.check import compare, example_images
 from scalesearch.export.python import class_name, python_source
 from scalesearch.export.rows import CALLS
-from scalesearch.files import dump_model, find_model
+from scalesearch.model_files import dump_model, find_model
 from scalesearch.models import build_model
 from scalesearch.nets import build_network
 from scalesearch.nets.blocks import BLOCKS

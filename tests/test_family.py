@@ -10,7 +10,7 @@ from scalesearch import zoo
 from scalesearch.arch import Coefficients
 from scalesearch.cost import cost
 from scalesearch.family import by_budget, by_formula, matched, published
-from scalesearch.files import dump_model, find_model, read_model
+from scalesearch.model_files import dump_model, find_model, read_model
 
 PAPER = Coefficients(1.2, 1.1, 1.15)
 B0 = zoo.find("efficientnet_b0")

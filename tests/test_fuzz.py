@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from scalesearch.budget import parse_budget
 from scalesearch.data import describe, load
-from scalesearch.files import read_json, read_model
+from scalesearch.files import read_json
+from scalesearch.model_files import read_model
 from scalesearch.scale import parse_coefficients
 from scalesearch.space import check_space, load_space, space_folder
 from scalesearch.study import JOURNAL, STUDY_NAME, Study, read_trials

@@ -24,6 +24,7 @@ ROOMS = [
         "reconcile",
         "budget",
         "space",
+        "model_files",
         "latency",
         "limits",
         "plan",

@@ -11,7 +11,7 @@ import scalesearch as package
 from scalesearch.arch import Scale
 from scalesearch.cost import cost, count
 from scalesearch.family import by_budget
-from scalesearch.files import dump_model, read_model
+from scalesearch.model_files import dump_model, read_model
 from scalesearch.models import at_resolution, build_model, realised, scale_model
 from scalesearch.own import OwnModel, own_model
 from scalesearch.strategy import STRATEGIES

@@ -128,7 +128,7 @@ def cost_command(
     from dataclasses import asdict
 
     from scalesearch.cost import cost
-    from scalesearch.files import find_model
+    from scalesearch.model_files import find_model
 
     arch = find_model(model, resolution)
     row = {"model": arch.name, "resolution": arch.resolution, **asdict(cost(arch))}

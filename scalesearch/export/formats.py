@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from scalesearch.arch import Arch
 from scalesearch.export.check import BATCHES, Check, compare, example_images
 from scalesearch.export.python import class_name, python_source
-from scalesearch.files import dump_model, read_model
+from scalesearch.model_files import dump_model, read_model
 from scalesearch.models import Model, build_model
 from scalesearch.nets import Network
 from scalesearch.weights import load_weights, read_weights, torchvision_state, write_weights

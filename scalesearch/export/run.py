@@ -14,7 +14,8 @@ from scalesearch.cost import cost
 from scalesearch.export.card import Origin, citation, label, made_from, model_card, summary
 from scalesearch.export.check import example_images, settle
 from scalesearch.export.formats import FORMATS, SEED, make_job
-from scalesearch.files import CONVENTION, find_model, model_file
+from scalesearch.files import CONVENTION
+from scalesearch.model_files import find_model, model_file
 from scalesearch.models import Model, build_model
 from scalesearch.nets import Network
 from scalesearch.torchvision_names import torchvision_names

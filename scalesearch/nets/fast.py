@@ -23,12 +23,14 @@ MAX_EVALUATED = 1024
 def takes_fast_path(x: Tensor, training: bool) -> bool:
     """Whether `x` is trained on, or a small map, on a CPU in whole precision; and not traced."""
     return (
-        not torch.compiler.is_compiling()  # first: a batch of any size has no length to ask for
+        # these first: what is asked of a traced tensor's shape is traced too, and takes longer than
+        # the layers do; and a batch of any size has no length to ask for
+        torch._C._get_tracing_state() is None
+        and not torch.compiler.is_compiling()
         and ((training and torch.is_grad_enabled()) or x.shape[-1] * x.shape[-2] <= MAX_EVALUATED)
         and len(x) > 0
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
-        and torch._C._get_tracing_state() is None
         and not torch.is_autocast_enabled("cpu")
     )
 
@@ -65,9 +67,11 @@ class DepthwiseConv2d(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
         kernel, stride = self.kernel_size[0], self.stride[0]
-        if height * width > MAX_AREA * stride or not takes_fast_path(x, self.training):
+        if not takes_fast_path(x, self.training):
+            return super().forward(x)
+        height, width = x.shape[2:]
+        if height * width > MAX_AREA * stride:
             return super().forward(x)
         spread, rows = taps(height, width, kernel, stride)
         maps = torch.mm(self.weight.flatten(1), spread.to(x.dtype)).view(

@@ -49,7 +49,6 @@ def trivial(trial: Trial, read: Reader) -> Iterator[Metrics]:
 
 def measure(count: int, run: Run, examples: int) -> tuple[float, float]:
     """Wall seconds of that many trials on Ray's workers, and the sum of the trials' own."""
-    RayOptions(workers=WORKERS)
     trials = [Trial(ARCH, seed, "shapes", examples, 500, RECIPE) for seed in range(count)]
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), [ARCH.key])

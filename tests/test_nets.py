@@ -143,3 +143,10 @@ def test_a_new_block_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     wider = scale_arch(arch, Scale(depth=1.5, width=1.25))
     assert (wider.depths, wider.widths) == ((3,), (40,))
     assert count(wider) == measure(build_network(wider), (3, 224, 224))
+
+
+def test_maps_have_the_same_sides_whatever_device_is_built_on() -> None:
+    arch = scale_arch(zoo.find("mobilenet_v2"), Scale(width=0.77))
+    with torch.device("meta"):
+        there = map_sides(arch)  # not looked at before, so that its blocks are run here
+    assert there == map_sides(replace(arch, name="again"))

@@ -282,7 +282,7 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
     tiny: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
     driver = drive(tiny, tmp_path)
-    while not list(tmp_path.glob("killed/losses/*.npy")):
+    while not list(tmp_path.glob("killed/losses/*.npy")) and driver.poll() is None:
         time.sleep(0.05)
     driver.send_signal(signal.SIGINT)
     assert driver.wait() == 130

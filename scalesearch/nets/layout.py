@@ -93,7 +93,7 @@ def emptied(module: ModuleType) -> ModuleType:
     Module.to_empty does the same by way of torch._refs, which take half a second to import.
     """
     module._apply(  # type: ignore[no-untyped-call]
-        lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype)
+        lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
     )
     return module
 

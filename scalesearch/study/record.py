@@ -1,108 +1,33 @@
-"""The study: Optuna's record of what is planned, running, trained and failed.
+"""The study's one writer: what is planned, running, trained and failed."""
 
-The only importer of optuna. One process at a time writes it, which a lock on the study's
-directory sees to; whatever moment that process dies at, the next finds a record it can go on from.
-"""
-
-import fcntl
-import io
-import os
-import socket
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
 import optuna
 import pandas as pd
-from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
+from scalesearch.study.journal import (
+    JOURNAL,
+    STUDY_NAME,
+    HeldLock,
+    Identity,
+    WholeLines,
+    cut_torn_tail,
+    latest,
+    whole_journal,
+)
+from scalesearch.study.kept import checkpoint_path, read_checkpoint, write_losses, write_whole
+from scalesearch.study.tables import CURVE, curve_table, trial_table
 from scalesearch.train import Metrics
 from scalesearch.trial import PARTS, Trial, versions
 
-JOURNAL = "study.journal"
-STUDY_NAME = "scalesearch"
 MAX_SEED = 2**31 - 1
 MAX_WORKERS_LOST = 5  # of one trial; nodes come and go, but a trial may also kill its worker
-LOOKS = 5
-CURVE = ("epoch", "loss", "accuracy", "train_loss", "seconds")
-Identity = tuple[str, int, str]  # network, seed, part
-
-
-class StudyLocked(ValueError):
-    """Another process is running this study."""
-
-
-def lock(file: TextIO) -> bool:
-    """Whether the file could be locked; one that only looks holds it for a moment (driver_of)."""
-    for _ in range(LOOKS):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            time.sleep(0.02)
-    return False
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the study's directory for one writer. Raises StudyLocked, naming the one there is."""
-    with (folder / ".lock").open("a+") as file:
-        if not lock(file):
-            file.seek(0)
-            raise StudyLocked(
-                f"a study must have one driver at a time, and {folder} has {file.read().strip()}: "
-                "wait for it, or stop it first"
-            )
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        yield
-
-
-class _WholeLines(JournalFileBackend):
-    """A journal that a failed write leaves as it was: a full disk may take half a line.
-
-    Without this the next line would be written behind that half, and neither could be read.
-    """
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        path = Path(self._file_path)
-        before = path.stat().st_size
-        try:
-            super().append_logs(logs)
-        except OSError:
-            os.truncate(path, before)
-            raise
-
-
-class _HeldLock(JournalFileOpenLock):
-    """No lock of the journal's own: `locked` holds the directory, and dies with its process."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
-
-
-def cut_torn_tail(path: Path) -> None:
-    """Cut a half-written last line off the journal: that operation never happened."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            file.truncate(whole)
 
 
 @dataclass(slots=True)
@@ -125,18 +50,6 @@ class Record:
         return self.curve[-1]["epoch"] if self.curve else 0
 
 
-@contextmanager
-def whole_journal(folder: Path) -> Iterator[None]:
-    """Makes what a journal that is none makes Optuna raise a ValueError of one line."""
-    try:
-        yield
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        raise ValueError(
-            f"{folder / JOURNAL} must be Optuna's journal of this study, got "
-            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        ) from error
-
-
 class Study:
     """The trials of one study directory, in Optuna's journal there. Open it under `locked`.
 
@@ -150,7 +63,7 @@ class Study:
         self.folder = folder
         cut_torn_tail(folder / JOURNAL)
         with whole_journal(folder):
-            backend = _WholeLines(str(folder / JOURNAL), _HeldLock(""))
+            backend = WholeLines(str(folder / JOURNAL), HeldLock(""))
             self._storage = JournalStorage(backend)
             self._study = optuna.create_study(
                 storage=self._storage,
@@ -385,172 +298,6 @@ class Study:
         return trial_table(self._study.get_trials(deepcopy=False))
 
 
-def frozen_trials(folder: Path) -> list[FrozenTrial]:
-    """The journal's trials, read without writing to it. Raises ValueError where there is none."""
-    if not (folder / JOURNAL).is_file():
-        raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
-    with whole_journal(folder):
-        storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), _HeldLock("")))
-        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
-        return study.get_trials(deepcopy=False)
-
-
-def read_trials(folder: Path) -> pd.DataFrame:
-    """The trials of a study directory, read without writing to it.
-
-    Raises ValueError where there is no study.
-    """
-    found = frozen_trials(folder)
-    with whole_journal(folder):
-        return trial_table(found)
-
-
-def read_curves(folder: Path) -> pd.DataFrame:
-    """The curves of a study directory, as `Study.curves` has them, read without writing to it."""
-    found = latest(frozen_trials(folder))
-    return curve_table(
-        {
-            who: frozen.user_attrs["curve"]
-            for who, frozen in found.items()
-            if who[2] == "val" and frozen.state != TrialState.FAIL and "curve" in frozen.user_attrs
-        }
-    )
-
-
-def curve_table(history: Mapping[Identity, list[dict[str, Any]]]) -> pd.DataFrame:
-    """Curves as a flat table, a row an epoch."""
-    rows = [
-        {"candidate": who[0], "seed": who[1], **row}
-        for who, curve in history.items()
-        for row in curve
-    ]
-    return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
-
-
-def read_status(folder: Path) -> dict[str, Any]:
-    """How far a study is: trials by state, epochs and seconds spent, the driver, what is best.
-
-    Raises ValueError where there is no study.
-    """
-    table = read_trials(folder)
-    states = {str(k): int(v) for k, v in table["state"].value_counts().items()}
-    done = table[(table["state"] == TrialState.COMPLETE.name) & (table["split"] == "val")]
-    means = done.groupby("candidate")["loss"].mean().sort_values()
-    return {
-        "study": str(folder),
-        "trials": len(table),
-        "states": states,
-        "epochs": int(table["epochs"].sum()),
-        "trained_seconds": float(table["seconds"].fillna(0).sum()),
-        "driver": driver_of(folder),
-        "nodes": nodes_of(table),
-        "failures": table.loc[table["error"].notna(), "error"].tolist(),
-        "lowest_loss": {str(key): float(value) for key, value in means.head(3).items()},
-    }
-
-
-def nodes_of(table: pd.DataFrame) -> dict[str, int]:
-    """How many trials each machine of a cluster has trained, of those where it is on record."""
-    if "node" not in table:
-        return {}
-    return {str(node): int(n) for node, n in table["node"].value_counts().items()}
-
-
-def driver_of(folder: Path) -> str | None:
-    """The process that runs a study now; None where none does."""
-    path = folder / ".lock"
-    if not path.exists():
-        return None
-    with path.open("r") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return file.read().strip()
-        fcntl.flock(file, fcntl.LOCK_UN)
-    return None
-
-
-def identity(recorded: FrozenTrial | optuna.Trial) -> Identity:
-    """What tells a recorded trial from the others."""
-    params = recorded.params
-    return str(params["candidate"]), int(params["seed"]), str(params["split"])
-
-
-def latest(trials: Iterable[FrozenTrial]) -> dict[Identity, FrozenTrial]:
-    """The last record of every trial: a failed trial may have been planned again."""
-    return {identity(frozen): frozen for frozen in trials}
-
-
-def trial_table(trials: Iterable[FrozenTrial]) -> pd.DataFrame:
-    """Recorded trials as a flat table, a row each, in the order they were planned."""
-    rows = []
-    for frozen in trials:
-        key, seed, split = identity(frozen)
-        curve = frozen.user_attrs.get("curve", [])
-        last: dict[str, Any] = curve[-1] if curve else {}
-        done = frozen.state in (TrialState.COMPLETE, TrialState.PRUNED)
-        rows.append(
-            {
-                "number": frozen.number,
-                "candidate": key,
-                "seed": seed,
-                "split": split,
-                "state": frozen.state.name,
-                "epochs": max(frozen.intermediate_values, default=0),
-                "loss": frozen.value if done else None,
-                "accuracy": last.get("accuracy"),
-                "train_loss": last.get("train_loss"),
-                "seconds": last.get("seconds"),
-                "error": frozen.user_attrs.get("error"),
-                "pruned": frozen.user_attrs.get("pruned"),
-                **frozen.user_attrs.get("made_with", {}),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def curve_row(metrics: Metrics) -> dict[str, float]:
     """The metrics of an epoch without the examples' losses."""
     return {name: getattr(metrics, name) for name in CURVE}
-
-
-def losses_path(folder: Path, who: Identity) -> Path:
-    """Where the losses of a trial's held-out examples are."""
-    key, seed, split = who
-    return folder / "losses" / f"{key}-{seed}-{split}.npy"
-
-
-def read_losses(folder: Path, who: Identity) -> NDArray[np.float32]:
-    """The losses of a trial's held-out examples, in the data's order."""
-    losses: NDArray[np.float32] = np.load(losses_path(folder, who), allow_pickle=False)
-    return losses
-
-
-def write_losses(folder: Path, trial: Trial, losses: NDArray[np.float32]) -> None:
-    """Write the losses of a trial's held-out examples, whole or not at all."""
-    file = io.BytesIO()
-    np.save(file, losses.astype(np.float32), allow_pickle=False)
-    write_whole(losses_path(folder, trial.identity), file.getvalue())
-
-
-def checkpoint_path(folder: Path, who: Identity) -> Path:
-    """Where a trial that is not at its end yet keeps what it goes on from."""
-    key, seed, split = who
-    return folder / "checkpoints" / f"{key}-{seed}-{split}.pt"
-
-
-def read_checkpoint(folder: Path, who: Identity) -> bytes | None:
-    """The bytes of a trial's checkpoint, None where it has none."""
-    path = checkpoint_path(folder, who)
-    return path.read_bytes() if path.exists() else None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and on the disk before this returns."""
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -1,0 +1,139 @@
+"""The journal: Optuna's record on the disk, who may write it, and how it is opened.
+
+Whatever moment its writer dies at, the next finds a record it can go on from.
+"""
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial
+
+JOURNAL = "study.journal"
+STUDY_NAME = "scalesearch"
+LOOKS = 5
+Identity = tuple[str, int, str]  # network, seed, part
+
+
+class StudyLocked(ValueError):
+    """Another process is running this study."""
+
+
+def lock(file: TextIO) -> bool:
+    """Whether the file could be locked; one that only looks holds it for a moment (driver_of)."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.02)
+    return False
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the study's directory for one writer. Raises StudyLocked, naming the one there is."""
+    with (folder / ".lock").open("a+") as file:
+        if not lock(file):
+            file.seek(0)
+            raise StudyLocked(
+                f"a study must have one driver at a time, and {folder} has {file.read().strip()}: "
+                "wait for it, or stop it first"
+            )
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
+
+
+class WholeLines(JournalFileBackend):
+    """A journal that a failed write leaves as it was: a full disk may take half a line.
+
+    Without this the next line would be written behind that half, and neither could be read.
+    """
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        path = Path(self._file_path)
+        before = path.stat().st_size
+        try:
+            super().append_logs(logs)
+        except OSError:
+            os.truncate(path, before)
+            raise
+
+
+class HeldLock(JournalFileOpenLock):
+    """No lock of the journal's own: `locked` holds the directory, and dies with its process."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def cut_torn_tail(path: Path) -> None:
+    """Cut a half-written last line off the journal: that operation never happened."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
+
+
+@contextmanager
+def whole_journal(folder: Path) -> Iterator[None]:
+    """Makes what a journal that is none makes Optuna raise a ValueError of one line."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise ValueError(
+            f"{folder / JOURNAL} must be Optuna's journal of this study, got "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def frozen_trials(folder: Path) -> list[FrozenTrial]:
+    """The journal's trials, read without writing to it. Raises ValueError where there is none."""
+    if not (folder / JOURNAL).is_file():
+        raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
+    with whole_journal(folder):
+        storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL), HeldLock("")))
+        study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+        return study.get_trials(deepcopy=False)
+
+
+def driver_of(folder: Path) -> str | None:
+    """The process that runs a study now; None where none does."""
+    path = folder / ".lock"
+    if not path.exists():
+        return None
+    with path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip()
+        fcntl.flock(file, fcntl.LOCK_UN)
+    return None
+
+
+def identity(recorded: FrozenTrial | optuna.Trial) -> Identity:
+    """What tells a recorded trial from the others."""
+    params = recorded.params
+    return str(params["candidate"]), int(params["seed"]), str(params["split"])
+
+
+def latest(trials: Iterable[FrozenTrial]) -> dict[Identity, FrozenTrial]:
+    """The last record of every trial: a failed trial may have been planned again."""
+    return {identity(frozen): frozen for frozen in trials}

@@ -95,9 +95,11 @@ class SavedStudy:
         options = RunOptions(runner, workers, gpus_per_trial, address)
         return verify_study(self.folder, phi, top, seeds, options, quiet)
 
-    def report(self) -> Path:
-        """The path of report.html, written again from the study's files."""
-        return write_report(self.folder)
+    def report(self, format: str | None = None) -> Path:
+        """The path of the report, written again from the study's files: report.html, or that of
+        the format html, md, pdf or csv. Raises ValueError for another.
+        """
+        return write_report(self.folder, format)
 
 
 def space(name: str | Path) -> Space:

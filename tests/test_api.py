@@ -82,6 +82,9 @@ def test_a_run_gives_its_study(study: ss.SavedStudy) -> None:
     assert study.status()["driver"] is None
     page = study.report()
     assert page == study.folder / "report.html" and page.stat().st_size > 1000
+    assert study.report("csv") == study.folder / "report.csv"
+    with pytest.raises(ValueError, match="--format must be one of html, md, pdf, csv"):
+        study.report("docx")
 
 
 def test_the_same_call_again_trains_nothing(study: ss.SavedStudy) -> None:

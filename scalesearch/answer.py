@@ -21,6 +21,7 @@ from scalesearch.latency import refuse_elsewhere
 from scalesearch.models import realised
 from scalesearch.plan import Candidate, Plan
 from scalesearch.policy import REGRET, Decision
+from scalesearch.progress import network_names
 from scalesearch.search import Search
 from scalesearch.select import CONFIDENCE, Selection, select
 from scalesearch.space import baseline
@@ -122,6 +123,7 @@ def write_selection(
     gates = gates_of(search, study, selection, chosen)
     document = {
         "space": search.space.name,
+        "names": network_names(search.plan),
         "headline": headline(search, selection, chosen, gates),
         "recommended": selection.beats_baseline,
         "coefficients": asdict(chosen.coefficients) if selection.beats_baseline else None,

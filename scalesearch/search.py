@@ -1,6 +1,7 @@
 """A search made ready: its plan, its study directory, the trials that it needs."""
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -63,6 +64,11 @@ class RunOptions:
     log: tuple[str, ...] = ()
     mirror: str | None = None
     verbose: bool = False
+
+
+def worker_count(options: RunOptions) -> int:
+    """How many trials run at once on this machine."""
+    return 1 if options.runner == "inline" else options.workers or len(os.sched_getaffinity(0))
 
 
 def data_info(proxy: Proxy) -> DataInfo | None:

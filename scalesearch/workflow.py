@@ -1,7 +1,6 @@
 """The commands that go through a study from end to end: run, dry run, select."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,14 +13,13 @@ import torch
 
 from scalesearch import answer
 from scalesearch.arch import Coefficients
-from scalesearch.console import say, show_table
-from scalesearch.files import duration, read_json, short, write_csv, write_json
+from scalesearch.console import say
+from scalesearch.files import read_json, write_csv, write_json
 from scalesearch.interrupt import patient
 from scalesearch.mirror import Mirror, mirrored, opened
 from scalesearch.models import Model
 from scalesearch.own import OwnModel
 from scalesearch.pace import Pace, calibrate
-from scalesearch.policy import FIRST_SEEDS, MIN_ALIVE, MIN_SEEDS, SHARE
 from scalesearch.progress import (
     Progress,
     network_names,
@@ -45,17 +43,16 @@ from scalesearch.search import (
     plan_test,
     prepare,
     run_trials,
+    worker_count,
 )
-from scalesearch.space import Proxy, Recipe, load_space
+from scalesearch.space import load_space
 from scalesearch.study import Identity, Study, locked, read_curves, read_trials
 from scalesearch.tensorboard import boarded
 from scalesearch.train import Metrics
-from scalesearch.trial import Trial, decoded, versions
+from scalesearch.trial import Trial, versions
 from scalesearch.verify import verify
 
-RAY_START = 12.0
 LOGS = ("tensorboard", "mlflow", "wandb")
-EVALUATION = 0.3  # of a training step: forward alone, in larger batches
 
 
 def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict[str, Any]:
@@ -256,11 +253,6 @@ def run_with(desk: Desk, options: RunOptions, search: Search) -> None:
     )
 
 
-def worker_count(options: RunOptions) -> int:
-    """How many trials run at once on this machine."""
-    return 1 if options.runner == "inline" else options.workers or len(os.sched_getaffinity(0))
-
-
 def run_record(search: Search, options: RunOptions, started: float, trained: int) -> dict[str, Any]:
     """How the study was made, for its report; seconds of earlier runs are added up."""
     path = search.folder / "run.json"
@@ -271,48 +263,6 @@ def run_record(search: Search, options: RunOptions, started: float, trained: int
         "trained_last": trained,
         "seconds": earlier + (time.monotonic() - started if trained else 0.0),
     }
-
-
-def estimate(search: Search, options: RunOptions) -> dict[str, Any]:
-    """How many epochs a run would train at most and how long that takes here, by timing steps."""
-    recipe: Recipe = search.proxy.recipe
-    data = decoded(str(search.proxy.data), search.proxy.train_examples, search.proxy.val_examples)
-    steps = len(data.train) / recipe.batch_size
-    steps += EVALUATION * len(data.val) / recipe.batch_size
-    pace = calibrate(networks(search), recipe.batch_size, worker_count(options))
-    first, *others = [pace.step_seconds(arch) for arch in networks(search)]
-    seeds, epochs = most_epochs(search.space.policy, len(others), search.proxy)
-    mean = sum(others) / len(others)
-    checks = 5 * mean + first  # the sweep on two candidates, and the test's two trials
-    busy = steps * (epochs * mean + (seeds * first + checks) * recipe.epochs)
-    wall = busy / worker_count(options) + (RAY_START if options.runner == "ray" else 0)
-    return {
-        "study": str(search.folder),
-        "candidates": len(search.plan.candidates),
-        "policy": search.space.policy,
-        "seeds": seeds,
-        "candidate_epochs": epochs,
-        "epochs": recipe.epochs,
-        "workers": worker_count(options),
-        "expected_seconds": wall,
-        "text": f"{len(search.plan.candidates)} candidates and the 1x baseline, policy "
-        f"{search.space.policy}, at most {seeds} seeds and {epochs} epochs of candidates "
-        f"({recipe.epochs} a trial) in {search.folder}: at most about {duration(wall)} with "
-        f"{worker_count(options)} workers",
-    }
-
-
-def most_epochs(policy: str, candidates: int, proxy: Proxy) -> tuple[int, int]:
-    """The most seeds, and the most epochs of candidates, that a search comes to."""
-    last, seeds = proxy.recipe.epochs, proxy.seeds
-    whole = candidates * seeds * last
-    if policy != "rungs":
-        return seeds, whole
-    first, half = min(FIRST_SEEDS, seeds), math.ceil(last / 2)
-    alive = min(candidates, max(MIN_ALIVE, math.ceil(candidates / 2)))
-    least = first * (half * candidates + (last - half) * alive)
-    least += last * alive * (min(MIN_SEEDS, seeds) - first)
-    return seeds, max(least, min(whole, math.floor(SHARE * whole)))
 
 
 def open_search(folder: Path) -> Search:
@@ -371,80 +321,3 @@ def report_on(folders: Sequence[Path], out: Path, kind: str | None) -> Path:
     if len(folders) == 1:
         return write_report(folders[0], kind)
     return write_comparison(folders, out, kind)
-
-
-def show_verified(document: dict[str, Any]) -> None:
-    """Print what a verification found."""
-    show_table(
-        f"at {document['ratio']:g}x, {document['seeds']} seeds; flops are multiply-adds",
-        ["network", "px", "flops", "ratio", "loss", "95 % interval"],
-        [
-            [
-                row["label"],
-                row["resolution"],
-                short(row["flops"]),
-                row["ratio"],
-                f"{row['loss']:.4f}",
-                f"{row['interval'][0]:.4f}..{row['interval'][1]:.4f}",
-            ]
-            for row in sorted(document["networks"], key=lambda row: row["loss"])
-        ],
-    )
-    found = document["transfer"]
-    low, high = found["interval"]
-    print(
-        f"rank correlation with phi = 1: {found['rank_correlation']:+.2f} (95% interval "
-        f"{low:+.2f} to {high:+.2f}; {found['distinct']} distinct of {found['candidates']})"
-    )
-    for row in document["axes"]:
-        low, high = row["interval"]
-        print(
-            f"{row['axis']} against the leader at phi = 1: {row['difference']:+.4f} "
-            f"({low:+.4f} to {high:+.4f})"
-        )
-    law = document["law"]
-    print(
-        f"law: L = b C^-c, c {law['form']} in the shape; error at phi {document['phi']:g} "
-        f"{law['error']:.4f}, of best-so-far {law['error_best_so_far']:.4f}, of a log-linear fit "
-        f"{law['error_log_linear']:.4f}; {law['inside']} inside the interval"
-    )
-    if not law["supported"]:
-        print("the trials do not support a law of shape: loss is told by compute alone")
-
-
-def show_selection(document: dict[str, Any]) -> None:
-    """Print the answer, the candidates and the warnings."""
-    print(document["headline"])
-    rows = [
-        [
-            *(row[name] for name in ("key", "seeds", "loss", "spread", "difference")),
-            f"{row['interval'][0]:.4f}..{row['interval'][1]:.4f}",
-            f"{row['p_best']:.0%}",
-            f"{row['regret']:.4f}",
-            "*" if row["in_set"] else "",
-        ]
-        for row in document["standings"]
-    ]
-    show_table(
-        f"up to {document['seeds']} seeds; * in the {document['confidence']:.0%} confidence set",
-        ["candidate", "n", "loss", "sd", "difference", "95 % interval", "P(best)", "regret", "set"],
-        rows,
-    )
-    for key, stop in document["stopped"].items():
-        print(f"stopped: {key}: {stop['reason']}")
-    for gate in document["gates"]:
-        print(f"gate {gate['name']}: {'passed' if gate['passed'] else 'FAILED'}: {gate['text']}")
-    for warning in document["warnings"]:
-        print(f"warning: {warning}")
-
-
-def show_answer(folder: Path, document: dict[str, Any]) -> None:
-    """Print how a run ended: the answer, the report's path, the next sensible command."""
-    show_selection(document)
-    if not document["trained"]:
-        print("nothing was trained: the study was complete")
-    print(f"report: {document['report']}")
-    if document["recommended"]:
-        print(f"next: scalesearch scale {document['space']} --study {folder}")
-    else:
-        print("next: the same command with more --epochs and another --name")

@@ -56,6 +56,8 @@ ROOMS = [
         "report",
         "console",
         "screen",
+        "show",
+        "estimate",
         "scale",
         "workflow",
         "api",

@@ -73,7 +73,7 @@ def run_command(
     """Search: plan, train, select, scale up, report. The same command again continues it."""
     from scalesearch.search import RunOptions, prepare
     from scalesearch.space import load_space
-    from scalesearch.workflow import estimate, refuse_no_gpu, run_search
+    from scalesearch.workflow import refuse_no_gpu, run_search
 
     options = RunOptions(
         runner=runner,
@@ -92,6 +92,8 @@ def run_command(
         refuse_no_gpu(options)
     search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
     if dry_run:
+        from scalesearch.estimate import estimate
+
         document = estimate(search, options)
         if as_json:
             return print_json(document)
@@ -104,7 +106,7 @@ def run_command(
     if as_json:
         print_json(document)
     else:
-        from scalesearch.workflow import show_answer
+        from scalesearch.show import show_answer
 
         show_answer(search.folder, document)
 
@@ -190,7 +192,7 @@ def status_command(
 def select_command(study: StudyFolder, as_json: AsJson = False) -> None:
     """Select again from the trials that a study has, and say how sure they are."""
     from scalesearch import api
-    from scalesearch.workflow import show_selection
+    from scalesearch.show import show_selection
 
     document = api.study(study).select()
     if as_json:
@@ -212,7 +214,7 @@ def verify_command(
 ) -> None:
     """Train the top candidates and single axes scaled up: does phi = 1 tell what is best there?"""
     from scalesearch import api
-    from scalesearch.workflow import show_verified
+    from scalesearch.show import show_verified
 
     document = api.study(study).verify(
         phi,

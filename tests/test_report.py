@@ -118,7 +118,7 @@ def test_the_page_says_what_a_reader_must_know(reported: Path) -> None:
         "2 of 4 checks failed (resolved and not at the edge)",
         "learning_rate 0.02",
         "2.13.0+cpu",
-        "6 min 52 s",
+        "5 min 23 s",
         "multiply-adds of convolutions and matrix products",
         "scalesearch run space.yaml --name study-again",
         "B7 · efficientnet_b0_phi7",

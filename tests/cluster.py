@@ -53,7 +53,7 @@ class Cluster:
         }
 
     def start(self, name: str) -> None:
-        """Start the head, or a node."""
+        """Start the head, and wait until it can be joined; or a node."""
         where = ["--node-ip-address", "127.0.0.1", "--block", "--disable-usage-stats"]
         if name == "head":
             where += ["--head", "--port", str(self.port), "--num-cpus", "0"]
@@ -68,31 +68,32 @@ class Cluster:
             start_new_session=True,
         )
         if name == "head":
-            self.wait()
+            self.ready()
 
-    def wait(self) -> None:
-        """Until the head listens."""
-        for _ in range(600):
-            with socket.socket() as trial:
-                if not trial.connect_ex(("127.0.0.1", self.port)):
-                    return
-            time.sleep(0.1)
-        raise TimeoutError("the head did not start")
+    def join(self, name: str) -> None:
+        """Start a node, one after the other, and wait for its raylet, until that stays.
+
+        Ray looks for free ports before it binds them; now and then another process is quicker.
+        """
+        for _ in range(5):
+            self.start(name)
+            for _ in range(200):
+                if self.process(name, "raylet") is not None:
+                    break
+                time.sleep(0.1)
+            time.sleep(1.5)
+            if self.process(name, "raylet") is not None:
+                return
+            self.stop(name)
+        raise TimeoutError(f"node {name} did not start")
 
     def ready(self) -> None:
-        """Wait until every node is part of the cluster; one that could not join starts again.
-
-        A head listens before it is ready to be joined, and a node that comes too early gives up.
-        """
+        """Wait until every node is part of the cluster."""
         for _ in range(20):
-            for name, node in list(self.nodes.items()):
-                if name != "head" and node.poll() is not None:
-                    self.stop(name)
-                    self.start(name)
-            if self.alive() == len(self.nodes):
+            if (alive := self.alive()) == len(self.nodes):
                 return
             time.sleep(1)
-        raise TimeoutError(f"only {self.alive()} of {len(self.nodes)} nodes have joined")
+        raise TimeoutError(f"only {alive} of {len(self.nodes)} nodes have joined")
 
     def alive(self) -> int:
         """How many nodes the head knows to be alive, itself among them."""
@@ -108,9 +109,19 @@ class Cluster:
 
     def kill(self, name: str, process: str) -> None:
         """SIGKILL a node's raylet, or the head's gcs_server, by name; what it held goes with it."""
+        pid = self.process(name, process)
+        assert pid is not None, f"{name} has no {process}"
+        os.kill(pid, signal.SIGKILL)
+
+    def process(self, name: str, process: str) -> int | None:
+        """The process of that name that a node has; None where it has none."""
         for pid in below(self.nodes[name].pid):
-            if process in Path(f"/proc/{pid}/comm").read_text():
-                os.kill(pid, signal.SIGKILL)
+            try:
+                if process in Path(f"/proc/{pid}/comm").read_text():
+                    return pid
+            except OSError:  # it has just ended
+                continue
+        return None
 
     def stop(self, name: str) -> None:
         """End what is left of a node."""
@@ -137,8 +148,9 @@ def cluster(*names: str) -> Iterator[Cluster]:
     temp = tempfile.mkdtemp(prefix="ss", dir="/tmp")  # sockets' paths must be short
     made = Cluster(temp)
     try:
-        for name in ("head", *names):
-            made.start(name)
+        made.start("head")
+        for name in names:
+            made.join(name)
         made.ready()
         yield made
     finally:

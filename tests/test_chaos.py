@@ -96,11 +96,12 @@ def test_lost_nodes_and_heads_leave_no_trace(tiny: Path, tmp_path: Path, undistu
                         driver.wait()
                         for node in list(nodes.nodes):
                             nodes.stop(node)
-                        for node in ("head", "one", "two"):
-                            nodes.start(node)
+                        nodes.start("head")
+                        for node in ("one", "two"):
+                            nodes.join(node)
                     else:
                         nodes.stop(place)
-                        nodes.start(place)
+                        nodes.join(place)
                     nodes.ready()
                 driver.wait(timeout=300)
             exact(tmp_path / name, undisturbed)

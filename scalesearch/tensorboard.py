@@ -15,8 +15,10 @@ def boarded(desk: Desk, folder: Path) -> Desk:
 
     def report(trial: Trial, metrics: Metrics) -> bool:
         key, seed, part = trial.identity
-        # opened for each epoch: thousands of trials may run at once
-        with SummaryWriter(str(folder / f"{key}-{seed}-{part}"), flush_secs=1) as writer:
+        place = str(folder / f"{key}-{seed}-{part}")
+        # opened for each epoch, for thousands of trials may run at once; and named by it, for files
+        # of the same second have the same name
+        with SummaryWriter(place, filename_suffix=f".{metrics.epoch:05}") as writer:
             writer.add_scalar("loss/validation", metrics.loss, metrics.epoch)
             writer.add_scalar("loss/training", metrics.train_loss, metrics.epoch)
             writer.add_scalar("accuracy/validation", metrics.accuracy, metrics.epoch)

@@ -117,7 +117,7 @@ def test_the_pointer_shows_the_candidate(browser: webdriver.Chrome) -> None:
     ActionChains(browser).move_to_element(chosen).perform()
     wait(lambda: browser.find_elements(By.CSS_SELECTOR, "#vg-tooltip-element.visible"), 5)
     tip = browser.find_element(By.ID, "vg-tooltip-element").text
-    assert "α 1 β 1.4 γ 1.4" in " ".join(tip.split()) and "74" in tip
+    assert "α 1 β 1.4 γ 1.4" in " ".join(tip.split()) and "P(best) 71.5%" in tip
     assert "353K" in tip and "1 2 2 3 3 4 1" in tip
 
 

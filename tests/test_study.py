@@ -202,6 +202,21 @@ def test_a_torn_last_line_never_happened(tmp_path: Path, cut: int) -> None:
     assert reopened.ask() == trial(1)
 
 
+def test_a_trial_of_two_values_is_refused_in_one_line(tmp_path: Path) -> None:
+    study = Study(tmp_path, [ARCH.key])
+    study.plan([trial(0)])
+    asked = study.ask()
+    assert asked is not None
+    study.complete(asked, [metrics(2)], {})
+    journal = tmp_path / JOURNAL
+    lines = journal.read_text().splitlines(keepends=True)
+    lines[-1] = lines[-1].replace('"values":[', '"values":[0.0,')
+    assert "[0.0," in lines[-1]
+    journal.write_text("".join(lines))
+    with pytest.raises(ValueError, match="must be Optuna's journal of this study, got Runtime"):
+        read_trials(tmp_path)
+
+
 def test_a_whole_journal_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / JOURNAL
     path.write_bytes(b'{"a":1}\n{"b":2}\n')

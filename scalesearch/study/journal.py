@@ -20,6 +20,15 @@ from optuna.trial import FrozenTrial
 JOURNAL = "study.journal"
 STUDY_NAME = "scalesearch"
 LOOKS = 5
+# what Optuna raises where a journal says what it never wrote; a RuntimeError for two values
+JOURNAL_FAULTS = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+)
 Identity = tuple[str, int, str]  # network, seed, part
 
 
@@ -97,7 +106,7 @@ def whole_journal(folder: Path) -> Iterator[None]:
     """Makes what a journal that is none makes Optuna raise a ValueError of one line."""
     try:
         yield
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+    except JOURNAL_FAULTS as error:
         raise ValueError(
             f"{folder / JOURNAL} must be Optuna's journal of this study, got "
             f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

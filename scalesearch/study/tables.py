@@ -31,14 +31,17 @@ def read_trials(folder: Path) -> pd.DataFrame:
 
 def read_curves(folder: Path) -> pd.DataFrame:
     """The curves of a study directory, as `Study.curves` has them, read without writing to it."""
-    found = latest(frozen_trials(folder))
-    return curve_table(
-        {
-            who: frozen.user_attrs["curve"]
-            for who, frozen in found.items()
-            if who[2] == "val" and frozen.state != TrialState.FAIL and "curve" in frozen.user_attrs
-        }
-    )
+    trials = frozen_trials(folder)
+    with whole_journal(folder):
+        return curve_table(
+            {
+                who: frozen.user_attrs["curve"]
+                for who, frozen in latest(trials).items()
+                if who[2] == "val"
+                and frozen.state != TrialState.FAIL
+                and "curve" in frozen.user_attrs
+            }
+        )
 
 
 def curve_table(history: Mapping[Identity, list[dict[str, Any]]]) -> pd.DataFrame:

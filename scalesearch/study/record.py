@@ -73,6 +73,10 @@ class Study:
                 load_if_exists=True,
             )
             found = latest(self._study.get_trials(deepcopy=False))
+            self._records: dict[Identity, Record] = {
+                who: Record(frozen._trial_id, frozen.state, dict(frozen.user_attrs))
+                for who, frozen in found.items()
+            }
         self._keys = tuple(keys)
         self._pruner = None
         if asha is not None:
@@ -81,10 +85,6 @@ class Study:
             "candidate": CategoricalDistribution(self._keys),
             "seed": IntDistribution(0, MAX_SEED),
             "split": CategoricalDistribution(PARTS),
-        }
-        self._records: dict[Identity, Record] = {
-            who: Record(frozen._trial_id, frozen.state, dict(frozen.user_attrs))
-            for who, frozen in found.items()
         }
         self._running = set(self._in_state(TrialState.RUNNING))
         self._reported: dict[Identity, list[Metrics]] = {}  # since each was last asked for

@@ -1,6 +1,7 @@
 """A Ray cluster of several nodes on this machine: real `ray start` processes, a token, loopback."""
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 
 ALIVE = (
     "import sys, ray; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR'); "
-    "print(sum(node['Alive'] for node in ray.nodes()))"
+    "print('alive:', sum(node['Alive'] for node in ray.nodes()))"
 )
 RAY = str(Path(sys.executable).with_name("ray"))
 
@@ -105,7 +106,8 @@ class Cluster:
             timeout=60,
             check=False,
         )
-        return int(asked.stdout.split()[-1]) if asked.returncode == 0 else 0
+        found = re.search(r"^alive: (\d+)$", asked.stdout, re.MULTILINE)  # Ray prints there too
+        return int(found[1]) if found else 0
 
     def kill(self, name: str, process: str) -> None:
         """SIGKILL a node's raylet, or the head's gcs_server, by name; what it held goes with it."""

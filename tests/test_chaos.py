@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalesearch.progress import status_document
+from scalesearch.progress import FILE, status_document
 from scalesearch.study import JOURNAL
 from tests.chaos import (
     command,
@@ -150,9 +150,9 @@ def test_a_second_interrupt_stops_now_and_leaves_nothing_running(
     line = command(tiny, tmp_path, "stopped", "--runner", "inline", "--epochs", "400")
     driver = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
     folder = tmp_path / "stopped"
-    while not list(folder.glob(JOURNAL)) and driver.poll() is None:
+    while not (folder / FILE).exists() and driver.poll() is None:
         time.sleep(0.05)
-    time.sleep(3)
+    time.sleep(1)
     found = status_document(folder)
     assert found["driver"] == f"process {driver.pid} on {socket.gethostname()}"
     assert found["run"]["queue"] > 0 and found["run"]["workers"] == 1

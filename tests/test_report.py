@@ -267,6 +267,14 @@ def test_every_network_of_the_grid_is_in_the_plan_s_figure() -> None:
     assert all(1.9 <= row["measured"] <= 2.1 for row in inside)
 
 
+def test_every_figure_is_what_vega_lites_schema_allows() -> None:
+    # a report leaves this look out, for its time
+    figures = [f for folder in (REFERENCE, LATTICE) for f in figures_of(read_content(folder))]
+    assert len({figure.name for figure in figures}) > 9
+    for figure in figures:
+        figure.chart.to_dict(validate=True)
+
+
 def test_published_accuracies_are_those_of_the_sources() -> None:
     figure = next(f for f in figures_of(read_content(REFERENCE)) if f.name == "published_flops")
     (rows,) = figure.spec["datasets"].values()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from scalesearch.runners.inline import run_inline
 from scalesearch.space import Recipe
 from scalesearch.train import Metrics
 from scalesearch.trial import Trial
+from tests.cluster import below
 
 ARCH = replace(
     scale_arch(zoo.find("mobilenet_v2"), Scale(0.5, 0.1, 24 / 224)), channels=1, classes=10
@@ -139,16 +139,9 @@ def test_seeds_differ(noted: Notes) -> None:
     assert noted.completed[0][-1].loss != noted.completed[1][-1].loss
 
 
-def descendants(pid: int) -> list[int]:
-    """Processes below `pid`, however deep: a Ray worker is a child of its raylet."""
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    children = [int(word) for word in found.stdout.split()]
-    return children + [below for child in children for below in descendants(child)]
-
-
 def kill_my_workers() -> None:
     """Kill the Ray workers that train for this process; other agents take the node with them."""
-    for pid in descendants(os.getpid()):
+    for pid in below(os.getpid()):
         title = Path(f"/proc/{pid}/cmdline")
         if title.exists() and title.read_bytes().startswith(
             (b"ray::Worker", b"ray::ResourceTrainable")

@@ -253,18 +253,15 @@ def drive(space: Path, results: Path, name: str = "killed") -> subprocess.Popen[
     )
 
 
-def test_kills_lose_nothing_and_repeat_nothing(
+def test_twenty_kills_lose_nothing_and_repeat_nothing(
     tiny: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
-    """kill -9 at random moments after the journal exists; then what a quiet run leaves.
-
-    Eight here; `make chaos` kills at least twenty drivers so, and goes on with workers and nodes.
-    """
+    """kill -9 at random moments after the journal exists; then what a quiet run leaves."""
     results = tmp_path / "results"
     search = prepare(load_space(str(tiny)), "quick", None, None, None, None, results, "killed")
     rng = np.random.default_rng(20190528)
     completed: set[tuple[str, int, str]] = set()
-    for _ in range(20 if "CHAOS" in os.environ else 8):
+    for _ in range(20):
         driver = drive(tiny, results)
         journal = search.folder / JOURNAL
         while not journal.exists() and driver.poll() is None:
@@ -281,14 +278,8 @@ def test_kills_lose_nothing_and_repeat_nothing(
             assert completed <= done, "what was complete stays complete"
             completed = done
     assert drive(tiny, results).wait() == 0
+    exact(search.folder, undisturbed)
     killed = read_trials(search.folder)
-    quiet = read_trials(undisturbed)
-    columns = ["candidate", "seed", "split", "state", "epochs", "loss", "accuracy", "train_loss"]
-    order = ["candidate", "seed", "split"]
-    pd.testing.assert_frame_equal(
-        killed[columns].sort_values(order, ignore_index=True),
-        quiet[columns].sort_values(order, ignore_index=True),
-    )
     assert set(killed["state"]) == {TrialState.COMPLETE.name, TrialState.PRUNED.name}
     assert (killed["split"] == "test").sum() == 2
 

@@ -1,7 +1,7 @@
 """The study directory: every file that one command leaves and the next one reads.
 
-space.yaml  plan.json  plan.csv  grid.csv  latency.json  study.journal  losses/  trials.csv
-selection.json
+space.yaml  plan.json  plan.csv  grid.csv  latency.json  study.journal  losses/  checkpoints/
+progress.json  trials.csv  curves.csv  run.json  selection.json  verify.json
 family.json  family.csv  family/*.yaml  report.md  report.html  figures/
 """
 

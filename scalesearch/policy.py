@@ -21,8 +21,9 @@ SHARE = 0.3  # of the full grid's epochs
 REGRET = 0.0025  # expected regret, as a share of the leader's loss, at which more is not worth it
 FIRST_SEEDS = 2  # the fewest that tell noise from effects
 MIN_ALIVE = 3  # that go on from a rung before the last epoch, where ranks may still change
-MIN_SEEDS = 4  # trained to the end before a search may stop: the noise that three tell of a
-# few candidates is itself so noisy that one order of seeds in fifty ended with the second best
+# trained to the end before a search may stop: what three tell of a few candidates' noise is so
+# uncertain itself that one order of seeds in fifty ended with the second best
+MIN_SEEDS = 4
 
 
 @dataclass(frozen=True, slots=True)

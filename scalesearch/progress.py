@@ -3,7 +3,6 @@
 The journal says what is trained; only the driver knows what comes next and how long that takes.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,7 +62,6 @@ class Progress:
     trained_seconds: float
     seconds_left: float | None
     warnings: tuple[str, ...]
-    at: float
 
 
 _PROGRESS = TypeAdapter(Progress)
@@ -107,7 +105,6 @@ def progress_of(
         trained_seconds=study.trained_seconds(),
         seconds_left=seconds_left,
         warnings=search.notes,
-        at=time.time(),
     )
 
 

@@ -6,7 +6,7 @@ The driver's screen and `status` draw the same thing, from a Progress.
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,7 +90,7 @@ def watched(watch: Watch, quiet: bool, lines: bool) -> Iterator[Callable[[Desk],
     clock = Clock(watch)
     if quiet or lines or not sys.stderr.isatty():
         tell = nothing if quiet else say
-        yield lambda desk: looked_at(told(desk, watch, clock, tell), watch, clock, watch.keep)
+        yield lambda desk: looked_at(told(desk, watch, clock, tell, tell), watch, clock, watch.keep)
         return
     shown: list[Progress] = []
 
@@ -104,24 +104,25 @@ def watched(watch: Watch, quiet: bool, lines: bool) -> Iterator[Callable[[Desk],
 
     console = Console(stderr=True)
     with Live(get_renderable=draw, console=console, refresh_per_second=2, transient=True):
-        yield lambda desk: looked_at(told(desk, watch, clock, failures), watch, clock, show)
+        # the screen shows what ends well; why a trial failed stays to be read
+        yield lambda desk: looked_at(told(desk, watch, clock, nothing, say), watch, clock, show)
 
 
 def nothing(text: str) -> None:
     """Say nothing."""
 
 
-def failures(text: str) -> None:
-    """Say what the screen does not show."""
-    if "FAILED" in text:
-        say(text)
-
-
-def told(desk: Desk, watch: Watch, clock: Clock, tell: Callable[[str], None]) -> Desk:
+def told(
+    desk: Desk,
+    watch: Watch,
+    clock: Clock,
+    tell: Callable[[str], None],
+    tell_failure: Callable[[str], None],
+) -> Desk:
     """The desk, with a line for every trial that ends."""
     ended = itertools.count(1)
 
-    def close(trial: Trial, what: str) -> None:
+    def close(trial: Trial, what: str, tell: Callable[[str], None] = tell) -> None:
         clock.end(trial)
         n, left = next(ended), clock.left() or 0.0
         total = n + len(watch.ahead())
@@ -145,7 +146,7 @@ def told(desk: Desk, watch: Watch, clock: Clock, tell: Callable[[str], None]) ->
 
     def fail(trial: Trial, message: str) -> None:
         desk.fail(trial, message)
-        close(trial, f"FAILED: {message}")
+        close(trial, f"FAILED: {message}", tell_failure)
 
     return replace(desk, ask=ask, complete=complete, stopped=stopped, fail=fail)
 
@@ -190,20 +191,31 @@ def looked_at(desk: Desk, watch: Watch, clock: Clock, show: Callable[[Progress],
 def screen(progress: Progress, height: int | None = None, seconds: float = 0) -> RenderableType:
     """A run's state: plan, what runs and what comes, every network's row, warnings."""
     most = len(progress.rows) if height is None else max(3, height - OTHER_LINES)
+    return Group(
+        Text(progress.study, style="bold"),
+        Text(progress.plan),
+        Text(f"now: {progress.stage}"),
+        Text(counts(progress)),
+        Text(spending(progress, seconds)),
+        networks(progress.rows, most),
+        *(Text(f"training {what}") for what in progress.running[:4]),
+        *warnings(progress),
+    )
+
+
+def networks(rows: Sequence[Row], most: int) -> RenderableType:
+    """A table of the first `most` networks, and how many more there are."""
     table = Table(box=None, pad_edge=False, width=WIDTH - 2)
     for i, name in enumerate(COLUMNS):
         table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
-    for row in progress.rows[:most]:
+    for row in rows[:most]:
         table.add_row(*map(Text, cells(row)), style="dim" if row.state == "stopped" else "")
-    parts: list[Any] = [Text(progress.study, style="bold"), Text(progress.plan)]
-    if progress.stage:
-        parts.append(Text(f"now: {progress.stage}"))
-    parts += [Text(counts(progress)), Text(spending(progress, seconds)), table]
-    if len(progress.rows) > most:
-        parts.append(Text(f"and {len(progress.rows) - most} more"))
-    parts += [Text(f"training {what}") for what in progress.running[:4]]
-    parts += [Text(f"warning: {warning}", style="yellow") for warning in progress.warnings]
-    return Group(*parts)
+    return Group(table, Text(f"and {len(rows) - most} more")) if len(rows) > most else table
+
+
+def warnings(progress: Progress) -> list[Text]:
+    """A line for each warning."""
+    return [Text(f"warning: {warning}", style="yellow") for warning in progress.warnings]
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -274,6 +286,7 @@ def status_text(found: dict[str, Any], progress: Progress | None) -> RenderableT
     if progress is None:
         lines += [f"{key}: loss {x:.4f}" for key, x in found["lowest_loss"].items()]
         return Text("\n".join(lines))
-    if found["driver"] is None:  # nothing runs and nothing is to be expected
-        progress = replace(progress, running=(), seconds_left=None, stage="")
+    if found["driver"] is None:  # what its last driver was at and expected is past
+        rest = [Text(progress.plan), networks(progress.rows, len(progress.rows))]
+        return Group(Text("\n".join(lines)), *rest, *warnings(progress))
     return Group(Text("\n".join(lines)), screen(progress))

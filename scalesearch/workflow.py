@@ -297,12 +297,9 @@ def verify_study(
     search = open_search(folder)
     if phi <= 1:
         raise ValueError(f"--phi must be above 1, where the study is, got {phi:g}")
-    say(f"training in {folder / f'phi{phi:g}'}, {worker_count(options)} at once")
-
-    def run(desk: Desk) -> None:
-        run_with(desk, options, search)
-
-    document = verify(search, phi, top, seeds, run)
+    if not quiet:
+        say(f"training in {folder / f'phi{phi:g}'}, {worker_count(options)} at once")
+    document = verify(search, phi, top, seeds, lambda desk: run_with(desk, options, search))
     reselect(folder)
     if (folder / "run.json").exists():
         write_report(folder)

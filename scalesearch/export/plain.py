@@ -20,9 +20,6 @@ NORM_MOMENTUM = 0.1
 class ScaledTanh(nn.Module):
     """1.7159 tanh(2 x / 3), LeNet-5's activation (LeCun et al. 1998, appendix A)."""
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-
     def forward(self, x: Tensor) -> Tensor:
         return 1.7159 * torch.tanh(x * (2 / 3))
 
@@ -48,7 +45,7 @@ class ConvNorm(nn.Sequential):
             nn.BatchNorm2d(outputs, NORM_EPS, NORM_MOMENTUM),
         ]
         if activate:
-            layers.append(ACTIVATION(inplace=True))
+            layers.append(ACTIVATION())
         super().__init__(*layers)
 
 
@@ -68,7 +65,7 @@ class ConvBias(nn.Sequential):
         pad = (height // 2, width // 2) if padding is None else (padding, padding)
         super().__init__(
             nn.Conv2d(inputs, outputs, (height, width), stride, pad, groups=groups),
-            ACTIVATION(inplace=True),
+            ACTIVATION(),
         )
 
 
@@ -103,7 +100,7 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.reduce = nn.Conv2d(width, squeezed, 1)
-        self.activation = ACTIVATION(inplace=True)
+        self.activation = ACTIVATION()
         self.expand = nn.Conv2d(squeezed, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -182,7 +179,7 @@ class Residual(nn.Module):
         if stride != 1 or inputs != outputs:
             self.shortcut = ConvNorm(inputs, outputs, 1, stride, activate=False)
         self.drop = StochasticDepth(drop)
-        self.activation = ACTIVATION(inplace=True)
+        self.activation = ACTIVATION()
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.activation(self.drop(self.layers(x)) + self.shortcut(x))

@@ -135,7 +135,7 @@ def class_source(arch: Arch) -> str:
         hidden += [
             Call("nn.Dropout", (repr(layer.dropout),)),
             Call("nn.Linear", (str(width), str(layer.width))),
-            Call("ACTIVATION", ("inplace=True",)),
+            Call("ACTIVATION", ()),
         ]
         width = layer.width
     classifier = "RadialBasis" if arch.classifier == "rbf" else "nn.Linear"

@@ -68,11 +68,10 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
-        if not takes_fast_path(x, self.training):
+        fast = takes_fast_path(x, self.training)
+        if not (fast and x.shape[2] * x.shape[3] <= MAX_AREA * stride):
             return super().forward(x)
         height, width = x.shape[2:]
-        if height * width > MAX_AREA * stride:
-            return super().forward(x)
         spread, rows = taps(height, width, kernel, stride)
         maps = torch.mm(self.weight.flatten(1), spread.to(x.dtype)).view(
             len(self.weight), height * width, -1

@@ -266,7 +266,7 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(
         journal = search.folder / JOURNAL
         while not journal.exists() and driver.poll() is None:
             time.sleep(0.01)
-        time.sleep(3.0 + rng.uniform(0, 1.2))
+        time.sleep(rng.uniform(0.5, 4.2))
         driver.send_signal(signal.SIGKILL)
         driver.wait()
         cut_torn_tail(journal)

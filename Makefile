@@ -28,7 +28,7 @@ fuzz: $(VENV)/installed-dev
 
 # the long form of the suite's faults: at least a hundred kills, half an hour; CHAOS_SEED repeats one
 chaos: $(VENV)/installed-dev data
-	CHAOS=$${CHAOS:-110} $(BIN)/pytest -n 0 -s --timeout 0 tests/test_study.py tests/test_chaos.py
+	CHAOS=$${CHAOS:-110} $(BIN)/pytest -n 0 -s --timeout 0 tests/studies/test_study.py tests/test_chaos.py
 
 # on an idle machine: the scripts run one at a time; gpu.py says so where there is no GPU
 bench: $(VENV)/installed $(VENV)/peers/installed data

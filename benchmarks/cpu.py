@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scalesearch import zoo
-from scalesearch.arch import Arch, Scale, scale_arch
-from scalesearch.nets import build_network
-from scalesearch.nets.fast import GlobalAvgPool2d
+from scalesearch.networks import zoo
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks import build_network
+from scalesearch.networks.blocks.fast import GlobalAvgPool2d
+from scalesearch.networks.scaling import Scale, scale_arch
 
 BATCH = 64
 PROXIES = {

@@ -21,14 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from scalesearch import zoo
-from scalesearch.arch import Scale, scale_arch
-from scalesearch.runners import Desk
-from scalesearch.search import run_trials
-from scalesearch.space import Recipe
-from scalesearch.study import JOURNAL, Study
-from scalesearch.train import Metrics
-from scalesearch.trial import Trial
+from scalesearch.networks import zoo
+from scalesearch.networks.scaling import Scale, scale_arch
+from scalesearch.search.driver import run_trials
+from scalesearch.spaces.space import Recipe
+from scalesearch.studies import JOURNAL, Study
+from scalesearch.trials.runners import Desk
+from scalesearch.trials.train import Metrics
+from scalesearch.trials.trial import Trial
 
 ROOT = Path(__file__).parents[1]
 COUNTS = (100, 1000, 10_000)

@@ -20,14 +20,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from scalesearch import zoo
-from scalesearch.arch import Arch, Scale, scale_arch
-from scalesearch.cost import cost
 from scalesearch.data import DataSet, Images
-from scalesearch.nets import build_network
-from scalesearch.space import Recipe
-from scalesearch.step import make_optimizer, make_step
-from scalesearch.trial import channels_last
+from scalesearch.networks import zoo
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks import build_network
+from scalesearch.networks.cost import cost
+from scalesearch.networks.scaling import Scale, scale_arch
+from scalesearch.spaces.space import Recipe
+from scalesearch.trials.step import make_optimizer, make_step
+from scalesearch.trials.trial import channels_last
 
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "gpu.md"
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # bfloat16, dense, by NVIDIA's sheets

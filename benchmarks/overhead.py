@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scalesearch import zoo
-from scalesearch.arch import Scale, scale_arch
-from scalesearch.runners.ray import RayOptions, run_ray
-from scalesearch.runners.worker import Run
-from scalesearch.search import run_trials
-from scalesearch.space import Recipe
-from scalesearch.study import Study
-from scalesearch.train import Metrics
-from scalesearch.trial import Reader, Trial, run_trial
+from scalesearch.networks import zoo
+from scalesearch.networks.scaling import Scale, scale_arch
+from scalesearch.search.driver import run_trials
+from scalesearch.spaces.space import Recipe
+from scalesearch.studies import Study
+from scalesearch.trials.runners.ray import RayOptions, run_ray
+from scalesearch.trials.runners.worker import Run
+from scalesearch.trials.train import Metrics
+from scalesearch.trials.trial import Reader, Trial, run_trial
 
 RESULT = Path(__file__).parents[1] / "results" / "scale" / "overhead.md"
 WORKERS = 2

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from scalesearch.pace import calibrate
-from scalesearch.plan import make_plan
-from scalesearch.space import load_space
-from scalesearch.trial import decoded
+from scalesearch.plans.plan import make_plan
+from scalesearch.spaces.files import load_space
+from scalesearch.trials.pace import calibrate
+from scalesearch.trials.trial import decoded
 
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "pace.md"
 

@@ -20,10 +20,10 @@ from typing import Any
 import torch
 
 from benchmarks.peers.plain_loop import curve, train
-from scalesearch import zoo
-from scalesearch.arch import Scale, scale_arch
-from scalesearch.nets import build_network
-from scalesearch.weights import load_torchvision
+from scalesearch.networks import zoo
+from scalesearch.networks.blocks import build_network
+from scalesearch.networks.scaling import Scale, scale_arch
+from scalesearch.networks.weights import load_torchvision
 
 ROOT = Path(__file__).parents[1]
 BATCH, STEPS, WARM, ROUNDS = 64, 30, 5, 4

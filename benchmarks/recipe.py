@@ -25,12 +25,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from scalesearch.data import DataSet, resized
-from scalesearch.models import build_model
-from scalesearch.nets import zero_residuals
-from scalesearch.space import Proxy, Recipe, load_space, proxy_baseline
-from scalesearch.step import make_optimizer, make_step, normaliser
-from scalesearch.train import evaluate, schedule, train_side
-from scalesearch.trial import decoded, prepared
+from scalesearch.networks.blocks import zero_residuals
+from scalesearch.networks.models import build_model
+from scalesearch.spaces.files import load_space
+from scalesearch.spaces.proxy import proxy_baseline
+from scalesearch.spaces.space import Proxy, Recipe
+from scalesearch.trials.step import make_optimizer, make_step, normaliser
+from scalesearch.trials.train import evaluate, schedule, train_side
+from scalesearch.trials.trial import decoded, prepared
 
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "recipe.md"
 LENGTHS = (3, 5)  # epochs of a whole schedule
@@ -97,7 +99,7 @@ def settings(shipped: Recipe) -> list[Setting]:
 
 
 def train(setting: Setting, network: nn.Module, data: DataSet, seed: int, epochs: int) -> Run:
-    """One run of `epochs`, with the orders and flips of scalesearch.train."""
+    """One run of `epochs`, with the orders and flips of scalesearch.trials.train."""
     recipe = replace(setting.recipe, epochs=epochs)
     optimizer = make_optimizer(network, recipe, torch.device("cpu"))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(DECAY))

@@ -6,8 +6,8 @@ python benchmarks/replay.py [--write]
 import argparse
 from pathlib import Path
 
-from scalesearch.policy import SHARE
-from scalesearch.tabular import Table, contenders, read_table, replay
+from scalesearch.selection.policy import SHARE
+from scalesearch.selection.replay import Table, contenders, read_table, replay
 
 FOLDER = Path(__file__).parents[1] / "results" / "lattice-fashion-mnist"
 

@@ -60,7 +60,7 @@ def commands() -> str:
 
 def space_files() -> str:
     """The reference of space files, from their JSON schema."""
-    from scalesearch.space import space_schema
+    from scalesearch.spaces.files import space_schema
 
     schema = space_schema()
     tables = {"Space": schema, **schema["$defs"]}

@@ -9,8 +9,6 @@
 Importing this costs nothing: what the functions need is imported when the first is used.
 """
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,26 +41,13 @@ __all__ = [
 ]
 
 
-class _Package(ModuleType):
-    """A package whose functions keep their names where a module in it is called the same.
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from scalesearch import api
 
-    Whoever first imports scalesearch.plan has Python set `scalesearch.plan` to that module;
-    `from scalesearch.plan import ...` does not need it.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in __all__ and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in __all__:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        from scalesearch import api
-
-        return getattr(api, name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *__all__})
+    return getattr(api, name)
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,26 +12,30 @@ from typing import Any
 import pandas as pd
 from torch import Tensor, nn
 
-from scalesearch.cost import Cost
-from scalesearch.cost import cost as measured_cost
-from scalesearch.family import Member
-from scalesearch.files import member_row, plan_document, plan_table, read_json
-from scalesearch.model_files import find_model, model_file, weights_beside
-from scalesearch.models import Model, at_resolution, build_model, realised
-from scalesearch.nets import Network
-from scalesearch.plan import Plan, make_plan
-from scalesearch.policy import Policy
-from scalesearch.progress import status_document
+from scalesearch.families.document import member_row
+from scalesearch.families.family import Member
+from scalesearch.families.scale import Family, ScaleOptions, family_of
+from scalesearch.files import read_json
+from scalesearch.networks.blocks import Network
+from scalesearch.networks.cost import Cost
+from scalesearch.networks.cost import cost as measured_cost
+from scalesearch.networks.files import find_model, model_file, weights_beside
+from scalesearch.networks.models import Model, at_resolution, build_model, realised
+from scalesearch.networks.weights import load_torchvision as load_torchvision_weights
+from scalesearch.networks.weights import load_weights, read_weights
+from scalesearch.plans.document import plan_document, plan_table
+from scalesearch.plans.plan import Plan, make_plan
 from scalesearch.report import write_report
-from scalesearch.scale import Family, ScaleOptions, family_of
-from scalesearch.search import RunOptions, data_info, prepare
-from scalesearch.space import Space, load_space, narrow
-from scalesearch.study import JOURNAL, read_curves, read_trials
-from scalesearch.tabular import Replayed, Table, read_table
-from scalesearch.tabular import replay as replay_policy
-from scalesearch.weights import load_torchvision as load_torchvision_weights
-from scalesearch.weights import load_weights, read_weights
-from scalesearch.workflow import refuse_no_gpu, reselect, run_search, verify_study
+from scalesearch.search.driver import RunOptions
+from scalesearch.search.progress import status_document
+from scalesearch.search.run import refuse_no_gpu, reselect, run_search, verify_study
+from scalesearch.selection.policy import Policy
+from scalesearch.selection.replay import Replayed, Table, read_table
+from scalesearch.selection.replay import replay as replay_policy
+from scalesearch.spaces.files import load_space, narrow
+from scalesearch.spaces.space import Space
+from scalesearch.studies import JOURNAL, read_curves, read_trials
+from scalesearch.studies.setup import data_info, prepare
 
 PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 

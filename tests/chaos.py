@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scalesearch.study import JOURNAL, cut_torn_tail, read_losses, read_trials
+from scalesearch.studies import JOURNAL, cut_torn_tail, read_losses, read_trials
 from tests.cluster import below
 
 COLUMNS = ["candidate", "seed", "split", "state", "epochs", "loss", "accuracy", "train_loss"]

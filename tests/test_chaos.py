@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalesearch.progress import FILE, status_document
-from scalesearch.study import JOURNAL
+from scalesearch.search.progress import FILE, status_document
+from scalesearch.studies import JOURNAL
 from tests.chaos import (
     command,
     completions,

@@ -23,7 +23,7 @@ from nbclient import NotebookClient
 
 import scalesearch as ss
 from scalesearch.cli import app
-from scalesearch.space import space_folder, space_schema
+from scalesearch.spaces.files import space_folder, space_schema
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -97,8 +97,10 @@ def shrink_spaces(folder: Path) -> None:
 
 def use_spaces(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Have the spaces in `folder` be the shipped ones."""
-    # `scalesearch.space` is the function: the module has to be asked for
-    patch.setattr(importlib.import_module("scalesearch.space"), "space_folder", lambda: folder)
+    # `scalesearch.spaces.space` is the function: the module has to be asked for
+    patch.setattr(
+        importlib.import_module("scalesearch.spaces.space"), "space_folder", lambda: folder
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

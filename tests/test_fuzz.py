@@ -17,13 +17,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scalesearch.budget import parse_budget
 from scalesearch.data import describe, load
+from scalesearch.families.scale import parse_coefficients
 from scalesearch.files import read_json
-from scalesearch.model_files import read_model
-from scalesearch.scale import parse_coefficients
-from scalesearch.space import check_space, load_space, space_folder
-from scalesearch.study import JOURNAL, STUDY_NAME, Study, read_trials
+from scalesearch.networks.files import read_model
+from scalesearch.spaces.budget import parse_budget
+from scalesearch.spaces.files import check_space, load_space, space_folder
+from scalesearch.studies import JOURNAL, STUDY_NAME, Study, read_trials
 
 EXAMPLES = int(os.environ.get("FUZZ", "0")) or 200
 fuzz = settings(
@@ -108,7 +108,7 @@ def test_a_json_file_of_any_bytes(tmp_path: Path, content: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    from tests.test_study import metrics, opened
+    from tests.studies.test_study import metrics, opened
 
     folder = tmp_path_factory.mktemp("study")
     study = opened(folder)

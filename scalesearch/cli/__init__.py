@@ -1,7 +1,6 @@
 """The command line: a few lines a command. Heavy imports stay inside the commands."""
 
-from scalesearch.cli import studies  # noqa: I001 (the order of `scalesearch --help`)
-from scalesearch.cli import networks
+from scalesearch.cli import networks, studies
 from scalesearch.cli.base import app, main
 
 __all__ = ["app", "main", "networks", "studies"]

@@ -21,21 +21,21 @@ def paths(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
 
 def spaces(incomplete: str) -> list[str]:
     """Shipped spaces, and YAML files."""
-    from scalesearch.space import space_names
+    from scalesearch.spaces.files import space_names
 
     return matching(space_names(), incomplete) + paths(incomplete, (".yaml", ".yml"))
 
 
 def models(incomplete: str) -> list[str]:
     """Models of the zoo, and YAML files."""
-    from scalesearch import zoo
+    from scalesearch.networks import zoo
 
     return matching(sorted(zoo.MODELS), incomplete) + paths(incomplete, (".yaml", ".yml"))
 
 
 def proxies(ctx: Any, incomplete: str) -> list[str]:
     """Proxies of the space that was named before, or of the one that is the default."""
-    from scalesearch.space import load_space
+    from scalesearch.spaces.files import load_space
 
     try:
         return matching(load_space(ctx.params.get("space") or "efficientnet").proxies, incomplete)

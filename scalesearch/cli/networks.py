@@ -60,7 +60,8 @@ def scale_command(
     as_json: AsJson = False,
 ) -> None:
     """Scale a baseline up: by the published table, the formula, or to measured budgets."""
-    from scalesearch.scale import ScaleOptions, scale, show_family
+    from scalesearch.cli.show import show_family
+    from scalesearch.families.scale import ScaleOptions, scale
 
     options = ScaleOptions(
         space, published, mode, strategy, coefficients, study, phi, budget, match, out
@@ -127,14 +128,14 @@ def cost_command(
     """Measure one network: multiply-adds, parameters, activations."""
     from dataclasses import asdict
 
-    from scalesearch.cost import cost
-    from scalesearch.model_files import find_model
+    from scalesearch.networks.cost import cost
+    from scalesearch.networks.files import find_model
 
     arch = find_model(model, resolution)
     row = {"model": arch.name, "resolution": arch.resolution, **asdict(cost(arch))}
     if as_json:
         return print_json(row)
-    from scalesearch.console import show_table
+    from scalesearch.cli.tables import show_table
 
     show_table(
         "flops are multiply-adds of convolutions and matrix products", list(row), [[*row.values()]]
@@ -144,13 +145,13 @@ def cost_command(
 @app.command("models")
 def models_command(as_json: AsJson = False) -> None:
     """List the zoo: each model's cost, and its published accuracy on ImageNet."""
-    from scalesearch.files import model_rows
+    from scalesearch.networks.published import model_rows
 
     rows = model_rows()
     if as_json:
         return print_json(rows)
-    from scalesearch.console import show_table
-    from scalesearch.files import short
+    from scalesearch.cli.tables import show_table
+    from scalesearch.units import short
 
     show_table(
         "flops are multiply-adds; top-1 is of ImageNet, as published, and never ours",
@@ -175,7 +176,7 @@ def spaces_command(
     as_json: AsJson = False,
 ) -> None:
     """List the shipped search spaces."""
-    from scalesearch.space import load_space, space_names, space_schema
+    from scalesearch.spaces.files import load_space, space_names, space_schema
 
     if schema:
         return print_json(space_schema())
@@ -187,7 +188,7 @@ def spaces_command(
     ]
     if as_json:
         return print_json(rows)
-    from scalesearch.console import show_table
+    from scalesearch.cli.tables import show_table
 
     show_table("", ["space", "model", "budget", "proxies"], [[*row.values()] for row in rows])
 
@@ -195,7 +196,7 @@ def spaces_command(
 @app.command("reconcile", epilog="Example: scalesearch reconcile --json")
 def reconcile_command(as_json: AsJson = False) -> None:
     """Recount EfficientNet's Tables 2, 3 and 7: as printed, by the formula, measured."""
-    from scalesearch.reconcile import plain_rows, reconcile, text_table
+    from scalesearch.families.reconcile import plain_rows, reconcile, text_table
 
     rows = reconcile()
     if as_json:

@@ -71,9 +71,10 @@ def run_command(
     as_json: AsJson = False,
 ) -> None:
     """Search: plan, train, select, scale up, report. The same command again continues it."""
-    from scalesearch.search import RunOptions, prepare
-    from scalesearch.space import load_space
-    from scalesearch.workflow import refuse_no_gpu, run_search
+    from scalesearch.search.driver import RunOptions
+    from scalesearch.search.run import refuse_no_gpu, run_search
+    from scalesearch.spaces.files import load_space
+    from scalesearch.studies.setup import prepare
 
     options = RunOptions(
         runner=runner,
@@ -92,7 +93,7 @@ def run_command(
         refuse_no_gpu(options)
     search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
     if dry_run:
-        from scalesearch.estimate import estimate
+        from scalesearch.search.estimate import estimate
 
         document = estimate(search, options)
         if as_json:
@@ -106,7 +107,7 @@ def run_command(
     if as_json:
         print_json(document)
     else:
-        from scalesearch.show import show_answer
+        from scalesearch.cli.show import show_answer
 
         show_answer(search.folder, document)
 
@@ -126,7 +127,7 @@ def plan_command(
 ) -> None:
     """Show which networks meet the budget, and all they cost; train nothing, write nothing."""
     from scalesearch import api
-    from scalesearch.files import plan_document
+    from scalesearch.plans.document import plan_document
 
     document = plan_document(api.plan(space, budget, proxy, data, latency=latency))
     if as_json:
@@ -136,8 +137,8 @@ def plan_command(
 
 def show_plan(document: dict[str, Any]) -> None:
     """Print a plan as a table."""
-    from scalesearch.console import show_table
-    from scalesearch.files import amount, milliseconds, short
+    from scalesearch.cli.tables import show_table
+    from scalesearch.units import amount, milliseconds, short
 
     start, measure, timed = document["baseline"], document["measure"], document["latency"]
     print(
@@ -181,7 +182,7 @@ def status_command(
 ) -> None:
     """Count a study's trials by state and say how far it is, without disturbing its run."""
     from scalesearch import api
-    from scalesearch.screen import follow
+    from scalesearch.search.screen import follow
 
     if as_json:
         return print_json(api.study(study).status())
@@ -192,7 +193,7 @@ def status_command(
 def select_command(study: StudyFolder, as_json: AsJson = False) -> None:
     """Select again from the trials that a study has, and say how sure they are."""
     from scalesearch import api
-    from scalesearch.show import show_selection
+    from scalesearch.cli.show import show_selection
 
     document = api.study(study).select()
     if as_json:
@@ -214,7 +215,7 @@ def verify_command(
 ) -> None:
     """Train the top candidates and single axes scaled up: does phi = 1 tell what is best there?"""
     from scalesearch import api
-    from scalesearch.show import show_verified
+    from scalesearch.cli.show import show_verified
 
     document = api.study(study).verify(
         phi,
@@ -252,6 +253,6 @@ def report_command(
     out: Annotated[Path, typer.Option(help="Where a comparison is written.")] = Path("comparison"),
 ) -> None:
     """Write a study's report again, as far as it has come; or compare several studies."""
-    from scalesearch.workflow import report_on
+    from scalesearch.search.run import report_on
 
     print(report_on(studies, out, kind))

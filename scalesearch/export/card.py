@@ -8,13 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from scalesearch import zoo
-from scalesearch.arch import Arch
-from scalesearch.cost import Cost
 from scalesearch.export.check import BATCHES, TOLERANCE, Check
 from scalesearch.export.python import class_name
-from scalesearch.files import CONVENTION, read_json, short
-from scalesearch.models import Model
+from scalesearch.files import read_json
+from scalesearch.networks import zoo
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.cost import CONVENTION, Cost
+from scalesearch.networks.models import Model
+from scalesearch.units import short
 
 COMPOUND = "Tan & Le 2019, EfficientNet, arXiv:1905.11946"
 IMAGENET = "mean 0.485, 0.456, 0.406, standard deviation 0.229, 0.224, 0.225"

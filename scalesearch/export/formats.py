@@ -13,13 +13,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from scalesearch.arch import Arch
 from scalesearch.export.check import BATCHES, Check, compare, example_images
 from scalesearch.export.python import class_name, python_source
-from scalesearch.model_files import dump_model, read_model
-from scalesearch.models import Model, build_model
-from scalesearch.nets import Network
-from scalesearch.weights import load_weights, read_weights, torchvision_state, write_weights
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks import Network
+from scalesearch.networks.files import dump_model, read_model
+from scalesearch.networks.models import Model, build_model
+from scalesearch.networks.weights import (
+    load_weights,
+    read_weights,
+    torchvision_state,
+    write_weights,
+)
 
 SEED = 0  # of random weights
 MAX_PROTOBUF = 1_900_000_000  # bytes; larger networks keep their weights in a file beside

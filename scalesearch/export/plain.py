@@ -2,7 +2,7 @@
 
 An exported file takes from here the definitions that it needs, word for word, so each of them uses
 torch, the constants below and the others of this file only. Their names and layers are those of
-`scalesearch.nets`, so that a state dict of one fits the other.
+`scalesearch.networks.blocks`, so that a state dict of one fits the other.
 """
 
 import math

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from scalesearch.arch import Arch
 from scalesearch.export import plain
 from scalesearch.export.rows import WIDTH, Call, block_call, written
-from scalesearch.nets.layout import map_sides, placed_blocks
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks.layout import map_sides, placed_blocks
 
 ACTIVATIONS = {"relu": "nn.ReLU", "relu6": "nn.ReLU6", "silu": "nn.SiLU", "tanh": "ScaledTanh"}
 IMPORTS = {

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scalesearch.arch import Stage, half
-from scalesearch.nets.layout import Placed
+from scalesearch.networks.arch import Stage, half
+from scalesearch.networks.blocks.layout import Placed
 
 WIDTH = 100  # characters of a line
 

@@ -9,17 +9,16 @@ from typing import Any
 
 import torch
 
-from scalesearch.arch import Arch
-from scalesearch.cost import cost
 from scalesearch.export.card import Origin, citation, label, made_from, model_card, summary
 from scalesearch.export.check import example_images, settle
 from scalesearch.export.formats import FORMATS, SEED, make_job
-from scalesearch.files import CONVENTION
-from scalesearch.model_files import find_model, model_file
-from scalesearch.models import Model, build_model
-from scalesearch.nets import Network
-from scalesearch.torchvision_names import torchvision_names
-from scalesearch.weights import load_weights, read_weights
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks import Network
+from scalesearch.networks.cost import CONVENTION, cost
+from scalesearch.networks.files import find_model, model_file
+from scalesearch.networks.models import Model, build_model
+from scalesearch.networks.torchvision import torchvision_names
+from scalesearch.networks.weights import load_weights, read_weights
 
 NAMES = ("scalesearch", "torchvision")
 

@@ -12,11 +12,11 @@ import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from scalesearch.files import duration, short
 from scalesearch.report import words
 from scalesearch.report.figures import Drawn
 from scalesearch.report.palette import DARK, LIGHT, variables
 from scalesearch.report.transfer import expected_loss
+from scalesearch.units import duration, short
 
 
 def environment() -> Environment:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalesearch.files import read_json
-from scalesearch.law import Shape, features
+from scalesearch.selection.law import Shape, features
 
 NORMAL_95 = 1.959964
 

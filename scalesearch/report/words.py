@@ -3,8 +3,8 @@
 import shlex
 from typing import Any
 
-from scalesearch.files import duration
 from scalesearch.report.content import Content
+from scalesearch.units import duration
 
 CHANGES = {
     "alpha": ("the network", "deeper", "shallower", "depth"),

@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from scalesearch.files import short
 from scalesearch.report.palette import LIGHT
+from scalesearch.units import short
 
 WIDTH, HEIGHT = 640, 330
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"

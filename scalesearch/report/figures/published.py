@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from scalesearch.files import model_rows, short
+from scalesearch.networks.published import model_rows
 from scalesearch.report.figures.figure import (
     COSTS,
     Entry,
@@ -18,6 +18,7 @@ from scalesearch.report.figures.figure import (
     shapes,
     tips,
 )
+from scalesearch.units import short
 
 FAMILIES = {
     "efficientnet": "EfficientNet",

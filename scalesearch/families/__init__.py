@@ -1,0 +1,1 @@
+"""Families: archs scaled up to measured costs, and others matched to them."""

@@ -1,0 +1,1 @@
+"""Networks: archs, how they scale, the zoo, their blocks, what they cost."""

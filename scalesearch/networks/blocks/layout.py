@@ -1,0 +1,132 @@
+"""Where each block of an arch stands, and what it is given."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import nn
+
+from scalesearch.networks.arch import Arch, InputTooSmall, Stage
+from scalesearch.networks.blocks.blocks import make_block
+
+ModuleType = TypeVar("ModuleType", bound=nn.Module)
+
+
+class Placed(NamedTuple):
+    """A block's place in its network: part, row from 1, the row, input width and stride."""
+
+    part: str
+    row: int
+    stage: Stage
+    in_width: int
+    stride: int
+    drop: float
+
+
+def placed_blocks(arch: Arch) -> Iterator[Placed]:
+    """Every block of `arch` in order, stem to head; only stages drop (stochastic depth)."""
+    in_width = arch.channels
+    total = sum(arch.depths)
+    done = 0
+    for part, stages in arch.parts:
+        for row, stage in enumerate(stages, 1):
+            for repeat in range(stage.depth):
+                drop = 0.0
+                if part == "stages":
+                    drop = arch.stochastic_depth * done / total
+                    done += 1
+                stride = stage.stride if repeat == 0 else 1
+                yield Placed(part, row, stage.with_width(in_width), in_width, stride, drop)
+                in_width = stage.width_after(in_width)
+
+
+@contextmanager
+def naming(arch: Arch, place: Placed) -> Iterator[None]:
+    """Put the model and the row before what a block's error says."""
+    try:
+        yield
+    except ValueError as error:
+        kind = InputTooSmall if isinstance(error, InputTooSmall) else ValueError
+        raise kind(f"{arch.name}, {place.part} row {place.row}: {error}") from None
+
+
+def block_context(arch: Arch) -> Arch:
+    """What of `arch` a single block sees: equal for all archs that differ in their rows alone."""
+    return Arch(
+        name="",
+        resolution=1,
+        stem=(),
+        stages=(),
+        activation=arch.activation,
+        norm_eps=arch.norm_eps,
+        norm_momentum=arch.norm_momentum,
+    )
+
+
+def map_sides(arch: Arch) -> tuple[int, ...]:
+    """The side of the map after each block, in pixels.
+
+    Raises ValueError for a row that cannot be built, InputTooSmall where the input is; both name
+    the row.
+    """
+    sides = []
+    side = arch.resolution
+    for place in placed_blocks(arch):
+        row = replace(place.stage, depth=1, stride=place.stride)
+        with naming(arch, place):
+            side = _side_after(block_context(arch), row, place.in_width, side)
+        sides.append(side)
+    return tuple(sides)
+
+
+@lru_cache(maxsize=65536)
+def _side_after(context: Arch, row: Stage, in_width: int, side: int) -> int:
+    return run_block(context, row, in_width, side)[1]
+
+
+def emptied(module: ModuleType) -> ModuleType:
+    """A module built on the meta device, on the CPU, with whatever is in memory as weights.
+
+    Module.to_empty does the same by way of torch._refs, which take half a second to import.
+    """
+    module._apply(  # type: ignore[no-untyped-call]
+        lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+    )
+    return module
+
+
+def run_block(
+    context: Arch, row: Stage, in_width: int, side: int, hook: Callable[..., None] | None = None
+) -> tuple[nn.Module, int]:
+    """One block run on a batch of no images, each module hooked, and the side of the map it writes.
+
+    Nothing is computed or initialised: that is as quick as shapes alone, where the meta device
+    takes a second to start.
+
+    Raises InputTooSmall for a map too small for the block, ValueError where it cannot run.
+    """
+    # padded, a map of one pixel would take any number of strides; cut-off windows are meant to be
+    if side < row.stride and row.block != "max_pool_ceil":
+        raise InputTooSmall(
+            f"the input is too small: stride {row.stride} needs a map of as many pixels, got {side}"
+        )
+    with torch.device("meta"):
+        block = make_block(context, row, in_width).eval()
+    emptied(block)
+    if hook:
+        for module in block.modules():
+            module.register_forward_hook(hook)
+    try:
+        # whatever device the caller builds on
+        with torch.no_grad(), torch.device("cpu"):
+            out = block(torch.empty(0, in_width, side, side))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        said = f"the block cannot run on a map of {side} pixels ({reason})"
+        if "too small" in reason or "greater than actual input" in reason:
+            raise InputTooSmall(f"the input is too small: {said}") from None
+        raise ValueError(said) from None
+    return block, int(out.shape[-1])

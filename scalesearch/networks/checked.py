@@ -1,0 +1,29 @@
+"""What is wrong with a table that was read from a file, in one line."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from pydantic import ValidationError
+
+UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
+UNION_MEMBERS = ("Arch", "Steps", "str")  # which pydantic names beside the keys
+
+
+def explain(error: ValidationError, tables: Sequence[type[Any]]) -> str:
+    """The first thing wrong, in one line: where, the rule, the value met, the nearest key.
+
+    Keys are those of `tables`, the dataclasses that the file may hold.
+    """
+    # of what a union's members say, that of the one that was meant: it got furthest
+    plain = [e for e in error.errors() if e["type"] != "string_type"] or error.errors()
+    first = max(plain, key=lambda e: (len(e["loc"]), e["type"] in UNKNOWN_KEY))
+    where = ".".join(str(part) for part in first["loc"] if part not in UNION_MEMBERS)
+    if first["type"] in UNKNOWN_KEY:
+        known = sorted({field.name for table in tables for field in fields(table)})
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, 1, cutoff=0.5)
+        return f"{where} is not a key" + (f"; did you mean {near[0]!r}?" if near else "")
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}, got {first['input']!r}"

@@ -1,0 +1,149 @@
+"""The measured cost of a network, for one image in eval mode. The only importer of fvcore.
+
+One "flop" is one multiply-add, as in the EfficientNet paper. `flops`, the figure of record, is
+fvcore's count of the convolution and matrix operators; `fvcore_total` also has batch norm and
+pooling; `activations` counts the elements that those operators write (Dollar et al. 2021).
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from scalesearch.networks.blocks import Network
+from scalesearch.networks.blocks.layout import (
+    emptied,
+    map_sides,
+)
+from scalesearch.networks.custom import CustomModel
+from scalesearch.networks.models import Model, build_model
+
+CACHE_VERSION = 2
+# aten operators that multiply matrices: these alone make `flops` and `activations`
+COMPUTE = {"_convolution", "addmm", "linear", "matmul", "mm", "bmm", "einsum"}
+# aten operators that fvcore has no formula for and that multiply no matrix: free by its
+# convention. Any other is an error, for a count that leaves work out silently is wrong.
+FREE = {
+    *("add", "add_", "sub", "mul", "mul_", "div", "div_", "pow", "mean", "unsqueeze", "pad"),
+    *("sigmoid", "silu", "silu_", "hardtanh", "hardtanh_", "tanh", "softmax", "bernoulli_"),
+    *("gelu", "leaky_relu", "leaky_relu_", "elu", "elu_", "prelu", "clamp", "exp", "log_softmax"),
+    *("hardsigmoid", "hardswish", "hardswish_", "max_pool2d", "avg_pool2d", "sum"),
+}
+
+CONVENTION = "multiply-adds of convolutions and matrix products, counted by fvcore"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Multiply-adds, parameters and activations of one forward pass of one image."""
+
+    flops: int
+    params: int
+    activations: int
+    fvcore_total: int
+
+
+def cost(model: Model) -> Cost:
+    """The cost of `model` as fvcore measures it, kept on disk by the key of an arch."""
+    if isinstance(model, CustomModel):
+        return _own_cost(replace(model, name=""))
+    arch = replace(model, auxiliary=())  # which are there in training only
+    path = cache_folder() / f"{arch.key}.json"
+    with suppress(OSError, ValueError, TypeError):
+        return Cost(**json.loads(path.read_text()))
+    map_sides(arch)  # says which row an input is too small for, where fvcore would not
+    with torch.device("meta"):
+        network = Network(arch)
+    shape = (arch.channels, arch.resolution, arch.resolution)
+    measured = measure(emptied(network), shape)
+    with suppress(OSError):  # a cache that cannot be written costs time, not the answer
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        partial.write_text(json.dumps(asdict(measured)))
+        partial.replace(path)
+    return measured
+
+
+@lru_cache(maxsize=65536)
+def _own_cost(model: CustomModel) -> Cost:
+    """The cost of a user's model; not kept on disk, for the code behind it may change."""
+    shape = (model.channels, model.resolution, model.resolution)
+    return measure(build_model(model), shape, images=1)
+
+
+def cache_folder() -> Path:
+    """Where measured costs are kept, apart for each version of torch and of this file."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "scalesearch" / f"cost-{CACHE_VERSION}-torch-{torch.__version__}"
+
+
+def measure(network: nn.Module, shape: tuple[int, int, int], images: int = 0) -> Cost:
+    """The cost of any `network` on one image of `shape` (channels, height, width), by fvcore.
+
+    The trace runs on a batch of no images, so that nothing is convolved, and a batch of none is
+    told to fvcore's formulas as one image; `images` is 1 for networks that need one. Raises
+    ValueError where an operator's cost is unknown.
+    """
+    from fvcore.nn import FlopCountAnalysis
+
+    was_training = network.training
+    analysis = FlopCountAnalysis(network.eval(), torch.zeros(images, *shape))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    for operator, formula in list(analysis._op_handles.items()):
+        analysis.set_op_handle(operator, _one_image(formula, operator.removeprefix("aten::")))
+    with torch.no_grad():
+        counted: Counter[str] = analysis.by_operator()
+    network.train(was_training)
+
+    free = {f"aten::{name}" for name in FREE}
+    if unknown := sorted(set(analysis.unsupported_ops()) - free):
+        raise ValueError(f"every operator must have a known cost, got {', '.join(unknown)}")
+    activations = counted.pop("activations", 0)
+    return Cost(
+        flops=int(sum(n for name, n in counted.items() if name in COMPUTE)),
+        params=sum(p.numel() for p in network.parameters()),
+        activations=int(activations),
+        fvcore_total=int(sum(counted.values())),
+    )
+
+
+class _OneImage:
+    """A traced value that says its batch of none is a batch of one; the rest is the value's."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._value, name)
+
+    def type(self) -> "_OneImage":
+        return _OneImage(self._value.type())
+
+    def sizes(self) -> list[int] | None:
+        sizes = self._value.sizes()
+        return sizes and [1 if i == 0 and n == 0 else n for i, n in enumerate(sizes)]
+
+
+def _one_image(formula: Callable[..., Any], operator: str) -> Callable[..., Counter[str]]:
+    """fvcore's flop `formula`, told one image; matrix operators' outputs are counted beside."""
+    from fvcore.nn.jit_handles import generic_activation_jit
+
+    outputs_written = generic_activation_jit()
+
+    def handle(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+        inputs, outputs = [_OneImage(v) for v in inputs], [_OneImage(v) for v in outputs]
+        flops = formula(inputs, outputs)
+        total = Counter({operator: flops.total() if isinstance(flops, Counter) else flops})
+        if operator in COMPUTE:
+            total["activations"] = outputs_written(inputs, outputs)
+        return total
+
+    return handle

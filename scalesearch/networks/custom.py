@@ -1,0 +1,74 @@
+"""A user's own network: a function of three multipliers, in place of a stage table. No torch."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import ClassVar
+
+from scalesearch.networks.arch import STRICT
+from scalesearch.networks.scaling import Scale
+
+PREFIX = "python:"
+DEFAULT_RESOLUTION = 224
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomModel:
+    """The network that `function`, python:package.module:function, makes of three multipliers.
+
+    It is called with depth, width and `resolution` over `base_resolution` (both pixels).
+    `channels` and `classes` are 0 until they are known; `structure` digests the network once it
+    has been built (models.realised), and tells distinct networks apart.
+    """
+
+    __pydantic_config__: ClassVar = STRICT
+
+    function: str
+    resolution: int
+    base_resolution: int
+    depth: float = 1.0
+    width: float = 1.0
+    channels: int = 0
+    classes: int = 0
+    structure: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        module, _, function = self.function.removeprefix(PREFIX).partition(":")
+        if not (self.function.startswith(PREFIX) and module and function):
+            raise ValueError(
+                f"a model of your own must be python:package.module:function, got {self.function!r}"
+            )
+
+    @property
+    def multipliers(self) -> Scale:
+        """What the function is called with."""
+        return Scale(self.depth, self.width, self.resolution / self.base_resolution)
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits that name the network itself, whatever multipliers made it."""
+        content = f"{self.function} {self.resolution} {self.channels} {self.structure}"
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """None: the stages of a function are its own affair."""
+        return ()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """None: the stages of a function are its own affair."""
+        return ()
+
+    @property
+    def train_resolution(self) -> int:
+        """0: trained at its resolution."""
+        return 0
+
+
+def custom_model(function: str, resolution: int) -> CustomModel:
+    """The model of that function, at 1x for images of `resolution` pixels."""
+    name = function.rpartition(":")[2]
+    return CustomModel(
+        function=function, resolution=resolution, base_resolution=resolution, name=name
+    )

@@ -1,0 +1,70 @@
+"""Models as YAML files, and what a model's name means on the command line."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from scalesearch.networks import zoo
+from scalesearch.networks.arch import TABLES, Arch
+from scalesearch.networks.checked import explain
+from scalesearch.networks.custom import DEFAULT_RESOLUTION, PREFIX, CustomModel, custom_model
+from scalesearch.networks.models import Model, at_resolution, realised
+
+_ARCH = TypeAdapter(Arch)
+_OWN = TypeAdapter(CustomModel)
+
+
+def dump_model(model: Model) -> str:
+    """A model as YAML; read_model gives it back."""
+    if isinstance(model, CustomModel):
+        return yaml.safe_dump(_OWN.dump_python(model, mode="json"), sort_keys=False)
+    return yaml.safe_dump(_ARCH.dump_python(model, mode="json"), sort_keys=False)
+
+
+def read_model(path: Path) -> Model:
+    """The model in a YAML file. Raises ValueError, in one line, where it is none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "function" in content:
+            return _OWN.validate_python(content)
+        return _ARCH.validate_python(content)
+    except OSError as error:
+        raise ValueError(f"{path} must be a readable file: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise ValueError(f"{path} must be YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise ValueError(f"{path}: {explain(error, (*TABLES, CustomModel))}") from None
+
+
+def find_model(name: str, resolution: int | None = None) -> Model:
+    """The model of a YAML file, of an exported folder, of the zoo, or of a function, at
+    `resolution` if it is given."""
+    if name.startswith(PREFIX):
+        return realised(custom_model(name, resolution or DEFAULT_RESOLUTION))
+    path = model_file(name)
+    model = read_model(path) if path else zoo.find(name)
+    return at_resolution(model, resolution) if resolution else model
+
+
+def model_file(name: str) -> Path | None:
+    """The YAML file that a model's name means: itself, or the one that a folder has beside its
+    weights; None for a model of the zoo or a function."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    if name.startswith(PREFIX) or name in zoo.MODELS or not path.is_dir():
+        return None
+    found = [file for file in sorted(path.glob("*.yaml")) if weights_beside(file)]
+    if len(found) != 1:
+        raise ValueError(
+            f"{path} must have one model's YAML file with its .safetensors beside it, got "
+            f"{len(found)}: name the YAML file"
+        )
+    return found[0]
+
+
+def weights_beside(path: Path) -> Path | None:
+    """The weights that `export` left beside a model's YAML file; None where there are none."""
+    weights = path.with_suffix(".safetensors")
+    return weights if weights.is_file() else None

@@ -1,0 +1,173 @@
+"""Latency: the measured time of a forward pass in eval mode, with its spread.
+
+Networks are timed by rounds, each network once a round, so that whatever slows the machine for a
+while slows all of them; the figures of a round are compared with one another. For every visit the
+network is built anew, since where its tensors come to lie moves its time as well.
+"""
+
+import gc
+import math
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from math import comb
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from scalesearch.networks.models import Model, build_model
+
+VISIT = 30.0  # milliseconds that the passes of a visit fill
+MOST_PASSES = 11
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Repeated measurements of one quantity: their median and the interval of the true one."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The median."""
+        return median(self.values)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of the median by order statistics, whatever the distribution.
+
+        The narrowest symmetric pair that covers it at CONFIDENCE or more, which takes six values;
+        of fewer, the lowest and the highest (David & Nagaraja 2003, Order Statistics, section 7.1).
+        """
+        ordered, n = sorted(self.values), len(self.values)
+        tail, out = 0.0, 0
+        for i in range(n // 2):
+            tail += comb(n, i) / 2**n
+            if 2 * tail > 1 - CONFIDENCE:
+                break
+            out = i
+        return ordered[out], ordered[n - 1 - out]
+
+    def over(self, other: "Repeats") -> "Repeats":
+        """The ratios to `other`, each to the one of the same round."""
+        return Repeats(tuple(a / b for a, b in zip(self.values, other.values, strict=False)))
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a latency depends on beside the network; in float32, eager."""
+
+    device: str
+    torch: str
+    threads: int
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds of each network by round, and under which conditions."""
+
+    conditions: Conditions
+    visits: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def __getitem__(self, label: str) -> Repeats:
+        return Repeats(self.visits[label])
+
+
+def conditions_here(batch: int) -> Conditions:
+    """The conditions of this process: the device that trials use, one thread on a CPU."""
+    if torch.cuda.is_available():
+        return Conditions(torch.cuda.get_device_name(), torch.__version__, 1, batch)
+    return Conditions(f"CPU {processor()}", torch.__version__, 1, batch)
+
+
+def processor() -> str:
+    """The processor's name, or the machine's kind where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError):
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named and named[0] else platform.machine()
+
+
+def timed(timings: Timings, models: Mapping[str, Model], rounds: int) -> Timings:
+    """`timings` with at least that many rounds of each of `models`, by label.
+
+    What is there already is not timed again. Every other round goes backwards, so that a drift
+    within a round cancels. Raises ValueError where something is to be timed under other
+    conditions than the rest.
+    """
+    found = {label: list(timings.visits.get(label, ())) for label in models}
+    lacking = [r for r in range(rounds) if any(len(values) <= r for values in found.values())]
+    if not lacking:
+        return timings
+    refuse_elsewhere(timings.conditions)
+    with quiet():
+        for r in lacking:
+            turn = [label for label, values in found.items() if len(values) == r]
+            for label in turn if r % 2 == 0 else reversed(turn):
+                found[label].append(visit(models[label], timings.conditions.batch))
+    merged = {label: tuple(values) for label, values in found.items()}
+    return replace(timings, visits={**timings.visits, **merged})
+
+
+def refuse_elsewhere(was: Conditions) -> None:
+    """Raise ValueError where this process would time under other conditions than those."""
+    here = conditions_here(was.batch)
+    if here != was:
+        raise ValueError(
+            f"latencies must be compared on one device: these are of {was.device}, torch "
+            f"{was.torch}, and this is {here.device}, torch {here.torch}"
+        )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """One thread and no garbage collection, for as long as networks are timed."""
+    threads, collects = torch.get_num_threads(), gc.isenabled()
+    torch.set_num_threads(1)
+    gc.disable()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if collects:
+            gc.enable()
+
+
+def visit(model: Model, batch: int) -> float:
+    """Milliseconds of a forward pass of `batch` images, the median of a few after a first."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = build_model(model).eval().to(device)
+    images = torch.randn(batch, model.channels, model.resolution, model.resolution, device=device)
+    if device.type == "cuda":  # the layout in which trials run there
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        images = images.contiguous(memory_format=torch.channels_last)
+    one_pass = pass_on_gpu if device.type == "cuda" else pass_on_cpu
+    with torch.no_grad():  # not inference mode, whose tensors a cache may hand to a trial
+        first = one_pass(network, images)
+        passes = min(MOST_PASSES, math.ceil(VISIT / first))
+        return median(one_pass(network, images) for _ in range(passes))
+
+
+def pass_on_cpu(network: nn.Module, images: Tensor) -> float:
+    """Milliseconds of one forward pass on the CPU."""
+    started = time.perf_counter()
+    network(images)
+    return 1000 * (time.perf_counter() - started)
+
+
+def pass_on_gpu(network: nn.Module, images: Tensor) -> float:
+    """Milliseconds of one forward pass between two events on the GPU."""
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    network(images)
+    end.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(end))

@@ -1,0 +1,126 @@
+"""Models: archs, which are tables, and users' own functions, scaled and built alike."""
+
+import hashlib
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks import build_network
+from scalesearch.networks.custom import PREFIX, CustomModel
+from scalesearch.networks.scaling import Scale, round_resolution, scale_arch
+
+Model = Arch | CustomModel
+
+
+def build_model(model: Model) -> nn.Module:
+    """The model with fresh weights. Raises ValueError, in one line, where there can be none."""
+    return build_network(model) if isinstance(model, Arch) else call_function(model)
+
+
+def scale_model(model: Model, scale: Scale, name: str | None = None) -> Model:
+    """The model with depth, width and resolution multiplied; realised."""
+    if isinstance(model, Arch):
+        return scale_arch(model, scale, name)
+    return realised(
+        replace(
+            model,
+            depth=model.depth * scale.depth,
+            width=model.width * scale.width,
+            resolution=round_resolution(model.resolution * scale.resolution),
+            name=name or model.name,
+        )
+    )
+
+
+def at_resolution(model: Model, pixels: int) -> Model:
+    """The model for images of that many pixels; training images keep their proportion."""
+    if isinstance(model, CustomModel):
+        return realised(replace(model, resolution=pixels))
+    train = model.train_resolution and round_resolution(
+        model.train_resolution * pixels / model.resolution, model.rules.pixels
+    )
+    return replace(model, resolution=pixels, train_resolution=train)
+
+
+def realised(model: Model) -> Model:
+    """A user's model with its channels, classes and structure filled in by building it once.
+
+    Raises ValueError where the function gives no network, or one that does not make logits of
+    the images.
+    """
+    if isinstance(model, Arch):
+        return model
+    network = call_function(model)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    channels = model.channels or (convolutions[0].in_channels if convolutions else 3)
+    logits = answer(model, network, channels)
+    wanted = model.classes or "classes"
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"{model.function}: one image must give logits (1, {wanted}), got {got}")
+    if model.classes and logits.shape[1] != model.classes:
+        raise ValueError(
+            f"{model.function}: there must be a logit for each of the data's {model.classes} "
+            f"classes, got {logits.shape[1]}"
+        )
+    shapes = [f"{key} {tuple(value.shape)}" for key, value in network.state_dict().items()]
+    digest = hashlib.sha256("\n".join([str(network), *shapes]).encode()).hexdigest()
+    return replace(model, channels=channels, classes=logits.shape[1], structure=digest[:16])
+
+
+@torch.no_grad()
+def answer(model: CustomModel, network: nn.Module, channels: int) -> object:
+    """What a user's network makes of one image in eval mode."""
+    shape = (channels, model.resolution, model.resolution)
+    try:
+        return network.eval()(torch.zeros(1, *shape))
+    except Exception as error:
+        raise ValueError(
+            f"{model.function}: the network must take images of {' x '.join(map(str, shape))}, "
+            f"got {said(error)}"
+        ) from None
+
+
+def call_function(model: CustomModel) -> nn.Module:
+    """The network that a user's function returns for the model's multipliers."""
+    function = load_function(model.function)
+    m = model.multipliers
+    call = f"{model.function} called with {m.depth:g}, {m.width:g}, {m.resolution:g}"
+    try:
+        network = function(m.depth, m.width, m.resolution)
+    except Exception as error:
+        raise ValueError(f"{call} must return a network, got {said(error)}") from None
+    if not isinstance(network, nn.Module):
+        raise ValueError(f"{call} must return an nn.Module, got {type(network).__name__}")
+    return network
+
+
+def load_function(reference: str) -> Callable[..., object]:
+    """The function of python:package.module:function, from the working directory or installed.
+
+    Raises ValueError where it cannot be imported.
+    """
+    module, _, name = reference.removeprefix(PREFIX).partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a console script does not look where the user stands
+    try:
+        found: Callable[..., object] | None = getattr(importlib.import_module(module), name, None)
+    except (Exception, SystemExit) as error:
+        raise ValueError(
+            f"{reference}: {module} must be a module that can be imported from {os.getcwd()}, "
+            f"got {said(error)}"
+        ) from None
+    if not callable(found):
+        raise ValueError(f"{reference}: {module} must have a function {name!r}, got {found!r}")
+    return found
+
+
+def said(error: BaseException) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

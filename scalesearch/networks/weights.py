@@ -1,0 +1,105 @@
+"""Weights in and out: safetensors, which hold tensors and nothing else, and torchvision's."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from scalesearch.networks.blocks.network import Network
+from scalesearch.networks.torchvision import torchvision_names
+
+
+def load_torchvision(network: Network, state_dict: Mapping[str, Tensor]) -> Network:
+    """`network` with the weights of torchvision's model of the same name.
+
+    Auxiliary heads keep theirs where the state dict has none, as torchvision's own GoogLeNet has.
+    Raises ValueError for a name that is missing or left over, or a shape that differs.
+    """
+    names = torchvision_names(network)
+    used: dict[str, Tensor] = {}
+    mine = network.state_dict()
+    for name in mine:
+        module, _, parameter = name.rpartition(".")
+        theirs = f"{names[module]}.{parameter}"
+        if theirs in state_dict:
+            used[theirs] = state_dict[theirs]
+        elif module.startswith("auxiliary.") or parameter == "num_batches_tracked":
+            continue  # checkpoints from before torch 0.4.1 count no batches
+        else:
+            raise ValueError(f"{network.arch.name}: the state dict must have {theirs!r}")
+        if used[theirs].shape != mine[name].shape:
+            raise ValueError(
+                f"{network.arch.name}: {theirs} must be of shape {tuple(mine[name].shape)}, "
+                f"got {tuple(used[theirs].shape)}"
+            )
+        mine[name] = used[theirs]
+    if left := sorted(state_dict.keys() - used.keys()):
+        raise ValueError(
+            f"{network.arch.name}: the state dict has {left[0]!r}, which nothing takes"
+        )
+    network.load_state_dict(mine)
+    return network
+
+
+def torchvision_state(network: Network) -> dict[str, Tensor]:
+    """The network's weights and statistics by torchvision's names."""
+    names = torchvision_names(network)
+    found = {}
+    for name, value in network.state_dict().items():
+        module, _, parameter = name.rpartition(".")
+        found[f"{names[module]}.{parameter}"] = value
+    return found
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises ValueError, in one line, where it is none."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise ValueError(f"{path} must be a readable file: {error.strerror or error}") from None
+    except SafetensorError as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path} must be a safetensors file: {said}") from None
+
+
+def write_weights(path: Path, state_dict: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
+    """Write tensors, and notes as the file's metadata, as safetensors."""
+    from safetensors.torch import save
+
+    # the file may not share memory between tensors, which tied weights do
+    apart = {name: value.detach().cpu().contiguous().clone() for name, value in state_dict.items()}
+    path.write_bytes(save(apart, metadata=dict(notes)))
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Put weights, by our names or torchvision's, into a network; auxiliary heads' are left out.
+
+    Raises ValueError, naming `source`, for a name that is missing or left over, or a shape that
+    differs.
+    """
+    mine = network.state_dict()
+    given = {name: value for name, value in weights.items() if not name.startswith("auxiliary.")}
+    wanted = {name for name in mine if not name.startswith("auxiliary.")}
+    if isinstance(network, Network) and given and not given.keys() & wanted:
+        try:
+            load_torchvision(network, given)
+        except ValueError as error:
+            raise ValueError(
+                f"{source} fits neither our names nor torchvision's: {error}"
+            ) from None
+        return
+    for name in sorted(wanted - given.keys()):
+        if not name.endswith("num_batches_tracked"):
+            raise ValueError(f"{source} must have {name!r}")
+    for name, value in given.items():
+        if name not in wanted:
+            raise ValueError(f"{source} has {name!r}, which nothing in the network takes")
+        if value.shape != mine[name].shape:
+            raise ValueError(
+                f"{source}: {name} must be of shape {tuple(mine[name].shape)}, got "
+                f"{tuple(value.shape)}: the model's classes, channels and widths must be theirs"
+            )
+    network.load_state_dict(mine | given)

@@ -1,0 +1,35 @@
+"""The zoo: every family is one file with a literal table and a dict `MODELS`. No torch here."""
+
+import difflib
+import importlib
+import pkgutil
+import re
+
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.scaling import Scale, scale_arch
+
+# importing every file of this folder is what makes a new family one file and nothing else
+FAMILIES = {
+    module.name: importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.iter_modules(__path__)
+}
+MODELS: dict[str, Arch] = {
+    name: arch for family in FAMILIES.values() for name, arch in family.MODELS.items()
+}
+
+
+def find(name: str) -> Arch:
+    """The arch of that name; `NAME_w0.5` is NAME with a width multiplier of 0.5.
+
+    Raises ValueError, naming the nearest model, when there is none.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    widened = re.fullmatch(r"(\w+)_w(\d+(?:\.\d+)?)", name)
+    if widened and widened[1] in MODELS and float(widened[2]) > 0:
+        return scale_arch(MODELS[widened[1]], Scale(width=float(widened[2])), name)
+    near = difflib.get_close_matches(name, MODELS, 1)
+    raise ValueError(
+        f"a model must be one of `scalesearch models`, got {name!r}"
+        + (f"; did you mean {near[0]!r}?" if near else "")
+    )

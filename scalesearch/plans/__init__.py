@@ -1,0 +1,1 @@
+"""Plans: a grid becomes distinct networks, measured, and the candidates that meet a budget."""

@@ -1,0 +1,99 @@
+"""What the points of a grid realise, and the resolution that a budget leaves."""
+
+from collections.abc import Sequence
+
+from scalesearch.networks.cost import Cost
+from scalesearch.networks.count import counted
+from scalesearch.networks.models import Model, at_resolution, scale_model
+from scalesearch.networks.scaling import Coefficients, Scale
+from scalesearch.plans.limits import Limit, figure
+from scalesearch.spaces.budget import Budget, Term
+from scalesearch.spaces.space import Grid, Proxy, Space, grid_points
+from scalesearch.units import Measure
+
+
+def realise(
+    start: Model,
+    start_cost: Cost,
+    points: Sequence[tuple[float, float, float | None]],
+    target: Limit,
+) -> dict[str, tuple[Model, list[Coefficients]]]:
+    """The distinct networks of the grid by key, each with the points that realise it."""
+    networks: dict[str, tuple[Model, list[Coefficients]]] = {}
+    measure = target.measure
+    for alpha, beta, gamma in points:
+        if gamma is None:
+            shape = scale_model(start, Scale(alpha, beta))
+            if measure in ("params", "ms"):
+                raise ValueError(unsolvable(target.term))
+            arch = solve_resolution(shape, target.ratio * figure(start_cost, measure), measure)
+            gamma = round(arch.resolution / start.resolution, 10)
+            if (gamma - 1) * (target.ratio - 1) < 0:
+                continue  # the budget is spent before the resolution has its share
+        else:
+            arch = scale_model(start, Scale(alpha, beta, gamma))
+        networks.setdefault(arch.key, (arch, []))[1].append(Coefficients(alpha, beta, gamma))
+    return networks
+
+
+def unsolvable(term: Term) -> str:
+    """Why a resolution cannot be solved for a term, and what to do."""
+    why = (
+        "parameters do not depend on resolution"
+        if term.measure == "params"
+        else "a latency is timed, not counted"
+    )
+    return (
+        f"`gamma: solve` needs a target in flops or activations, got {term.text}, and {why}: list "
+        f"gammas in the grid, or say the target first and this as a cap, as in 2x,{term.text}"
+    )
+
+
+def grid_for(space: Space, proxy: Proxy, budget: Budget, ratio: float) -> Grid:
+    """The grid that a budget of that ratio searches.
+
+    Raises ValueError where the budget is the baseline's own cost, the space has no grid on that
+    side of 1x, or a coefficient points the other way.
+    """
+    if abs(ratio - 1) <= space.tolerance:
+        raise ValueError(
+            f"a budget must differ from the baseline by more than the tolerance of "
+            f"{space.tolerance:.0%}, got {budget.text} = {ratio:.3g}x"
+        )
+    grid = (proxy.grid or space.grid) if ratio > 1 else (proxy.shrink or space.shrink)
+    if grid is None:
+        raise ValueError(
+            f"space {space.name}: a budget below 1x needs a grid under `shrink`, got {budget.text}"
+        )
+    for point in grid_points(grid):
+        for name, value in zip(("alpha", "beta", "gamma"), point, strict=True):
+            if value is not None and (value - 1) * (ratio - 1) < 0:
+                rule = "at least 1" if ratio > 1 else "at most 1"
+                raise ValueError(
+                    f"space {space.name}: {name} must be {rule} under a budget of {budget.text}, "
+                    f"got {value:g}"
+                )
+    return grid
+
+
+def solve_resolution(model: Model, target: float, measure: Measure = "flops") -> Model:
+    """`model` at the whole number of pixels whose count is nearest to a target.
+
+    Raises ValueError for a measure that no count of pixels meets.
+    """
+    if measure not in ("flops", "activations"):
+        raise ValueError(f"a resolution must be solved for flops or activations, got {measure}")
+
+    def at(pixels: int) -> Model:
+        return at_resolution(model, pixels)
+
+    def costs(pixels: int) -> int:
+        return figure(counted(at(pixels)), measure)
+
+    low, high = 1, model.resolution
+    while costs(high) < target:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if costs(middle) < target else (low, middle)
+    return at(min((low, high), key=lambda pixels: abs(costs(pixels) - target)))

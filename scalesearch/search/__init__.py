@@ -1,0 +1,1 @@
+"""The search: the loop that drives trials, and what is shown while they run."""

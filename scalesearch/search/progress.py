@@ -1,0 +1,199 @@
+"""How far a search is: what its screen shows, and progress.json keeps for `status`.
+
+The journal says what is trained; only the driver knows what comes next and how long that takes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from scalesearch.files import read_json, write_json
+from scalesearch.plans.plan import Plan, network_names
+from scalesearch.selection.effects import interval
+from scalesearch.selection.policy import Ask, Curves, compare
+from scalesearch.studies import Identity, Study, read_status
+from scalesearch.studies.setup import Search
+from scalesearch.trials.train import Metrics
+from scalesearch.trials.trial import Trial
+from scalesearch.units import amount
+
+FILE = "progress.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one network stands: `loss` is the mean of `seeds` trials after epoch `after`.
+
+    The interval and P(best) are those of the last epoch that two candidates have reached with two
+    seeds, among the candidates that reached it; losses of different epochs are not compared.
+    """
+
+    key: str
+    name: str
+    state: str
+    epochs: int
+    seeds: int
+    after: int | None
+    loss: float | None
+    interval: tuple[float, float] | None
+    p_best: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A run at one moment. Seconds are of training so far, all workers', and expected to come.
+
+    `workers` is None where the cluster decides; `running` names trials and how far they are.
+    """
+
+    study: str
+    plan: str
+    stage: str
+    rows: tuple[Row, ...]
+    running: tuple[str, ...]
+    done: int
+    queue: int
+    failed: int
+    workers: int | None
+    gpus_per_trial: float
+    trained_seconds: float
+    seconds_left: float | None
+    warnings: tuple[str, ...]
+
+
+_PROGRESS = TypeAdapter(Progress)
+
+
+def progress_of(
+    search: Search,
+    study: Study,
+    live: Mapping[Identity, Metrics],
+    stage: str,
+    seconds_left: float | None,
+    workers: int | None,
+    gpus_per_trial: float,
+) -> Progress:
+    """How far a search is; `live` has the last epoch of the trials that run."""
+    names = network_names(search.plan)
+    running = study.running()
+    curves = {
+        (key, seed): [row["loss"] for row in curve]
+        for (key, seed, _), curve in study.history("val").items()
+    }
+    queue, failed = study.queue(), study.failed()
+    states = {
+        **{key: "" for key in names},
+        **{key: "failed" for key, _, _ in failed},
+        **{key: "stopped" for key, _, _ in study.pruned()},
+        **{trial.identity[0]: "queued" for trial in queue},
+        **{trial.identity[0]: "training" for trial in running},
+    }
+    return Progress(
+        study=str(search.folder),
+        plan=plan_text(search.plan),
+        stage=stage,
+        rows=rows(names, search.plan.baseline.key, curves, states, search.proxy.seeds),
+        running=tuple(running_text(trial, names, live.get(trial.identity)) for trial in running),
+        done=study.ended(),
+        queue=len(queue),
+        failed=len(failed),
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        trained_seconds=study.trained_seconds(),
+        seconds_left=seconds_left,
+        warnings=search.notes,
+    )
+
+
+def trial_text(trial: Trial, names: Mapping[str, str]) -> str:
+    """A trial as the terminal names it."""
+    rate = "" if trial.rate == 1 else f" rate {trial.rate:g}x"
+    test = " on the test split" if trial.split == "test" else ""
+    return f"{names[trial.identity[0]]} seed {trial.seed}{rate}{test}"
+
+
+def running_text(trial: Trial, names: Mapping[str, str], last: Metrics | None) -> str:
+    """A trial that runs, and how far it is."""
+    far = f"epoch {last.epoch} of {trial.last}, loss {last.loss:.4f}" if last else "begun"
+    return f"{trial_text(trial, names)}: {far}"
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan in one line."""
+    return (
+        f"{plan.grid_points} grid points -> {plan.distinct} distinct networks -> "
+        f"{len(plan.candidates)} within {plan.space.tolerance:.0%} of {plan.budget.said} "
+        f"({amount(plan.target, plan.measure)})"
+    )
+
+
+def stage_text(asks: Sequence[Ask]) -> str:
+    """What a policy asks for next, in words."""
+    networks, seeds = {ask.key for ask in asks}, {ask.seed for ask in asks}
+    which = f"seed {min(seeds)}" if len(seeds) == 1 else f"seeds {min(seeds)} to {max(seeds)}"
+    many = "network" if len(networks) == 1 else "networks"
+    return f"{len(networks)} {many}, {which}, to epoch {max(ask.epochs for ask in asks)}"
+
+
+def rows(
+    names: Mapping[str, str], baseline: str, curves: Curves, states: Mapping[str, str], seeds: int
+) -> tuple[Row, ...]:
+    """Every network's row: the baseline's, then the candidates', those that came farthest first."""
+    found = {key: row(key, names[key], curves, states[key], seeds) for key in names}
+    candidates = [key for key in names if key != baseline]
+    for epochs in sorted({r.after for r in found.values() if r.after}, reverse=True):
+        standing = compare(curves, candidates, range(seeds), epochs)
+        if standing.effects is None:
+            continue
+        shares = standing.effects.p_best()
+        for i, key in enumerate(standing.keys):
+            low, high = interval(standing.effects.draws[:, i])
+            found[key] = Row(
+                **{
+                    **asdict(found[key]),
+                    "after": epochs,
+                    "seeds": sum(len(curves.get((key, s), ())) >= epochs for s in range(seeds)),
+                    "loss": float(standing.effects.means[i]),
+                    "interval": (low, high),
+                    "p_best": float(shares[i]),
+                }
+            )
+        break
+
+    def order(key: str) -> tuple[bool, int, float]:
+        r = found[key]
+        return key != baseline, -(r.after or 0), np.inf if r.loss is None else r.loss
+
+    return tuple(found[key] for key in sorted(names, key=order))
+
+
+def row(key: str, name: str, curves: Curves, state: str, seeds: int) -> Row:
+    """A network by itself: the mean loss of its seeds after the last epoch that one has."""
+    mine = [curves[key, seed] for seed in range(seeds) if curves.get((key, seed))]
+    after = max(map(len, mine), default=None)
+    ends = [curve[-1] for curve in mine if len(curve) == after]
+    loss = float(np.mean(ends)) if ends else None
+    return Row(key, name, state, sum(map(len, mine)), len(ends), after, loss, None, None)
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    """Leave a run's state for `status`, whole or not at all."""
+    write_json(folder / FILE, asdict(progress))
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """What the last driver left; None where it left nothing that can be read."""
+    try:
+        return _PROGRESS.validate_python(read_json(folder / FILE))
+    except ValueError:  # pydantic's errors are such
+        return None
+
+
+def status_document(folder: Path) -> dict[str, Any]:
+    """How far a study is: what its journal says, and as `run` what its last driver left."""
+    progress = read_progress(folder)
+    return {**read_status(folder), "run": asdict(progress) if progress else None}

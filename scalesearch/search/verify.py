@@ -1,0 +1,277 @@
+"""Does it transfer? The candidates scaled up further, trained, and compared with phi = 1.
+
+The top candidates' coefficients, and growth along one axis alone, are scaled to ratio^phi times
+the proxy baseline's measured flops and trained as the study was (Tan & Le 2019, Figure 8).
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalesearch.families.family import Member, by_ratio
+from scalesearch.families.strategies import STRATEGIES
+from scalesearch.files import write_csv, write_json
+from scalesearch.networks.cost import Cost
+from scalesearch.networks.latency import refuse_elsewhere
+from scalesearch.networks.scaling import Coefficients
+from scalesearch.plans.document import latency_fields
+from scalesearch.plans.limits import share
+from scalesearch.plans.plan import Candidate, Plan
+from scalesearch.search.driver import run_trials
+from scalesearch.selection.answer import selection_of
+from scalesearch.selection.effects import Effects, example_covariance, fit_effects, interval
+from scalesearch.selection.law import Law, Shape, error, fit_law, rank_correlation
+from scalesearch.studies import Study, locked, read_losses
+from scalesearch.studies.setup import Search, trial_of
+from scalesearch.trials.runners import Desk
+
+AXES = ("depth", "width", "resolution")
+# rounding leaves a small proxy few costs: the nearest of these that some network meets is taken
+TOLERANCES = (0.02, 0.05, 0.15)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """One network at the larger cost: what it stands for, and the candidate it comes from."""
+
+    label: str
+    candidate: str | None
+    member: Member
+
+
+def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
+    """The best `top` candidates, and each single axis, at ratio^phi times the baseline's cost.
+
+    By the measure of the budget's target; parameters have no axis of resolution. Raises
+    ValueError where the study has no selection yet.
+    """
+    plan = search.plan
+    start, ratio = plan.baseline, plan.ratio**phi
+    if plan.timings is not None and plan.measure == "ms":
+        refuse_elsewhere(plan.timings.conditions)
+    with locked(search.folder):
+        study = Study(search.folder, [start.key, *(c.key for c in plan.candidates)])
+        best = [standing.key for standing in selection_of(search, study).standings][:top]
+    chosen = [c for c in plan.candidates if c.key in best]
+    found = [
+        Scaled(label(c.coefficients), c.key, nearest(plan, c.coefficients, ratio, phi))
+        for c in chosen
+    ]
+    axes = AXES[:2] if plan.measure == "params" else AXES
+    return found + [
+        Scaled(f"{axis} only", None, nearest(plan, STRATEGIES[axis], ratio, phi))
+        for axis in axes
+        if plan.ratio > 1
+    ]
+
+
+def nearest(plan: Plan, coefficients: Coefficients, ratio: float, phi: float) -> Member:
+    """The member nearest that ratio, within the first of TOLERANCES that one meets."""
+    start, measure, batch = plan.baseline, plan.measure, plan.budget.batch or 1
+
+    def found(tolerance: float | None) -> Member:
+        return by_ratio(start, coefficients, ratio, start.name, phi, measure, batch, tolerance)
+
+    if measure == "ms":  # timed once
+        return found(None)
+    for tolerance in TOLERANCES[:-1]:
+        with suppress(ValueError):
+            return found(tolerance)
+    return found(TOLERANCES[-1])
+
+
+def label(c: Coefficients) -> str:
+    """Coefficients in brief."""
+    return f"{c.alpha:g}/{c.beta:g}/{c.gamma:g}"
+
+
+def train_scaled(
+    search: Search, networks: list[Scaled], folder: Path, seeds: int, run: Callable[[Desk], None]
+) -> None:
+    """Train them with the first seeds, in a study of their own under the study's directory."""
+    archs = {scaled.member.arch.key: scaled.member.arch for scaled in networks}
+    folder.mkdir(exist_ok=True)
+    with locked(folder):
+        study = Study(folder, list(archs))
+        study.release()
+        wanted = [trial_of(search, arch, seed) for seed in range(seeds) for arch in archs.values()]
+        planned = iter([wanted])
+        run_trials(study, lambda: study.plan(next(planned, [])), run)
+        write_csv(folder / "trials.csv", study.trials())
+        write_csv(folder / "curves.csv", study.curves())
+
+
+def effects_of(folder: Path, keys: list[str]) -> Effects:
+    """The effects of those networks, in that order, from the losses in a study's directory."""
+    study_keys = {who for who in trained(folder) if who[0] in keys}
+    seeds = sorted({seed for _, seed in study_keys})
+    losses = {
+        key: {s: read_losses(folder, (key, s, "val")) for s in seeds if (key, s) in study_keys}
+        for key in keys
+    }
+    means = np.array(
+        [[float(losses[k][s].mean()) if s in losses[k] else np.nan for s in seeds] for k in keys]
+    )
+    arrays = [np.stack([*losses[key].values()]).astype(np.float64) for key in keys]
+    return fit_effects(means, example_covariance(arrays))
+
+
+def trained(folder: Path) -> set[tuple[str, int]]:
+    """Networks and seeds whose losses at the end are in a study's directory."""
+    parts = [path.stem.rsplit("-", 2) for path in (folder / "losses").glob("*-val.npy")]
+    return {(key, int(seed)) for key, seed, _ in parts}
+
+
+def verify(
+    search: Search, phi: float, top: int, seeds: int, run: Callable[[Desk], None]
+) -> dict[str, Any]:
+    """What phi = 1 says of that phi, as plain data; written to verify.json in the study.
+
+    Raises ValueError where the study is not done yet.
+    """
+    networks = scaled_networks(search, phi, top)
+    folder = search.folder / f"phi{phi:g}"
+    train_scaled(search, networks, folder, seeds, run)
+    keys = list(dict.fromkeys(scaled.member.arch.key for scaled in networks))
+    large = effects_of(folder, keys)
+    candidates = [c for c in search.plan.candidates if c.key in {s.candidate for s in networks}]
+    small = effects_of(search.folder, [search.plan.baseline.key, *(c.key for c in candidates)])
+    law = fit_law([Shape(1, 1, 1), *(shape_of(search, c) for c in candidates)], small)
+    document = {
+        "phi": phi,
+        "ratio": search.plan.ratio**phi,
+        "seeds": seeds,
+        "networks": [network_row(scaled, keys, large) for scaled in networks],
+        "transfer": transfer(candidates, networks, keys, small, large),
+        "axes": axes_against_best(networks, keys, small, candidates, large),
+        "measure": search.plan.measure,
+        "law": law_document(
+            law, candidates, networks, keys, small, large, search.plan.baseline_cost
+        ),
+    }
+    write_json(search.folder / "verify.json", document)
+    return document
+
+
+def shape_of(search: Search, candidate: Candidate) -> Shape:
+    """A candidate's shape; a law is one of flops, whatever the budget is of."""
+    c = candidate.coefficients
+    resolution = candidate.arch.resolution / search.plan.baseline.resolution
+    return Shape(candidate.flops_ratio, c.beta, resolution)
+
+
+def network_row(scaled: Scaled, keys: list[str], large: Effects) -> dict[str, Any]:
+    """One network at the larger cost as a row."""
+    i = keys.index(scaled.member.arch.key)
+    low, high = interval(large.draws[:, i])
+    return {
+        "label": scaled.label,
+        "candidate": scaled.candidate,
+        "key": scaled.member.arch.key,
+        "resolution": scaled.member.arch.resolution,
+        **asdict(scaled.member.cost),
+        "ratio": scaled.member.ratio,
+        **latency_fields(scaled.member.latency),
+        "loss": float(large.means[i]),
+        "interval": (low, high),
+    }
+
+
+def transfer(
+    candidates: list[Candidate],
+    networks: list[Scaled],
+    keys: list[str],
+    small: Effects,
+    large: Effects,
+) -> dict[str, Any]:
+    """Rank correlation of the candidates' losses at phi = 1 and here, with its interval."""
+    place = {s.candidate: keys.index(s.member.arch.key) for s in networks if s.candidate}
+    order = [place[c.key] for c in candidates]
+    draws = [
+        rank_correlation(a[1:], b[order])
+        for a, b in zip(small.draws[:1000], large.draws[:1000], strict=True)
+    ]
+    return {
+        "candidates": len(candidates),
+        "distinct": len(set(order)),
+        "rank_correlation": rank_correlation(small.means[1:], large.means[order]),
+        "interval": interval(np.array(draws)),
+    }
+
+
+def axes_against_best(
+    networks: list[Scaled],
+    keys: list[str],
+    small: Effects,
+    candidates: list[Candidate],
+    large: Effects,
+) -> list[dict[str, Any]]:
+    """Each single axis's loss minus that of the leader at phi = 1, scaled alike, with intervals."""
+    leader = candidates[int(small.means[1:].argmin())].key
+    best = next(keys.index(s.member.arch.key) for s in networks if s.candidate == leader)
+    rows = []
+    for scaled in networks:
+        if scaled.candidate is None:
+            i = keys.index(scaled.member.arch.key)
+            apart = large.draws[:, i] - large.draws[:, best]
+            rows.append(
+                {
+                    "axis": scaled.label,
+                    "difference": float(large.means[i] - large.means[best]),
+                    "interval": interval(apart),
+                }
+            )
+    return rows
+
+
+def law_document(
+    law: Law,
+    candidates: list[Candidate],
+    networks: list[Scaled],
+    keys: list[str],
+    small: Effects,
+    large: Effects,
+    start_cost: Cost,
+) -> dict[str, Any]:
+    """The law's form, optimum, and its error here beside those of simpler predictions."""
+    start = networks[0].member
+    rows, measured, predicted, ratios, inside = [], [], [], [], 0
+    for scaled in networks:
+        if scaled.candidate is None:
+            continue
+        m = scaled.member
+        ratios.append(share(m.cost, start_cost, "flops"))
+        shape = Shape(ratios[-1], m.scale.width, m.scale.resolution)
+        value, (low, high) = law.predict(shape)
+        loss = float(large.means[keys.index(m.arch.key)])
+        inside += low <= loss <= high
+        rows.append({"label": scaled.label, "predicted": value, "interval": (low, high)})
+        measured.append(loss)
+        predicted.append(value)
+    before = {c.key: float(small.means[1 + i]) for i, c in enumerate(candidates)}
+    same = [before[s.candidate] for s in networks if s.candidate]
+    slope = float(np.log(small.means[0] / small.means[1:].mean()) / np.log(mean_ratio(candidates)))
+    line = [float(small.means[0] * ratio**-slope) for ratio in ratios]
+    return {
+        "form": law.form,
+        "supported": law.form != "constant",
+        "tests": law.tests,
+        "coefficients": law.coefficients.tolist(),
+        "covariance": np.atleast_2d(np.cov(law.draws.T)).tolist(),
+        "optimum": law.optimum(),
+        "phi": start.phi,
+        "predictions": rows,
+        "inside": f"{inside} of {len(rows)}",
+        "error": error(predicted, measured),
+        "error_best_so_far": error(same, measured),
+        "error_log_linear": error(line, measured),
+    }
+
+
+def mean_ratio(candidates: list[Candidate]) -> float:
+    """The geometric mean of the candidates' flops over the baseline's."""
+    return float(np.exp(np.mean([np.log(c.flops_ratio) for c in candidates])))

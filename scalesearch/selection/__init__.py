@@ -1,0 +1,1 @@
+"""Selection: which candidate is best, how sure, and which trials would tell."""

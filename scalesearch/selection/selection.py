@@ -1,0 +1,133 @@
+"""The selection: which candidate is best, and how sure the trials are of it.
+
+Seeds are shared by all candidates, so every comparison is a difference within a seed. Loss is the
+validation cross-entropy after the last epoch; lower is better.
+
+Uncertainty has two levels. Seeds: losses are a candidate's effect plus a seed's plus noise, whose
+variance is pooled over all candidates, so that a few seeds tell it; resampling three seeds, as a
+plain bootstrap does, understates it. Examples: the covariance of the candidates' losses over the
+validation examples. Draws of the candidates' means from both give all that is said here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalesearch.selection.effects import (
+    Floats,
+    example_covariance,
+    fit_effects,
+    interval,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one candidate stands: its mean loss and what separates it from the leader.
+
+    `interval` bounds the paired mean difference to the leader, leader itself 0..0; `regret` is
+    the loss that choosing it is expected to cost over the best; `in_set` whether it may be best.
+    """
+
+    key: str
+    seeds: int
+    loss: float
+    spread: float
+    p_best: float
+    regret: float
+    difference: float
+    interval: tuple[float, float]
+    in_set: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The leader, every candidate's standing (best first), the gain over the 1x baseline.
+
+    `gain` is the mean of baseline loss minus candidate loss over all candidates, with an interval;
+    `noise` the standard deviation of a candidate's loss from one seed, what seeds share apart.
+    """
+
+    leader: str
+    standings: tuple[Standing, ...]
+    gain: float
+    gain_interval: tuple[float, float]
+    noise: float
+    seeds: int
+    examples: int
+
+    @property
+    def confidence_set(self) -> tuple[str, ...]:
+        """Keys of the candidates that may be best, as far as the trials can tell."""
+        return tuple(standing.key for standing in self.standings if standing.in_set)
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether the candidates' gain over the baseline is beyond noise."""
+        return self.gain_interval[0] > 0
+
+
+def select(
+    losses: Mapping[str, Mapping[int, NDArray[np.float32]]],
+    baseline: Mapping[int, NDArray[np.float32]],
+    candidates: Sequence[str],
+) -> Selection:
+    """The selection over `candidates`, from the losses of examples by key and seed.
+
+    All are of trials of the same epochs. Candidates without one are left out, and those with one
+    alone where others have two: Optuna's halving leaves such. Raises ValueError when fewer than
+    two seeds are left: one seed says nothing about noise.
+    """
+    alive = sorted(key for key in candidates if losses.get(key))
+    alive = [key for key in alive if len(losses[key]) > 1] or alive
+    networks = [losses[key] for key in alive] + [baseline]
+    seeds = sorted({seed for of_network in networks for seed in of_network})
+    if not alive or not baseline or len(seeds) < 2:
+        raise ValueError(
+            f"a selection needs two seeds that every candidate and the baseline finished, got "
+            f"{len(seeds)} for {len(alive)} candidates: run the study again with more seeds"
+        )
+    arrays = [np.stack([of[seed] for seed in sorted(of)]).astype(np.float64) for of in networks]
+    means = np.array(
+        [
+            [of[seed].mean(dtype=np.float64) if seed in of else np.nan for seed in seeds]
+            for of in networks
+        ]
+    )
+    effects = fit_effects(means, example_covariance(arrays))
+    among = slice(0, len(alive))
+    shares, regrets = effects.p_best(among), effects.regrets(among)
+    inside = effects.may_be_best(among)
+    order = np.argsort(effects.means[among], kind="stable")
+    leader = order[0]
+    standings = tuple(
+        Standing(
+            key=alive[i],
+            seeds=len(networks[i]),
+            loss=float(effects.means[i]),
+            spread=deviation(means[i]),
+            p_best=float(shares[i]),
+            regret=float(regrets[i]),
+            difference=float(effects.means[i] - effects.means[leader]),
+            interval=interval(effects.draws[:, i] - effects.draws[:, leader]),
+            in_set=bool(inside[i]),
+        )
+        for i in order
+    )
+    return Selection(
+        leader=alive[leader],
+        standings=standings,
+        gain=float(effects.means[-1] - effects.means[among].mean()),
+        gain_interval=interval(effects.draws[:, -1] - effects.draws[:, among].mean(axis=1)),
+        noise=effects.spread,
+        seeds=max(len(of_network) for of_network in networks[:-1]),
+        examples=arrays[0].shape[1],
+    )
+
+
+def deviation(losses: Floats) -> float:
+    """Standard deviation over the seeds that are there; 0 for one."""
+    there = losses[~np.isnan(losses)]
+    return float(there.std(ddof=1)) if len(there) > 1 else 0.0

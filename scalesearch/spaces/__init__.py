@@ -1,0 +1,1 @@
+"""Spaces: what a file in `search_spaces/` declares."""

@@ -1,0 +1,86 @@
+"""Space files: found by name, read and checked, written with every default."""
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from scalesearch.networks import zoo
+from scalesearch.networks.arch import TABLES
+from scalesearch.networks.checked import explain
+from scalesearch.spaces.proxy import baseline
+from scalesearch.spaces.space import Grid, Proxy, Recipe, Space, Steps
+
+_ADAPTER = TypeAdapter(Space)
+
+
+def space_folder() -> Path:
+    """Where the shipped spaces are: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parents[1] / "search_spaces"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "search_spaces"
+
+
+def space_names() -> list[str]:
+    """Names of the shipped spaces."""
+    return sorted(path.stem for path in space_folder().glob("*.yaml"))
+
+
+def load_space(name: str) -> Space:
+    """The shipped space of that name, or the one in that YAML file.
+
+    Raises ValueError, in one line, for a name that does not exist or a file that breaks a rule.
+    """
+    path = Path(name)
+    if name in space_names():
+        path = space_folder() / f"{name}.yaml"
+    elif path.suffix not in (".yaml", ".yml"):
+        near = difflib.get_close_matches(name, space_names(), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(space_names())
+        raise ValueError(f"a space must be a YAML file or one of {known}; got {name!r}{hint}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"space {path} must be a readable file: {error}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"space {path} must be YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"space {path} must hold keys and values, got {type(content).__name__}")
+    return check_space({"name": path.stem, **content}, str(path))
+
+
+def check_space(content: dict[str, Any], source: str) -> Space:
+    """The space that `content` declares. Raises ValueError with the rule and the value met."""
+    try:
+        space: Space = _ADAPTER.validate_python(content)
+    except ValidationError as error:
+        raise ValueError(
+            f"space {source}: {explain(error, (Space, Grid, Steps, Proxy, Recipe, *TABLES))}"
+        ) from None
+    baseline(space)
+    for name in space.matched:
+        zoo.find(name)
+    return space
+
+
+def space_schema() -> dict[str, Any]:
+    """The JSON schema of space files, by which editors complete and check them."""
+    schema = _ADAPTER.json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def dump_space(space: Space) -> str:
+    """The space as YAML, every default written out; reading it back gives the same space."""
+    return yaml.safe_dump(_ADAPTER.dump_python(space, mode="json"), sort_keys=False)
+
+
+def narrow(space: Space, proxy: str, **changes: Any) -> Space:
+    """The space with that one proxy, `changes` made to it. Raises ValueError if it has none."""
+    if proxy not in space.proxies:
+        known = ", ".join(space.proxies)
+        raise ValueError(f"space {space.name}: a proxy must be one of {known}; got {proxy!r}")
+    changes = {key: value for key, value in changes.items() if value is not None}
+    return replace(space, proxies={proxy: replace(space.proxies[proxy], **changes)})

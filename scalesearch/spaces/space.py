@@ -1,0 +1,149 @@
+"""Spaces: what a file in `search_spaces/` declares, checked and with its defaults filled in."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from scalesearch.networks.arch import Arch
+
+# what stands under a key says what it means: in the schema, in editors, in the reference
+STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+PolicyName = Literal["rungs", "grid", "asha"]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Steps:
+    """Evenly spaced values from `start` to `stop`, both included."""
+
+    start: Positive
+    """The first value."""
+    stop: Positive
+    """The last value."""
+    step: Positive
+    """From one value to the next."""
+
+    def values(self) -> tuple[float, ...]:
+        """The values, rounded to ten digits so that 1.1 is 1.1."""
+        steps = math.floor((self.stop - self.start) / self.step + 1e-9)
+        return tuple(round(self.start + i * self.step, 10) for i in range(steps + 1))
+
+
+Axis = Steps | Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Grid:
+    """The coefficients that are tried; `gamma: solve` lets the budget fix the resolution."""
+
+    alpha: Axis
+    """Depth: a list of values, or steps."""
+    beta: Axis
+    """Width: a list of values, or steps."""
+    gamma: Axis | Literal["solve"]
+    """Resolution: a list of values, or steps; `solve` takes what the budget leaves."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Recipe:
+    """How every network of a study is trained: AdamW, linear warm-up, cosine schedule."""
+
+    epochs: Count = 4
+    """Passes over the training images."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    """Images a step."""
+    learning_rate: Positive = 0.01
+    """The highest, at the end of the warm-up."""
+    warmup: Fraction = 0.1
+    """The share of all steps in which the learning rate rises."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """AdamW's, on weights alone."""
+    label_smoothing: Fraction = 0.0
+    """The share of the target that goes to all classes alike."""
+    flip: bool = True
+    """Whether training images are mirrored at random."""
+    zero_residuals: bool = True
+    """Whether every residual branch starts at zero (Goyal et al. 2017, arXiv:1706.02677, section
+    5.1): without it short training takes depth for a fault."""
+    resize_from: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Below 1, training images grow, epoch by epoch, from that share of their size to the whole of
+    it (progressive learning: Tan & Le 2021, arXiv:2104.00298, section 4)."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Proxy:
+    """How candidates are made cheap: a reduced baseline, its data, seeds and recipe.
+
+    What is left out stays the model's own.
+    """
+
+    data: str | None = None
+    """The images: fashion-mnist, cifar10, cifar100, shapes, imagefolder:DIR or npz:FILE."""
+    train_examples: Count | None = None
+    """How many training images are used; all unless given."""
+    val_examples: Count = 5000
+    """How many are held out, where the data bring no validation images of their own."""
+    depth: Positive = 1.0
+    """Multiplier of the baseline's depth."""
+    width: Positive = 1.0
+    """Multiplier of the baseline's width."""
+    resolution: Count | None = None
+    """The baseline's image size, pixels."""
+    divisor: Count | None = None
+    """Widths are rounded to a multiple of it; stage tables only."""
+    stem_stride: Count | None = None
+    """The stride of the first row; stage tables with a stem only."""
+    dropout: Fraction | None = None
+    """Before the classifier; stage tables only."""
+    stochastic_depth: Fraction | None = None
+    """How often blocks are skipped in training, from 0 at the first up; stage tables only."""
+    seeds: Annotated[int, Field(ge=2)] = 2
+    """Seeds a candidate; with rungs at most."""
+    recipe: Recipe = Recipe()
+    """How every network is trained."""
+    grid: Grid | None = None
+    """In place of the space's grid."""
+    shrink: Grid | None = None
+    """In place of the space's grid below 1x."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Space:
+    """What a file in `search_spaces/` declares: a baseline, grids, proxies, a tolerance."""
+
+    name: str = ""
+    """In the study's name and its report; the file's unless given."""
+    model: str | Arch
+    """A name of the zoo, a stage table, or python:package.module:function."""
+    resolution: Count | None = None
+    """Pixels at 1x; the model's own unless given, and 224 for a function."""
+    grid: Grid
+    """Coefficients tried for budgets above 1x."""
+    shrink: Grid | None = None
+    """Coefficients tried for budgets below 1x."""
+    budget: str = "2x"
+    """2x, 0.5x, or multiply-adds of the model itself: 800M, 1.6G."""
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """How far a candidate's measured flops may be off the budget, as a share of it."""
+    matched: tuple[str, ...] = ()
+    """Models of the zoo that are scaled to the same flops beside the family."""
+    policy: PolicyName = "rungs"
+    """Which trials are trained: rungs, the whole grid, or Optuna's successive halving."""
+    proxies: dict[str, Proxy]
+    """By name; quick is trained unless another is asked for."""
+
+
+def grid_points(grid: Grid) -> list[tuple[float, float, float | None]]:
+    """Every (alpha, beta, gamma) of the grid; gamma is None where the budget is to solve it."""
+
+    def values(axis: Axis) -> tuple[float, ...]:
+        return axis.values() if isinstance(axis, Steps) else axis
+
+    gammas: tuple[float | None, ...] = (
+        (None,) if isinstance(grid.gamma, str) else tuple(values(grid.gamma))
+    )
+    return [(a, b, g) for a in values(grid.alpha) for b in values(grid.beta) for g in gammas]

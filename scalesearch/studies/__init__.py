@@ -1,0 +1,31 @@
+"""The study: Optuna's record of what is planned, running, trained and failed.
+
+The only importer of optuna. One process at a time writes it, which a lock on the study's
+directory sees to.
+"""
+
+from scalesearch.studies.artifacts import read_losses
+from scalesearch.studies.journal import (
+    JOURNAL,
+    STUDY_NAME,
+    Identity,
+    StudyLocked,
+    cut_torn_tail,
+    locked,
+)
+from scalesearch.studies.study import Study
+from scalesearch.studies.tables import read_curves, read_status, read_trials
+
+__all__ = [
+    "JOURNAL",
+    "STUDY_NAME",
+    "Identity",
+    "Study",
+    "StudyLocked",
+    "cut_torn_tail",
+    "locked",
+    "read_curves",
+    "read_losses",
+    "read_status",
+    "read_trials",
+]

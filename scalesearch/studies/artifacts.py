@@ -1,0 +1,53 @@
+"""What a study keeps in files beside its journal: losses of examples, checkpoints."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalesearch.studies.journal import Identity
+from scalesearch.trials.trial import Trial
+
+
+def losses_path(folder: Path, who: Identity) -> Path:
+    """Where the losses of a trial's held-out examples are."""
+    key, seed, split = who
+    return folder / "losses" / f"{key}-{seed}-{split}.npy"
+
+
+def read_losses(folder: Path, who: Identity) -> NDArray[np.float32]:
+    """The losses of a trial's held-out examples, in the data's order."""
+    losses: NDArray[np.float32] = np.load(losses_path(folder, who), allow_pickle=False)
+    return losses
+
+
+def write_losses(folder: Path, trial: Trial, losses: NDArray[np.float32]) -> None:
+    """Write the losses of a trial's held-out examples, whole or not at all."""
+    file = io.BytesIO()
+    np.save(file, losses.astype(np.float32), allow_pickle=False)
+    write_whole(losses_path(folder, trial.identity), file.getvalue())
+
+
+def checkpoint_path(folder: Path, who: Identity) -> Path:
+    """Where a trial that is not at its end yet keeps what it goes on from."""
+    key, seed, split = who
+    return folder / "checkpoints" / f"{key}-{seed}-{split}.pt"
+
+
+def read_checkpoint(folder: Path, who: Identity) -> bytes | None:
+    """The bytes of a trial's checkpoint, None where it has none."""
+    path = checkpoint_path(folder, who)
+    return path.read_bytes() if path.exists() else None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, and on the disk before this returns."""
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

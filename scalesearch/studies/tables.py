@@ -1,0 +1,111 @@
+"""A study as tables, read without writing to it."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from scalesearch.studies.journal import (
+    Identity,
+    driver_of,
+    frozen_trials,
+    identity,
+    latest,
+    whole_journal,
+)
+
+CURVE = ("epoch", "loss", "accuracy", "train_loss", "seconds")
+
+
+def read_trials(folder: Path) -> pd.DataFrame:
+    """The trials of a study directory, read without writing to it.
+
+    Raises ValueError where there is no study.
+    """
+    found = frozen_trials(folder)
+    with whole_journal(folder):
+        return trial_table(found)
+
+
+def read_curves(folder: Path) -> pd.DataFrame:
+    """The curves of a study directory, as `Study.curves` has them, read without writing to it."""
+    trials = frozen_trials(folder)
+    with whole_journal(folder):
+        return curve_table(
+            {
+                who: frozen.user_attrs["curve"]
+                for who, frozen in latest(trials).items()
+                if who[2] == "val"
+                and frozen.state != TrialState.FAIL
+                and "curve" in frozen.user_attrs
+            }
+        )
+
+
+def curve_table(history: Mapping[Identity, list[dict[str, Any]]]) -> pd.DataFrame:
+    """Curves as a flat table, a row an epoch."""
+    rows = [
+        {"candidate": who[0], "seed": who[1], **row}
+        for who, curve in history.items()
+        for row in curve
+    ]
+    return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """How far a study is: trials by state, epochs and seconds spent, the driver, what is best.
+
+    Raises ValueError where there is no study.
+    """
+    table = read_trials(folder)
+    states = {str(k): int(v) for k, v in table["state"].value_counts().items()}
+    done = table[(table["state"] == TrialState.COMPLETE.name) & (table["split"] == "val")]
+    means = done.groupby("candidate")["loss"].mean().sort_values()
+    return {
+        "study": str(folder),
+        "trials": len(table),
+        "states": states,
+        "epochs": int(table["epochs"].sum()),
+        "trained_seconds": float(table["seconds"].fillna(0).sum()),
+        "driver": driver_of(folder),
+        "nodes": nodes_of(table),
+        "failures": table.loc[table["error"].notna(), "error"].tolist(),
+        "lowest_loss": {str(key): float(value) for key, value in means.head(3).items()},
+    }
+
+
+def nodes_of(table: pd.DataFrame) -> dict[str, int]:
+    """How many trials each machine of a cluster has trained, of those where it is on record."""
+    if "node" not in table:
+        return {}
+    return {str(node): int(n) for node, n in table["node"].value_counts().items()}
+
+
+def trial_table(trials: Iterable[FrozenTrial]) -> pd.DataFrame:
+    """Recorded trials as a flat table, a row each, in the order they were planned."""
+    rows = []
+    for frozen in trials:
+        key, seed, split = identity(frozen)
+        curve = frozen.user_attrs.get("curve", [])
+        last: dict[str, Any] = curve[-1] if curve else {}
+        done = frozen.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        rows.append(
+            {
+                "number": frozen.number,
+                "candidate": key,
+                "seed": seed,
+                "split": split,
+                "state": frozen.state.name,
+                "epochs": max(frozen.intermediate_values, default=0),
+                "loss": frozen.value if done else None,
+                "accuracy": last.get("accuracy"),
+                "train_loss": last.get("train_loss"),
+                "seconds": last.get("seconds"),
+                "error": frozen.user_attrs.get("error"),
+                "pruned": frozen.user_attrs.get("pruned"),
+                **frozen.user_attrs.get("made_with", {}),
+            }
+        )
+    return pd.DataFrame(rows)

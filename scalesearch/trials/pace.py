@@ -1,0 +1,114 @@
+"""How long trials will take: steps of a few networks are timed, the others' predicted from cost.
+
+A step's seconds are taken to be a sum of three parts: so much for every module, which small
+networks feel most, so much for every multiply-add, and so much for every activation.
+"""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from scalesearch.data import DataSet, Images
+from scalesearch.networks.cost import cost
+from scalesearch.networks.models import Model, build_model
+from scalesearch.spaces.space import Recipe
+from scalesearch.trials.step import make_optimizer, make_step
+
+REPEATS = 15
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds of a training step for each module, multiply-add and activation of a network."""
+
+    module: float
+    flop: float
+    activation: float
+
+    def step_seconds(self, model: Model) -> float:
+        """The seconds that a training step of `model` is expected to take."""
+        return float(features(model) @ np.array([self.module, self.flop, self.activation]))
+
+
+@lru_cache(maxsize=4096)
+def features(model: Model) -> Floats:
+    """What a step's seconds are made of: modules, multiply-adds, activations."""
+    with torch.device("meta"):
+        network = build_model(model)
+    modules = sum(not list(module.children()) for module in network.modules())
+    measured = cost(model)
+    return np.array([modules, measured.flops, measured.activations], dtype=np.float64)
+
+
+def calibrate(models: Sequence[Model], batch_size: int, workers: int = 0) -> Pace:
+    """The pace of this machine, from those of `models` that differ most.
+
+    Timed in `workers` processes at once, as trials run; with 0 in this one.
+    """
+    chosen = [models[i] for i in extremes([features(model) for model in models])]
+    if workers:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            times = [pool.submit(time_steps, chosen, batch_size) for _ in range(workers)]
+            seconds = np.mean([timed.result() for timed in times], axis=0)
+    else:
+        seconds = time_steps(chosen, batch_size)
+    return fit(np.stack([features(model) for model in chosen]), seconds)
+
+
+def extremes(rows: Sequence[Floats]) -> list[int]:
+    """Indices of the rows that have the least or the most of something."""
+    table = np.stack(rows)
+    return sorted({int(i) for i in (*table.argmin(axis=0), *table.argmax(axis=0))})
+
+
+def time_steps(models: Sequence[Model], batch_size: int) -> Floats:
+    """Median seconds of a training step of each model, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return np.array([step_seconds(model, batch_size) for model in models])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def step_seconds(model: Model, batch_size: int) -> float:
+    """Median seconds of a training step on random images, as a trial takes it; two warm up."""
+    shape = (batch_size, model.channels, model.resolution, model.resolution)
+    pixels = torch.randint(256, shape, dtype=torch.uint8)
+    images = Images(pixels, torch.randint(model.classes, (batch_size,)))
+    grey = (0.5,) * model.channels
+    data = DataSet("random", images, images, None, (), mean=grey, std=grey)
+    recipe = Recipe(batch_size=batch_size)
+    network = build_model(model).train()
+    device = images.pixels.device
+    step = make_step(network, make_optimizer(network, recipe, device), data, images, recipe)
+    order, flipped = torch.randperm(batch_size), torch.rand(batch_size) < 0.5
+    seconds = []
+    for _ in range(REPEATS + 2):
+        started = time.perf_counter()
+        step(order, flipped, 1e-3)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[2:]))
+
+
+def fit(rows: Floats, seconds: Floats) -> Pace:
+    """The parts, none below zero, that miss the seconds least, each relative to its size."""
+    best, least = np.zeros(rows.shape[1]), np.inf
+    for size in range(1, rows.shape[1] + 1):
+        for columns in combinations(range(rows.shape[1]), size):
+            scaled = rows[:, columns] / seconds[:, None]
+            found, *_ = np.linalg.lstsq(scaled, np.ones(len(seconds)), rcond=None)
+            missed = float(np.square(scaled @ found - 1).sum())
+            if found.min() >= 0 and missed < least:
+                best, least = np.zeros(rows.shape[1]), missed
+                best[list(columns)] = found
+    return Pace(*best.tolist())

@@ -1,0 +1,42 @@
+"""What every runner is given: where trials come from and where their metrics go."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from scalesearch.trials.train import Metrics
+from scalesearch.trials.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Plain callables between a runner and the study, called in the driver's process only.
+
+    `report` says whether the trial is to stop there; then, or where the trial pauses, it is told
+    as `stopped`. `lost` is for a trial whose worker died: the desk may hand it out again.
+    """
+
+    ask: Callable[[], Trial | None]
+    report: Callable[[Trial, Metrics], bool]
+    stopped: Callable[[Trial, list[Metrics], dict[str, str]], None]
+    complete: Callable[[Trial, list[Metrics], dict[str, str]], None]
+    fail: Callable[[Trial, str], None]
+    lost: Callable[[Trial], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a trial raised, in one line, and whether it was for want of the device's memory."""
+
+    message: str
+    out_of_memory: bool = False
+
+
+def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
+    """The next epoch's metrics, the failure that it met, or None after the last."""
+    try:
+        return next(epochs, None)
+    except Exception as error:
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return Failure(message, isinstance(error, torch.OutOfMemoryError))

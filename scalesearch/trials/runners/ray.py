@@ -1,0 +1,254 @@
+"""The Ray runner: Ray Tune runs the trials in workers that are reused.
+
+Tune is given a searcher that asks the desk and tells it what came back, so that the study stays
+the one record: nothing of Tune's own bookkeeping is kept or restored.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from scalesearch.trials.runners.cluster import joined
+from scalesearch.trials.runners.desk import Desk, Failure
+from scalesearch.trials.runners.worker import Job, Outcome, Run, Worker, packed
+from scalesearch.trials.train import Metrics
+from scalesearch.trials.trial import Trial, decoded, run_trial
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class RayOptions:
+    """Where and how wide: Ray's address (None: start one here), workers, the share of a GPU for
+    each trial and the kind of GPU; the module of a user's own function; Tune's callbacks; whether
+    Ray's own messages and its workers' output are shown; who is told what the run waits for.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    gpus_per_trial: float = 0.0
+    accelerator: str | None = None
+    function: str | None = None
+    callbacks: Sequence[tune.Callback] = ()
+    verbose: bool = False
+    tell: Callable[[str], None] = lambda text: None
+
+
+def run_ray(desk: Desk, options: RayOptions, run: Run = run_trial) -> None:
+    """Run every trial that the desk has on Ray's workers, one CPU thread each."""
+    here = options.workers if options.address is None else None
+    with joined(options.address, here, options.function, options.verbose):
+        if lacking := lacking_resources(options):
+            options.tell(f"waiting: no node of the cluster has {lacking} yet; `ray status` tells")
+        searcher = DeskSearcher(desk, options, run)
+        with tempfile.TemporaryDirectory(prefix="scalesearch-ray-") as scratch:
+            tuner = tune.Tuner(
+                tune.with_resources(Worker, wanted_resources),
+                tune_config=tune.TuneConfig(
+                    search_alg=searcher,
+                    num_samples=-1,
+                    max_concurrent_trials=options.workers,
+                    reuse_actors=True,
+                    trial_name_creator=trial_name,
+                ),
+                run_config=tune.RunConfig(
+                    storage_path=scratch,
+                    name="trials",
+                    verbose=0,
+                    stop=searcher.stops,
+                    callbacks=[*options.callbacks],
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            )
+            tuner.fit()
+    if searcher.broken is not None:
+        raise searcher.broken
+
+
+def wanted_resources(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """What Tune is to hold for a slot."""
+    return tune.PlacementGroupFactory([bundle(config["gpus"], config["accelerator"])])
+
+
+def bundle(gpus: float, accelerator: str | None) -> dict[str, float]:
+    """One CPU, the share of a GPU, and a trace of the kind of GPU, which Ray names so."""
+    wanted = {"CPU": 1.0}
+    if gpus:
+        wanted["GPU"] = gpus
+    if accelerator:
+        wanted[f"accelerator_type:{accelerator}"] = 0.001
+    return wanted
+
+
+def lacking_resources(options: RayOptions) -> str:
+    """What a trial needs and no node alive has, in words; nothing where one has it all."""
+    wanted = bundle(options.gpus_per_trial, options.accelerator)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if any(all(node.get(name, 0) >= n for name, n in wanted.items()) for node in nodes):
+        return ""
+    return ", ".join(f"{n:g} {name}" for name, n in wanted.items())
+
+
+def trial_name(trial: Any) -> str:
+    """What Tune's callbacks call a trial."""
+    return f"{trial.config['candidate']}-seed{trial.config['seed']}"
+
+
+@dataclass(slots=True)
+class Slot:
+    """A worker in use: its trial, what that has reported, the worker's share of a GPU."""
+
+    trial: Trial
+    share: float
+    curve: list[Metrics] = field(default_factory=list)
+
+
+class DeskSearcher(Searcher):
+    """Tune's searcher that stands between Tune and the desk, in the driver's process.
+
+    A trial of Tune's is a slot here: a worker that the desk's trials pass through. Tune takes an
+    error of the desk's, a full disk for example, for the trial's. So the first such error is kept
+    in `broken`, all that follows is let go, and run_ray raises it in the end.
+    """
+
+    def __init__(self, desk: Desk, options: RayOptions, run: Run) -> None:
+        super().__init__()
+        self.desk = desk
+        self.options = options
+        self.run = run
+        self.slots: dict[str, Slot] = {}
+        self.data: dict[tuple[str, int | None, int], Any] = {}
+        self.shares: dict[str, float] = {}  # of networks that ran out of memory on less
+        self.held: list[Trial] = []  # asked for, and waiting for a larger share
+        self.broken: Exception | None = None
+
+    def suggest(self, trial_id: str) -> Any:
+        trial = self.guard(self.held.pop if self.held else self.desk.ask)
+        if self.broken is not None:
+            return Searcher.FINISHED
+        if trial is None:
+            # a worker that dies may still give its trial back
+            return None if self.slots else Searcher.FINISHED
+        share = self.share_of(trial)
+        self.slots[trial_id] = Slot(trial, share)
+        return {
+            "candidate": trial.arch.key,
+            "seed": trial.seed,
+            "gpus": share,
+            "accelerator": self.options.accelerator,
+            "job": ray.put(self.job(trial)),
+        }
+
+    def share_of(self, trial: Trial) -> float:
+        """The share of a GPU that a trial is given."""
+        return self.shares.get(trial.arch.key, self.options.gpus_per_trial)
+
+    def job(self, trial: Trial) -> Job:
+        """A trial made ready to travel; its data are put into the object store once."""
+        start = None if trial.start is None else ray.put(trial.start)
+        wanted = (trial.data, trial.train_examples, trial.val_examples)
+        if wanted not in self.data:
+            try:
+                self.data[wanted] = ray.put(packed(decoded(*wanted)))
+            except (ValueError, OSError):
+                self.data[wanted] = None  # the worker meets the same, and the trial says why
+        return Job(replace(trial, start=None), start, self.data[wanted], self.run)
+
+    def stops(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Whether a slot ends with that result: the desk has no trial to go on with in it."""
+        outcome = result["outcome"]
+        goes_on = self.guard(lambda: self.hear(trial_id, outcome))
+        return self.broken is not None or not goes_on
+
+    def hear(self, slot_id: str, outcome: Outcome) -> bool:
+        """Tell the desk what a step brought, hand over the next trial; whether the slot goes on."""
+        slot = self.slots[slot_id]
+        if not self.ended(slot, outcome):
+            return True
+        # Tune's callbacks see a trial of Tune's for each of ours
+        following = None if self.options.callbacks else self.following(slot.share)
+        if following is None:
+            del self.slots[slot_id]
+            return False
+        self.slots[slot_id] = Slot(following, slot.share)
+        outcome.worker.take.remote(self.job(following))
+        return True
+
+    def following(self, share: float) -> Trial | None:
+        """The next trial for a worker with that share of a GPU; None where there is none."""
+        trial = self.desk.ask()
+        if trial is not None and self.share_of(trial) != share:
+            self.held.append(trial)
+            return None
+        return trial
+
+    def ended(self, slot: Slot, outcome: Outcome) -> bool:
+        """Report a step; whether the trial has ended or pauses with it."""
+        trial, step = slot.trial, outcome.step
+        if isinstance(step, Metrics):
+            slot.curve.append(step)
+            stop = self.desk.report(trial, replace(step, checkpoint=arrived(outcome)))
+            if step.epoch == trial.recipe.epochs:
+                self.desk.complete(trial, slot.curve, outcome.made_with)
+            elif stop or step.epoch == trial.last:
+                self.desk.stopped(trial, slot.curve, outcome.made_with)
+            else:
+                return False
+        elif isinstance(step, Failure):
+            self.failed(slot, step)
+        else:
+            self.desk.lost(trial)
+        return True
+
+    def failed(self, slot: Slot, failure: Failure) -> None:
+        """Fail a trial; one that ran out of a GPU's memory is run again with twice the share."""
+        if not (failure.out_of_memory and 0 < slot.share < 1):
+            return self.desk.fail(slot.trial, failure.message)
+        self.shares[slot.trial.arch.key] = min(1.0, 2 * slot.share)
+        return self.desk.lost(slot.trial)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """The end of a slot; where its worker died, its trial is handed back."""
+        slot = self.slots.pop(trial_id, None)
+        if slot is not None:
+            self.guard(lambda: self.desk.lost(slot.trial))
+
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Nothing: `stops` has heard it."""
+
+    def guard(self, call: Callable[[], Result]) -> Result | None:
+        """The call's result, or None once the desk has failed."""
+        if self.broken is not None:
+            return None
+        try:
+            return call()
+        except Exception as error:
+            self.broken = error
+            return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune writes its configuration down, and nothing of this is to be restored
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the record."""
+
+
+def arrived(outcome: Outcome) -> bytes | None:
+    """The checkpoint that a step brought; None where it has none, or its worker died with it."""
+    if outcome.checkpoint is None:
+        return None
+    try:
+        checkpoint: bytes = ray.get(outcome.checkpoint)
+    except ray.exceptions.RayError:
+        return None
+    return checkpoint

@@ -1,0 +1,139 @@
+"""A trial: one network trained with one seed by one recipe, whoever runs it and wherever."""
+
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from scalesearch.data import DataSet, Images, load, resized
+from scalesearch.networks.blocks import zero_residuals
+from scalesearch.networks.models import Model, build_model
+from scalesearch.spaces.space import Recipe
+from scalesearch.trials.train import Metrics, Split, train
+
+PARTS = ("val", "test", "slow", "fast")
+Reader = Callable[[str, int | None, int], DataSet]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """All that a worker needs to train one network: nothing else decides its metrics.
+
+    `rate` multiplies the recipe's learning rate. It pauses after the epoch `pause`, if that is
+    given, and goes on from the checkpoint `start`.
+    """
+
+    arch: Model
+    seed: int
+    data: str
+    train_examples: int | None
+    val_examples: int
+    recipe: Recipe
+    split: Split = "val"
+    rate: float = 1.0
+    pause: int | None = None
+    start: bytes | None = field(default=None, repr=False)
+
+    @property
+    def last(self) -> int:
+        """The epoch after which it ends or pauses."""
+        return min(self.pause or self.recipe.epochs, self.recipe.epochs)
+
+    @property
+    def identity(self) -> tuple[str, int, str]:
+        """What tells this trial from the others of its study: network, seed, and which of PARTS:
+        validated, tested, or validated at half or twice the learning rate."""
+        part = self.split if self.rate == 1 else {0.5: "slow", 2.0: "fast"}[self.rate]
+        return self.arch.key, self.seed, part
+
+
+@lru_cache(maxsize=1)
+def decoded(source: str, train_examples: int | None, val_examples: int) -> DataSet:
+    """The data set, decoded once a process."""
+    return load(source, train_examples=train_examples, val_examples=val_examples)
+
+
+def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
+    """Metrics after each epoch. The seed fixes the weights, then the order of the images.
+
+    `read` gives the data set of a source with so many training and validation images. On a CPU the
+    process uses one thread: many workers beat many threads, and the sums of the kernels are then
+    the same wherever the trial runs.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    data = prepared(
+        read,
+        trial.data,
+        trial.train_examples,
+        trial.val_examples,
+        trial.arch.resolution,
+        trial.arch.train_resolution or trial.arch.resolution,
+        str(device),
+        trial.split,
+    )
+    torch.manual_seed(trial.seed)
+    network = build_model(trial.arch)
+    if trial.recipe.zero_residuals:
+        zero_residuals(network)
+    network.to(device)
+    if device.type == "cuda":
+        channels_last(network)
+    recipe, seed = trial.recipe, trial.seed
+    recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
+    yield from train(network, data, recipe, seed, trial.split, trial.start, trial.pause)
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lay the convolutions' weights out as a GPU's matrix units read them."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=4)
+def prepared(
+    read: Reader,
+    source: str,
+    train_examples: int | None,
+    val_examples: int,
+    side: int,
+    train_side: int,
+    device: str,
+    split: Split,
+) -> DataSet:
+    """The data set at `side` pixels on `device`, its training images at `train_side`.
+
+    The test split is there only where `split` is "test".
+    """
+    data = read(source, train_examples, val_examples)
+
+    def place(images: Images, pixels: int = side) -> Images:
+        small = resized(images, pixels)
+        return Images(small.pixels.to(device), small.labels.to(device))
+
+    return DataSet(
+        name=data.name,
+        train=place(data.train, train_side),
+        val=place(data.val),
+        test=place(data.test) if split == "test" and data.test else None,
+        classes=data.classes,
+        mean=data.mean,
+        std=data.std,
+        synthetic=data.synthetic,
+        notes=data.notes,
+    )
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on: the device's name, Python and torch."""
+    cuda = torch.cuda.is_available()
+    return {
+        "device": torch.cuda.get_device_name() if cuda else f"CPU {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }

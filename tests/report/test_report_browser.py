@@ -1,0 +1,192 @@
+"""The report in a real browser: it draws, answers pointer and keys, asks for nothing, runs nothing.
+
+Debian's chromium and chromium-driver; `make test` installs both.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from scalesearch.report import write_report
+from tests.report.test_report import LATTICE, REFERENCE, edit
+
+DRIVER = shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.skipif(DRIVER is None, reason="no chromedriver is installed (chromium-driver)"),
+    pytest.mark.xdist_group("browser"),
+]
+EVIL = "</script><script>window.pwned = 1</script><img src=x onerror=window.pwned=1>"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a study whose every text is hostile."""
+    folder = tmp_path_factory.mktemp("browser") / "<img src=x onerror=window.pwned=1>"
+    shutil.copytree(REFERENCE, folder)
+    shutil.copy(LATTICE / "verify.json", folder)
+    edit(folder / "plan.json", lambda d: d.update(space=EVIL))
+    edit(folder / "selection.json", lambda d: d["warnings"].append(EVIL))
+    edit(folder / "verify.json", lambda d: d["networks"][0].update(label=EVIL))
+    trials = pd.read_csv(folder / "trials.csv").astype({"error": "object"})
+    failed = {**trials.iloc[0].to_dict(), "state": "FAIL", "error": EVIL}
+    pd.concat([trials, pd.DataFrame([failed])]).to_csv(folder / "trials.csv", index=False)
+    return write_report(folder)
+
+
+@pytest.fixture(scope="module")
+def browser(page: Path) -> Iterator[webdriver.Chrome]:
+    """Chromium with the page open and all its figures live."""
+    options = webdriver.ChromeOptions()
+    options.add_argument("--headless=new")
+    options.add_argument("--disable-gpu")
+    options.add_argument("--window-size=1100,900")
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")
+    logs = {"browser": "ALL", "performance": "ALL"}
+    options.set_capability("goog:loggingPrefs", logs)  # type: ignore[no-untyped-call]
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    try:
+        driver.get(page.as_uri())
+        wait(lambda: len(driver.find_elements(By.CSS_SELECTOR, "figure[data-live=true]")) == 12)
+        yield driver
+    finally:
+        driver.quit()
+
+
+def wait(done: Callable[[], Any], seconds: float = 30) -> None:
+    """Wait until something is so. Fails after that long."""
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, "the page did not come to that"
+        time.sleep(0.05)
+
+
+def figure(browser: webdriver.Chrome, name: str) -> WebElement:
+    found = browser.find_element(By.CSS_SELECTOR, f'figure[data-figure="{name}"]')
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
+    return found
+
+
+def points(of: WebElement) -> list[WebElement]:
+    """The marks of a figure that are symbols."""
+    return of.find_elements(By.CSS_SELECTOR, ".live .mark-symbol path")
+
+
+def test_nothing_is_asked_for_and_nothing_complains(browser: webdriver.Chrome, page: Path) -> None:
+    logged = browser.get_log("performance")  # type: ignore[no-untyped-call]
+    messages = [json.loads(entry["message"])["message"] for entry in logged]
+    sent = [m for m in messages if m["method"] == "Network.requestWillBeSent"]
+    urls = {m["params"]["request"]["url"] for m in sent}
+    assert page.as_uri() in urls
+    assert {url for url in urls if not url.startswith("data:")} == {page.as_uri()}
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
+
+
+def test_hostile_text_is_inert(browser: webdriver.Chrome) -> None:
+    assert browser.execute_script("return window.pwned === undefined")
+    assert browser.find_elements(By.TAG_NAME, "img") == []
+    text = browser.find_element(By.TAG_NAME, "body").text
+    assert text.count("window.pwned = 1") >= 3
+
+
+def test_every_figure_is_drawn(browser: webdriver.Chrome) -> None:
+    for found in browser.find_elements(By.CSS_SELECTOR, "figure[data-figure]"):
+        (drawn,) = found.find_elements(By.CSS_SELECTOR, ".live svg")
+        assert len(drawn.find_elements(By.CSS_SELECTOR, "path")) > 5
+        assert drawn.size["width"] > 500, "as wide as the page allows"
+
+
+def test_the_pointer_shows_the_candidate(browser: webdriver.Chrome) -> None:
+    of = figure(browser, "accuracy")
+    label = next(m for m in of.find_elements(By.CSS_SELECTOR, ".live text") if m.text == "chosen")
+    mark = label.location
+    chosen = min(points(of), key=lambda p: (p.location["x"] - mark["x"]) ** 2
+                 + (p.location["y"] - mark["y"]) ** 2)  # fmt: skip
+    ActionChains(browser).move_to_element(chosen).perform()
+    wait(lambda: browser.find_elements(By.CSS_SELECTOR, "#vg-tooltip-element.visible"), 5)
+    tip = browser.find_element(By.ID, "vg-tooltip-element").text
+    assert "α 1 β 1.4 γ 1.4" in " ".join(tip.split()) and "P(best) 71.5%" in tip
+    assert "353K" in tip and "1 2 2 3 3 4 1" in tip
+
+
+def test_a_hostile_label_is_text_in_the_tooltip(browser: webdriver.Chrome) -> None:
+    of = figure(browser, "transfer")
+    hostile = next(row for row in json.loads((LATTICE / "verify.json").read_text())["networks"])
+    loss = f"{hostile['loss']:.4f}"
+    for mark in points(of):
+        ActionChains(browser).move_to_element(mark).perform()
+        tips = browser.find_elements(By.CSS_SELECTOR, "#vg-tooltip-element.visible")
+        if tips and loss in tips[0].text:
+            break
+    assert "window.pwned" in tips[0].text
+    assert browser.execute_script("return window.pwned === undefined")
+
+
+def test_a_press_on_the_legend_hides(browser: webdriver.Chrome) -> None:
+    of = figure(browser, "accuracy")
+    before = len(points(of))
+    button = of.find_element(By.XPATH, ".//button[.='1x baseline']")
+    button.click()
+    wait(lambda: len(points(of)) < before, 5)
+    assert len(points(of)) == before - 1 - 4, "its mean and four trials"
+    assert button.get_attribute("aria-pressed") == "false"
+    button.send_keys(Keys.ENTER)
+    wait(lambda: len(points(of)) == before, 5)
+    assert button.get_attribute("aria-pressed") == "true"
+
+
+def test_tables_sort_by_pointer_and_by_key(browser: webdriver.Chrome) -> None:
+    table = browser.find_element(By.CSS_SELECTOR, "[aria-label='Candidates'] table")
+    plan = json.loads((REFERENCE / "plan.json").read_text())
+    flops = sorted([row["flops"] for row in plan["candidates"]] + [plan["baseline"]["flops"]])
+
+    def values(column: str) -> list[str]:
+        titles = [th.text.split("\n")[0] for th in table.find_elements(By.CSS_SELECTOR, "thead th")]
+        rows = table.find_elements(By.CSS_SELECTOR, "tbody tr")
+        cells = [r.find_elements(By.CSS_SELECTOR, "th, td")[titles.index(column)] for r in rows]
+        return [str(cell.get_attribute("data-value") or cell.text) for cell in cells]
+
+    heading = table.find_element(By.XPATH, ".//thead//th[button[.='flops']]")
+    button = heading.find_element(By.TAG_NAME, "button")
+    button.click()
+    assert values("flops") == [str(value) for value in flops]
+    assert heading.get_attribute("aria-sort") == "ascending"
+    button.send_keys(Keys.ENTER)
+    assert values("flops") == [str(value) for value in reversed(flops)]
+    assert heading.get_attribute("aria-sort") == "descending"
+    table.find_element(By.XPATH, ".//thead//button[.='loss']").click()
+    losses = values("loss")
+    numbers = [float(loss) for loss in losses if loss != "–"]
+    assert numbers == sorted(numbers) and losses[len(numbers) :] == ["–"] * 4
+
+
+def test_a_phone_and_the_dark_show_all(browser: webdriver.Chrome) -> None:
+    size = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    try:
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
+        browser.refresh()
+        wait(lambda: len(browser.find_elements(By.CSS_SELECTOR, "figure[data-live=true]")) == 12)
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 375
+        body = browser.find_element(By.TAG_NAME, "body")
+        assert body.value_of_css_property("background-color") == "rgba(20, 24, 30, 1)"
+        axis = browser.find_element(By.CSS_SELECTOR, ".live .role-axis-label text")
+        assert axis.value_of_css_property("fill") == "rgb(231, 235, 240)", "themed as well"
+        for found in browser.find_elements(By.CSS_SELECTOR, ".live svg"):
+            assert found.size["width"] <= 343
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

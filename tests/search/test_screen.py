@@ -1,0 +1,102 @@
+"""The screen of a run: on a real terminal, of a study that is there, of a file that is damaged."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from scalesearch.search.progress import FILE, Progress, read_progress, rows, stage_text
+from scalesearch.search.screen import screen
+from scalesearch.selection.policy import Ask
+from tests.chaos import command
+from tests.conftest import Command
+
+NAMES = {"1x": "1x baseline", "a": "1.2/1/1", "b": "1/1.2/1", "c": "1/1/1.2"}
+STATES = {"1x": "", "a": "training", "b": "", "c": "stopped"}
+
+
+def test_rows_compare_only_what_reached_the_same_epoch() -> None:
+    rng = (0.001, -0.002, 0.0015)
+    curves = {("1x", seed): [0.9, 0.8 + noise] for seed, noise in enumerate(rng)}
+    curves |= {("a", seed): [0.8, 0.6 + noise] for seed, noise in enumerate(rng)}
+    curves |= {("b", seed): [0.8, 0.7 - noise] for seed, noise in enumerate(rng)}
+    curves |= {("c", seed): [0.1] for seed in range(2)}  # after one epoch far the lowest loss
+    found = rows(NAMES, "1x", curves, STATES, 3)
+    assert [row.key for row in found] == ["1x", "a", "b", "c"]
+    start, best, other, stopped = found
+    assert (best.after, best.seeds, best.epochs) == (2, 3, 6)
+    assert best.loss == pytest.approx(0.6 + sum(rng) / 3)
+    assert best.p_best is not None and best.p_best > 0.99
+    assert best.interval is not None and best.interval[0] < best.loss < best.interval[1]
+    assert other.p_best == pytest.approx(1 - best.p_best)
+    assert (stopped.after, stopped.loss, stopped.p_best) == (1, pytest.approx(0.1), None)
+    assert start.p_best is None and start.loss == pytest.approx(0.8 + sum(rng) / 3)
+
+
+def test_a_stage_is_told_in_words() -> None:
+    asks = [Ask("a", 0, 4), Ask("b", 0, 4), Ask("a", 1, 4)]
+    assert stage_text(asks) == "2 networks, seeds 0 to 1, to epoch 4"
+    assert stage_text(asks[:1]) == "1 network, seed 0, to epoch 4"
+
+
+def drawn(progress: Progress, height: int | None = None) -> str:
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(screen(progress, height))
+    return console.export_text()
+
+
+def test_a_screen_fits_a_hundred_columns_and_the_terminals_height(undisturbed: Path) -> None:
+    progress = read_progress(undisturbed)
+    assert progress is not None and progress.queue == 0 and not progress.running
+    text = drawn(progress)
+    assert "grid points ->" in text and "P(best)" in text and "1x baseline" in text
+    assert "warning: the images are synthetic" in text
+    assert max(map(len, text.splitlines())) <= 100
+    many = replace(progress, rows=progress.rows * 30)
+    assert "more" in drawn(many, 30) and len(drawn(many, 30).splitlines()) <= 30
+
+
+def test_a_damaged_file_is_as_none(undisturbed: Path, tmp_path: Path) -> None:
+    whole = json.loads((undisturbed / FILE).read_text())
+    for damaged in ("", "[1]", "{}", json.dumps(whole | {"rows": [{"name": 1}]}), "\x00"):
+        (tmp_path / FILE).write_text(damaged)
+        assert read_progress(tmp_path) is None
+
+
+def test_status_shows_how_a_study_stands(scalesearch: Command, undisturbed: Path) -> None:
+    said = scalesearch("status", undisturbed).stdout
+    assert "no process runs it" in said and "P(best)" in said and "failed" not in said
+    assert "in the queue" not in said, "what its driver expected is past"
+    document = json.loads(scalesearch("status", undisturbed, "--json").stdout)
+    assert document["run"]["failed"] == 0 and document["run"]["plan"] in said
+
+
+def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    line = command(tiny, tmp_path, "seen", "--runner", "inline")
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    with subprocess.Popen(line, stdout=theirs, stderr=theirs, env=environment) as driver:
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                seen += os.read(ours, 65536)
+            except OSError:  # so a terminal ends
+                break
+    os.close(ours)
+    assert driver.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    assert "in the queue" in text and "alpha/beta/gamma" in text
+    assert re.search(r"training \S+( baseline)? seed \d.*: (begun|epoch \d)", text)
+    assert "report: " in text.rpartition("P(best)")[2], "the answer stands last"
+    assert "Traceback" not in text

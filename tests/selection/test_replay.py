@@ -1,0 +1,76 @@
+"""Replay: policies against the tabular benchmark that is kept in results/."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scalesearch
+from scalesearch.selection.policy import Curves, Decision, Terms, grid, rungs
+from scalesearch.selection.replay import (
+    Table,
+    asynchronous,
+    at_random,
+    halving,
+    one_grid,
+    read_table,
+    replay,
+)
+
+FOLDER = Path(__file__).parents[2] / "results" / "lattice-fashion-mnist"
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return read_table(FOLDER)
+
+
+def test_the_table_is_whole(table: Table) -> None:
+    assert table.losses.shape == (10, 8, 8) and np.isfinite(table.losses).all()
+    rows = pd.read_csv(FOLDER / "networks.csv")
+    assert (rows["phi"] == 1).sum() == 9
+    at_budget = rows.loc[rows["phi"] == 1, "flops"] / rows.loc[rows["phi"] == 0, "flops"].item()
+    assert at_budget.between(1.9, 2.1).all()
+    curves = pd.read_csv(FOLDER / "curves.csv")
+    assert set(curves.loc[curves["phi"] == 2, "key"]) == set(rows.loc[rows["phi"] == 2, "key"])
+    assert curves.groupby(["phi", "key", "seed"])["epoch"].agg(list).map(len).eq(8).all()
+
+
+def test_the_full_grid_is_right_by_definition(table: Table) -> None:
+    found = replay(grid, table, 20)
+    assert (found.spent, found.regret, found.right) == (1.0, 0.0, 1.0)
+    assert replay(one_grid(3), table, 20).spent == pytest.approx(3 / 8)
+
+
+def test_the_default_policy_is_cheap_and_as_good_as_the_full_grid(table: Table) -> None:
+    found = replay(rungs, table, 200)
+    assert found.spent <= 0.3
+    assert found.regret <= 1.1 * replay(grid, table, 200).regret
+
+
+def test_with_seeds_drawn_again_the_full_grid_errs_too(table: Table) -> None:
+    found = replay(grid, table, 500, replacement=True)
+    assert 0 < found.regret < 0.0005 and found.right > 0.95
+
+
+@pytest.mark.parametrize("policy", [halving, asynchronous, at_random])
+def test_the_others_spend_no_more_than_it_may(table: Table, policy: object) -> None:
+    found = scalesearch.replay(policy, table, 20)
+    assert 0.2 < found.spent <= 0.3
+    assert found.regret >= 0
+
+
+def test_a_policy_of_ones_own_can_be_replayed(table: Table) -> None:
+    def first_only(curves: Curves, terms: Terms) -> Decision:
+        return grid(curves, Terms(terms.candidates[:1], terms.baseline, 1, terms.epochs))
+
+    found = scalesearch.replay(first_only, FOLDER, 10, "first")
+    assert found.policy == "first" and found.spent == pytest.approx(1 / 72)
+
+
+def test_a_table_with_a_gap_is_refused(tmp_path: Path) -> None:
+    rows = pd.read_csv(FOLDER / "curves.csv")
+    rows.drop(index=rows.index[rows["phi"] == 1][5]).to_csv(tmp_path / "curves.csv")
+    with pytest.raises(ValueError, match="gaps"):
+        read_table(tmp_path)

@@ -1,0 +1,71 @@
+"""Clusters of several nodes: a study on them, a node lost in the middle, who is let in."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scalesearch.studies import read_trials
+from scalesearch.trials.runners.cluster import reachable, source_of
+from tests.chaos import command, exact
+from tests.cluster import Cluster, cluster
+
+pytestmark = pytest.mark.xdist_group("chaos")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Cluster]:
+    with cluster("one", "two") as made:
+        yield made
+
+
+def test_a_node_is_lost_in_the_middle_and_the_study_ends_exactly(
+    nodes: Cluster, tiny: Path, tmp_path: Path, undisturbed: Path
+) -> None:
+    line = command(tiny, tmp_path, "lost", "--address", nodes.address)
+    driver = subprocess.Popen(
+        line, env=nodes.environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    folder = tmp_path / "lost"
+    while driver.poll() is None and len(list(folder.glob("losses/*.npy"))) < 2:
+        time.sleep(0.05)
+    assert driver.poll() is None, driver.communicate()
+    nodes.kill("two", "raylet")
+    said = driver.communicate(timeout=240)
+    assert driver.returncode == 0, said
+    exact(folder, undisturbed)
+    assert read_trials(folder)["node"].notna().any(), "where each trial ran is on record"
+
+
+def test_a_wrong_token_is_refused_in_one_line(nodes: Cluster, tiny: Path, tmp_path: Path) -> None:
+    wrong = {**nodes.environment, "RAY_AUTH_TOKEN": "0" * 40}
+    line = command(tiny, tmp_path, "refused", "--address", nodes.address)
+    ran = subprocess.run(line, env=wrong, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 2
+    errors = [said for said in ran.stderr.splitlines() if said.startswith("error: ")]
+    assert len(errors) == 1 and "RAY_AUTH_TOKEN" in errors[0]
+    assert "Traceback" not in ran.stderr
+    assert "RUNNING" not in read_trials(tmp_path / "refused")["state"].tolist()
+
+
+def test_addresses_that_cannot_be_are_refused() -> None:
+    for address in ("127.0.0.1:1", "nowhere", "host:port", "ray://127.0.0.1:10001", "::1:99999"):
+        with pytest.raises(ValueError, match=r"a Ray cluster must be at|--address must be"):
+            reachable(address)
+    reachable("auto")
+
+
+def test_a_users_module_travels_and_an_installed_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "net_of_mine.py").write_text("def make(d, w, r): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert source_of("python:net_of_mine:make") == tmp_path / "net_of_mine.py"
+    assert (
+        source_of("python:scalesearch.networks.models:build_model")
+        == Path(sys.modules["scalesearch"].__file__ or "").parent
+    )
+    assert source_of("python:no_such_module_of_mine:make") is None

@@ -1,0 +1,54 @@
+"""Shares of a GPU under Ray, which believes in a GPU here: what is asked of nodes, and memory."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import ray
+import torch
+
+from scalesearch.trials.runners.cluster import joined
+from scalesearch.trials.runners.ray import RayOptions, lacking_resources, run_ray
+from scalesearch.trials.train import Metrics
+from scalesearch.trials.trial import Reader, Trial
+from tests.trials.test_runners import RECIPE, SOUND, Notes
+
+QUARTER = RayOptions(workers=4, gpus_per_trial=0.25, accelerator="TEST")
+
+
+@pytest.fixture(autouse=True)
+def a_gpu_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    resources = {"CPU": 4, "GPU": 1, "accelerator_type:TEST": 1}
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps(resources))
+
+
+def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_reported() -> None:
+    # nested, so that it travels to the workers by value
+    def hungry(trial: Trial, read: Reader) -> Iterator[Metrics]:
+        share = ray.get_runtime_context().get_assigned_resources()["GPU"]
+        if share < {0: 0.5, 1: 2.0}[trial.seed]:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        yield Metrics(1, share, 0.5, 0.0, 1.0, np.zeros(3, np.float32))
+
+    recipe = replace(RECIPE, epochs=1)
+    # the networks differ: what one needs says nothing of another
+    trials = [
+        replace(SOUND[0], seed=seed, recipe=recipe, arch=replace(SOUND[0].arch, classes=10 + seed))
+        for seed in (0, 1)
+    ]
+    notes = Notes(trials)
+    run_ray(notes.desk(), QUARTER, hungry)
+    assert {seed: curve[-1].loss for seed, curve in notes.completed.items()} == {0: 0.5}
+    assert sorted(notes.lost_seeds) == [0, 1, 1], "0.25 -> 0.5, and of the second on to 1"
+    assert notes.failed == {1: "OutOfMemoryError: CUDA out of memory"}
+
+
+def test_what_no_node_has_is_named_before_the_wait() -> None:
+    with joined(None, 4, None):
+        assert lacking_resources(QUARTER) == ""
+        assert lacking_resources(replace(QUARTER, accelerator="H100")) == (
+            "1 CPU, 0.25 GPU, 0.001 accelerator_type:H100"
+        )
+        assert lacking_resources(replace(QUARTER, gpus_per_trial=2)).startswith("1 CPU, 2 GPU")

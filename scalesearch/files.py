@@ -8,20 +8,38 @@ family.json  family.csv  family/*.yaml  report.md  report.html  figures/
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from platformdirs import user_cache_path
+
+if TYPE_CHECKING:  # a command that writes no table need not wait for it
+    import pandas as pd
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def cache_root() -> Path:
+    """Where this user's programs keep what can be made again; ours has a folder there."""
+    return user_cache_path("scalesearch", appauthor=False)
+
+
+def write_bytes(path: Path, content: bytes, *, synced: bool = False) -> None:
+    """Write a file whole or not at all; `synced`, it is on the disk before this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # each process writes its own, so that two that write the same file do not mix theirs
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        with partial.open("wb") as file:
+            file.write(content)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -29,7 +47,7 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV, whole or not at all."""
     write_text(path, table.to_csv(index=False))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scalesearch.data.fetch import cache_folder, download
+from scalesearch.data.fetch import data_cache, download
 from scalesearch.data.images import DataInfo, Images, Parts, Wanted, split
 
 SIDE = 32
@@ -112,7 +112,7 @@ def read_archive(path: Path, layout: Layout, sha256: str) -> tuple[Images, Image
 
 
 def _read(layout: Layout, wanted: Wanted) -> Parts:
-    path = cache_folder(layout.name) / layout.archive
+    path = data_cache(layout.name) / layout.archive
     if not path.exists():
         otherwise = f"put the file there by hand, {path}, or use --data shapes, which needs none"
         download(URL + layout.archive, path, layout.sha256, otherwise)

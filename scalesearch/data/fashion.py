@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scalesearch.data.fetch import cache_folder, download
+from scalesearch.data.fetch import data_cache, download
 from scalesearch.data.images import DataInfo, Images, Parts, Wanted, split
 
 CLASSES = (
@@ -54,7 +54,7 @@ def read(argument: str, wanted: Wanted) -> Parts:
 
 def find(name: str) -> Path:
     """The file `name` in the cache, else as the system's package has it, else downloaded."""
-    cached = cache_folder("fashion-mnist") / name
+    cached = data_cache("fashion-mnist") / name
     for path in (cached, SYSTEM_FOLDER / name):
         if path.exists():
             return path

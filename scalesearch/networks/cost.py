@@ -6,7 +6,6 @@ pooling; `activations` counts the elements that those operators write (Dollar et
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from scalesearch.files import cache_root, write_text
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.blocks.layout import (
     emptied,
@@ -56,7 +56,7 @@ def cost(model: Model) -> Cost:
     if isinstance(model, CustomModel):
         return _own_cost(replace(model, name=""))
     arch = replace(model, auxiliary=())  # which are there in training only
-    path = cache_folder() / f"{arch.key}.json"
+    path = cost_cache() / f"{arch.key}.json"
     with suppress(OSError, ValueError, TypeError):
         return Cost(**json.loads(path.read_text()))
     map_sides(arch)  # says which row an input is too small for, where fvcore would not
@@ -65,10 +65,7 @@ def cost(model: Model) -> Cost:
     shape = (arch.channels, arch.resolution, arch.resolution)
     measured = measure(emptied(network), shape)
     with suppress(OSError):  # a cache that cannot be written costs time, not the answer
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}")
-        partial.write_text(json.dumps(asdict(measured)))
-        partial.replace(path)
+        write_text(path, json.dumps(asdict(measured)))
     return measured
 
 
@@ -79,10 +76,9 @@ def _own_cost(model: CustomModel) -> Cost:
     return measure(build_model(model), shape, images=1)
 
 
-def cache_folder() -> Path:
+def cost_cache() -> Path:
     """Where measured costs are kept, apart for each version of torch and of this file."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "scalesearch" / f"cost-{CACHE_VERSION}-torch-{torch.__version__}"
+    return cache_root() / f"cost-{CACHE_VERSION}-torch-{torch.__version__}"
 
 
 def measure(network: nn.Module, shape: tuple[int, int, int], images: int = 0) -> Cost:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, replace
@@ -11,6 +10,7 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor, nn
 
+from scalesearch.files import write_text
 from scalesearch.networks.arch import Arch, InputTooSmall, Stage
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.blocks.layout import (
@@ -19,11 +19,7 @@ from scalesearch.networks.blocks.layout import (
     placed_blocks,
     run_block,
 )
-from scalesearch.networks.cost import (
-    Cost,
-    cache_folder,
-    cost,
-)
+from scalesearch.networks.cost import Cost, cost, cost_cache
 from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.models import Model
 
@@ -104,7 +100,7 @@ def _add(a: Cost, b: Cost) -> Cost:
 
 def all_counted(models: Mapping[str, Model]) -> dict[str, Cost]:
     """The cost of each model by count, kept on disk by its key; a user's code may change."""
-    path = cache_folder() / "counts.json"
+    path = cost_cache() / "counts.json"
     known: dict[str, Cost] = {}
     with suppress(OSError, ValueError, TypeError, AttributeError):
         stored = json.loads(path.read_text()).items()
@@ -117,11 +113,8 @@ def all_counted(models: Mapping[str, Model]) -> dict[str, Cost]:
     }
     if fresh:
         with suppress(OSError):  # a cache that cannot be written costs time, not the answer
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{path.name}.{os.getpid()}")
             both = {key: astuple(costs) for key, costs in (known | fresh).items()}
-            partial.write_text(json.dumps(both))
-            partial.replace(path)
+            write_text(path, json.dumps(both))
     return found
 
 

@@ -1,12 +1,12 @@
 """What a study keeps in files beside its journal: losses of examples, checkpoints."""
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scalesearch.files import write_bytes
 from scalesearch.studies.journal import Identity
 from scalesearch.trials.trial import Trial
 
@@ -27,7 +27,7 @@ def write_losses(folder: Path, trial: Trial, losses: NDArray[np.float32]) -> Non
     """Write the losses of a trial's held-out examples, whole or not at all."""
     file = io.BytesIO()
     np.save(file, losses.astype(np.float32), allow_pickle=False)
-    write_whole(losses_path(folder, trial.identity), file.getvalue())
+    write_bytes(losses_path(folder, trial.identity), file.getvalue(), synced=True)
 
 
 def checkpoint_path(folder: Path, who: Identity) -> Path:
@@ -40,14 +40,3 @@ def read_checkpoint(folder: Path, who: Identity) -> bytes | None:
     """The bytes of a trial's checkpoint, None where it has none."""
     path = checkpoint_path(folder, who)
     return path.read_bytes() if path.exists() else None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and on the disk before this returns."""
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

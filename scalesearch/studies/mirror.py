@@ -62,7 +62,7 @@ class Mirror:
         paths = [path for path in self.folder.rglob("*") if path.is_file()]
         for path in sorted(paths, key=lambda path: path.name == JOURNAL):
             name = path.relative_to(self.folder).as_posix()
-            if path.name.startswith(".") or path.suffix == ".partial":
+            if path.name.startswith("."):  # it is being written
                 continue
             stat = path.stat()
             state = (stat.st_size, stat.st_mtime_ns)

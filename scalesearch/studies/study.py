@@ -11,12 +11,8 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
-from scalesearch.studies.artifacts import (
-    checkpoint_path,
-    read_checkpoint,
-    write_losses,
-    write_whole,
-)
+from scalesearch.files import write_bytes
+from scalesearch.studies.artifacts import checkpoint_path, read_checkpoint, write_losses
 from scalesearch.studies.journal import (
     JOURNAL,
     STUDY_NAME,
@@ -230,7 +226,8 @@ class Study:
         if metrics.checkpoint is not None:
             # the record first: a checkpoint is never ahead of it
             self._keep(trial, reported)
-            write_whole(checkpoint_path(self.folder, trial.identity), metrics.checkpoint)
+            path = checkpoint_path(self.folder, trial.identity)
+            write_bytes(path, metrics.checkpoint, synced=True)
         if self._pruner is None or key == self._keys[0] or part != "val":
             return False
         return self._pruner.prune(self._study, self._storage.get_trial(number))

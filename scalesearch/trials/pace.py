@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
 from multiprocessing import get_context
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from scalesearch.data import DataSet, Images
 from scalesearch.networks.cost import cost
@@ -102,13 +102,7 @@ def step_seconds(model: Model, batch_size: int) -> float:
 
 def fit(rows: Floats, seconds: Floats) -> Pace:
     """The parts, none below zero, that miss the seconds least, each relative to its size."""
-    best, least = np.zeros(rows.shape[1]), np.inf
-    for size in range(1, rows.shape[1] + 1):
-        for columns in combinations(range(rows.shape[1]), size):
-            scaled = rows[:, columns] / seconds[:, None]
-            found, *_ = np.linalg.lstsq(scaled, np.ones(len(seconds)), rcond=None)
-            missed = float(np.square(scaled @ found - 1).sum())
-            if found.min() >= 0 and missed < least:
-                best, least = np.zeros(rows.shape[1]), missed
-                best[list(columns)] = found
-    return Pace(*best.tolist())
+    relative = rows / seconds[:, None]
+    sizes = np.linalg.norm(relative, axis=0)  # flops are a million times modules
+    parts, _ = nnls(relative / sizes, np.ones(len(seconds)))
+    return Pace(*(parts / sizes).tolist())

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalesearch.networks import zoo
-from scalesearch.networks.cost import Cost, cache_folder, cost
+from scalesearch.networks.cost import Cost, cost, cost_cache
 from scalesearch.networks.count import FEW, all_counted, auxiliary_params, count, measured_costs
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.scaling import Scale, scale_arch
@@ -165,5 +165,5 @@ def test_counts_are_kept_and_a_damaged_file_of_them_does_no_harm(
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for damage in ("", "[1]", '{"a": "b"}', "{"):
-        (cache_folder() / "counts.json").write_text(damage)
+        (cost_cache() / "counts.json").write_text(damage)
         assert all_counted(models) == fresh

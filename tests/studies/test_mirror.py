@@ -16,7 +16,7 @@ def test_what_was_copied_is_fetched_elsewhere(tmp_path: Path) -> None:
     (here / "losses").mkdir(parents=True)
     (here / JOURNAL).write_text("one\n")
     (here / "losses" / "x.npy").write_bytes(b"x")
-    (here / "half.partial").write_text("no")
+    (here / ".half.1").write_text("no")
     with opened(url, here):
         (here / JOURNAL).write_text("one\ntwo\n")
     with opened(url, there):

@@ -236,13 +236,6 @@ def test_a_second_driver_is_refused_and_told_of_the_first(tmp_path: Path) -> Non
         pass
 
 
-def test_losses_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    study = opened(tmp_path)
-    asked = study.ask()
-    study.complete(asked, [metrics(2)], {})
-    assert not list((tmp_path / "losses").glob("*.partial"))
-
-
 def drive(space: Path, results: Path, name: str = "killed") -> subprocess.Popen[bytes]:
     """A driver of a small study, in a process of its own."""
     command = [sys.executable, "-m", "scalesearch", "run", str(space), "--runner", "inline"]

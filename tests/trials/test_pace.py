@@ -27,8 +27,16 @@ def test_a_fit_finds_the_parts_that_made_the_seconds() -> None:
     rows = np.array([[50, 1e6, 1e5], [90, 2e6, 1.5e5], [60, 2e6, 4e5], [120, 1e6, 2e5]])
     made = fit(rows, rows @ np.array([1e-4, 2e-9, 3e-8]))
     assert (made.module, made.flop, made.activation) == pytest.approx((1e-4, 2e-9, 3e-8))
-    without = fit(rows, rows @ np.array([1e-4, 0, 3e-8]) * np.array([1, 0.99, 1.01, 1]))
-    assert min(without.module, without.flop, without.activation) >= 0
+    seconds = rows @ np.array([1e-4, 0, 3e-8]) * np.array([1, 0.99, 1.01, 1])
+    least = fit(rows, seconds)
+    parts = np.array([least.module, least.flop, least.activation])
+    # of least squares without negative parts: no part could miss less by growing (Karush, Kuhn,
+    # Tucker), and none that is above zero by shrinking; freely fitted, flops would come out below 0
+    relative = rows / seconds[:, None]
+    assert np.linalg.lstsq(relative, np.ones(4))[0].min() < 0
+    slope = relative.T @ (relative @ parts - 1) / np.linalg.norm(relative, axis=0)
+    assert parts.min() >= 0 and slope.min() > -1e-12
+    assert slope[parts > 0] == pytest.approx(0, abs=1e-12)
 
 
 def test_the_networks_that_are_timed_are_those_at_the_ends() -> None:

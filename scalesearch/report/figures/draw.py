@@ -10,7 +10,7 @@ from typing import Any
 import vl_convert
 from PIL import Image
 
-from scalesearch.files import write_text
+from scalesearch.files import write_bytes, write_text
 from scalesearch.report.figures.figure import Figure
 from scalesearch.report.palette import LIGHT, themed
 
@@ -53,16 +53,6 @@ def small(png: bytes) -> bytes:
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     picture.quantize(256, dither=Image.Dither.NONE).save(out, "PNG")
     return out.getvalue()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def on_the_page(spec: dict[str, Any], legend_outside: bool) -> dict[str, Any]:

@@ -39,6 +39,7 @@ WITHOUT_TORCH = (
     "files.py",
     "networks/arch.py",
     "networks/scaling.py",
+    "networks/stride.py",
     "networks/custom.py",
     "networks/published.py",
     "networks/zoo",

@@ -114,7 +114,10 @@ def provenance(content: Content) -> list[tuple[str, str]]:
     ]
 
 
-SHAPE = ("depth", "width", "resolution", "divisor", "stem_stride", "dropout", "stochastic_depth")
+SHAPE = (
+    *("depth", "width", "resolution", "divisor", "stem_stride", "output_stride"),
+    *("dropout", "stochastic_depth"),
+)
 
 
 def pairs(values: dict[str, Any]) -> str:

@@ -97,6 +97,9 @@ class Proxy:
     """Widths are rounded to a multiple of it; stage tables only."""
     stem_stride: Count | None = None
     """The stride of the first row; stage tables with a stem only."""
+    output_stride: Count | None = None
+    """Pixels of the images to one of the last map: the network's earliest strides become 1 until
+    their product is this. Small images keep maps on which depth can show; stage tables only."""
     dropout: Fraction | None = None
     """Before the classifier; stage tables only."""
     stochastic_depth: Fraction | None = None

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scalesearch.studies import JOURNAL, cut_torn_tail, read_losses, read_trials
+from scalesearch.trials.key import TrialKey
 from tests.cluster import below
 
 COLUMNS = ["candidate", "seed", "split", "state", "epochs", "loss", "accuracy", "train_loss"]
@@ -49,8 +50,9 @@ def exact(disturbed: Path, undisturbed: Path) -> None:
         tables.append(table[COLUMNS].sort_values(ORDER, ignore_index=True))
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     for who in zip(*(tables[1][column] for column in ORDER), strict=True):
-        if (undisturbed / "losses" / "{}-{}-{}.npy".format(*who)).exists():
-            a, b = read_losses(disturbed, who), read_losses(undisturbed, who)
+        key = TrialKey(*who)
+        if (undisturbed / "losses" / f"{key.stem}.npy").exists():
+            a, b = read_losses(disturbed, key), read_losses(undisturbed, key)
             assert np.array_equal(a, b)
 
 

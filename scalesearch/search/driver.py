@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from scalesearch.selection.gates import RATES
+from scalesearch.selection.losses import curves_of
 from scalesearch.selection.policy import POLICIES, Ask, Decision, Terms, grid
 from scalesearch.studies import Study
 from scalesearch.studies.setup import Search, networks, trial_of
+from scalesearch.trials.key import RATES
 from scalesearch.trials.runners import Desk
 from scalesearch.trials.trial import Trial
 
@@ -41,16 +42,13 @@ def decide(search: Search, study: Study) -> Decision:
         baseline=search.plan.baseline.key,
         seeds=search.proxy.seeds,
         epochs=search.proxy.recipe.epochs,
-        failed=frozenset((key, seed) for key, seed, _ in study.failed() | study.pruned()),
+        failed=frozenset((key.network, key.seed) for key in study.failed() | study.pruned()),
     )
-    curves = {
-        (key, seed): [row["loss"] for row in curve]
-        for (key, seed, _), curve in study.history("val").items()
-    }
+    curves = curves_of(study.history("val"))
     decision = POLICIES.get(search.space.policy, grid)(curves, terms)
-    for key, stop in decision.stops.items():
-        for who in [who for who in study.recorded() if who[0] == key and who[2] == "val"]:
-            study.prune(who, stop.reason)
+    for key in study.recorded():
+        if key.network in decision.stops and key.part == "val":
+            study.prune(key, decision.stops[key.network].reason)
     return decision
 
 
@@ -103,6 +101,6 @@ def plan_sweep(search: Search, study: Study, keys: Iterable[str]) -> None:
     study.plan(
         replace(trial_of(search, archs[key], 0), rate=rate)
         for key in keys
-        for rate in RATES
+        for rate in RATES.values()
         if rate != 1
     )

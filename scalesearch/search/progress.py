@@ -14,9 +14,11 @@ from pydantic import TypeAdapter
 from scalesearch.files import read_json, write_json
 from scalesearch.plans.plan import Plan, network_names
 from scalesearch.selection.effects import interval
-from scalesearch.selection.policy import Ask, Curves, compare
-from scalesearch.studies import Identity, Study, read_status
+from scalesearch.selection.losses import Curves, curves_of
+from scalesearch.selection.policy import Ask, compare
+from scalesearch.studies import Study, read_status
 from scalesearch.studies.setup import Search
+from scalesearch.trials.key import TrialKey
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 from scalesearch.units import amount
@@ -71,7 +73,7 @@ _PROGRESS = TypeAdapter(Progress)
 def progress_of(
     search: Search,
     study: Study,
-    live: Mapping[Identity, Metrics],
+    live: Mapping[TrialKey, Metrics],
     stage: str,
     seconds_left: float | None,
     workers: int | None,
@@ -80,24 +82,21 @@ def progress_of(
     """How far a search is; `live` has the last epoch of the trials that run."""
     names = network_names(search.plan)
     running = study.running()
-    curves = {
-        (key, seed): [row["loss"] for row in curve]
-        for (key, seed, _), curve in study.history("val").items()
-    }
+    curves = curves_of(study.history("val"))
     queue, failed = study.queue(), study.failed()
     states = {
         **{key: "" for key in names},
-        **{key: "failed" for key, _, _ in failed},
-        **{key: "stopped" for key, _, _ in study.pruned()},
-        **{trial.identity[0]: "queued" for trial in queue},
-        **{trial.identity[0]: "training" for trial in running},
+        **{key.network: "failed" for key in failed},
+        **{key.network: "stopped" for key in study.pruned()},
+        **{trial.arch.key: "queued" for trial in queue},
+        **{trial.arch.key: "training" for trial in running},
     }
     return Progress(
         study=str(search.folder),
         plan=plan_text(search.plan),
         stage=stage,
         rows=rows(names, search.plan.baseline.key, curves, states, search.proxy.seeds),
-        running=tuple(running_text(trial, names, live.get(trial.identity)) for trial in running),
+        running=tuple(running_text(trial, names, live.get(trial.key)) for trial in running),
         done=study.ended(),
         queue=len(queue),
         failed=len(failed),
@@ -113,7 +112,7 @@ def trial_text(trial: Trial, names: Mapping[str, str]) -> str:
     """A trial as the terminal names it."""
     rate = "" if trial.rate == 1 else f" rate {trial.rate:g}x"
     test = " on the test split" if trial.split == "test" else ""
-    return f"{names[trial.identity[0]]} seed {trial.seed}{rate}{test}"
+    return f"{names[trial.arch.key]} seed {trial.seed}{rate}{test}"
 
 
 def running_text(trial: Trial, names: Mapping[str, str], last: Metrics | None) -> str:

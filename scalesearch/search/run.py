@@ -38,9 +38,10 @@ from scalesearch.search.progress import (
 from scalesearch.search.screen import Watch, say, watched
 from scalesearch.search.verify import verify
 from scalesearch.selection import answer
-from scalesearch.studies import Identity, Study, locked, read_curves, read_trials
+from scalesearch.studies import Study, locked, read_curves, read_trials
 from scalesearch.studies.mirror import Mirror, mirrored, opened
 from scalesearch.studies.setup import Search, networks, open_search, open_study
+from scalesearch.trials.key import TrialKey
 from scalesearch.trials.pace import Pace, calibrate
 from scalesearch.trials.runners import Desk
 from scalesearch.trials.runners.inline import run_inline
@@ -160,7 +161,7 @@ def watch_of(search: Search, study: Study, options: RunOptions, stage: Callable[
     names = network_names(search.plan)
     workers = None if options.address and not options.workers else worker_count(options)
 
-    def look(live: Mapping[Identity, Metrics], left: float | None) -> Progress:
+    def look(live: Mapping[TrialKey, Metrics], left: float | None) -> Progress:
         return progress_of(search, study, live, stage(), left, workers, options.gpus_per_trial)
 
     return Watch(
@@ -221,7 +222,7 @@ def weights(search: Search, study: Study) -> Callable[[Trial], float]:
         return pace().step_seconds(arch)
 
     def weight(trial: Trial) -> float:
-        return step(trial.arch) * max(1, trial.last - study.trained(trial.identity))
+        return step(trial.arch) * max(1, trial.last - study.trained(trial.key))
 
     return weight
 

@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from scalesearch.search.progress import Progress, Row, read_progress
-from scalesearch.studies import Identity, read_status
+from scalesearch.studies import read_status
+from scalesearch.trials.key import TrialKey
 from scalesearch.trials.runners import Desk
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
@@ -51,7 +52,7 @@ class Watch:
     label: Callable[[Trial], str]
     ahead: Callable[[], list[Trial]]
     weight: Callable[[Trial], float]
-    look: Callable[[Mapping[Identity, Metrics], float | None], Progress]
+    look: Callable[[Mapping[TrialKey, Metrics], float | None], Progress]
     keep: Callable[[Progress], None]
 
 
@@ -62,15 +63,15 @@ class Clock:
     watch: Watch
     started: float = field(default_factory=time.monotonic)
     spent: float = 0.0  # weight of the trials that ended
-    begun: dict[Identity, float] = field(default_factory=dict)
+    begun: dict[TrialKey, float] = field(default_factory=dict)
 
     def begin(self, trial: Trial) -> None:
         """A trial begins: from now on its weight may change."""
-        self.begun[trial.identity] = self.watch.weight(trial)
+        self.begun[trial.key] = self.watch.weight(trial)
 
     def end(self, trial: Trial) -> None:
         """A trial has come as far as it was to."""
-        self.spent += self.begun.pop(trial.identity)
+        self.spent += self.begun.pop(trial.key)
 
     def left(self) -> float | None:
         """Seconds that the trials now planned will take; None before the first has ended."""
@@ -152,7 +153,7 @@ def told(
 
 def looked_at(desk: Desk, watch: Watch, clock: Clock, show: Callable[[Progress], None]) -> Desk:
     """The desk, with the run's state shown when something passes over it, but not too often."""
-    live: dict[Identity, Metrics] = {}
+    live: dict[TrialKey, Metrics] = {}
     last = 0.0
 
     def look(now: bool = False) -> None:
@@ -167,13 +168,13 @@ def looked_at(desk: Desk, watch: Watch, clock: Clock, show: Callable[[Progress],
         return trial
 
     def report(trial: Trial, metrics: Metrics) -> bool:
-        live[trial.identity] = metrics
+        live[trial.key] = metrics
         stop = desk.report(trial, metrics)
         look()
         return stop
 
     def end(trial: Trial, tell: Callable[[], None]) -> None:
-        live.pop(trial.identity, None)
+        live.pop(trial.key, None)
         tell()
         look()
 

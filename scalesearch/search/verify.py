@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scalesearch.families.family import Member, by_ratio
 from scalesearch.families.strategies import STRATEGIES
@@ -25,8 +26,10 @@ from scalesearch.search.driver import run_trials
 from scalesearch.selection.answer import selection_of
 from scalesearch.selection.effects import Effects, example_covariance, fit_effects, interval
 from scalesearch.selection.law import Law, Shape, error, fit_law, rank_correlation
+from scalesearch.selection.losses import end_losses, loss_matrix
 from scalesearch.studies import Study, locked, read_losses
 from scalesearch.studies.setup import Search, trial_of
+from scalesearch.trials.key import TrialKey
 from scalesearch.trials.runners import Desk
 
 AXES = ("depth", "width", "resolution")
@@ -107,17 +110,13 @@ def train_scaled(
 
 def effects_of(folder: Path, keys: list[str]) -> Effects:
     """The effects of those networks, in that order, from the losses in a study's directory."""
-    study_keys = {who for who in trained(folder) if who[0] in keys}
-    seeds = sorted({seed for _, seed in study_keys})
-    losses = {
-        key: {s: read_losses(folder, (key, s, "val")) for s in seeds if (key, s) in study_keys}
-        for key in keys
-    }
-    means = np.array(
-        [[float(losses[k][s].mean()) if s in losses[k] else np.nan for s in seeds] for k in keys]
-    )
+    losses: dict[str, dict[int, NDArray[np.float32]]] = {key: {} for key in keys}
+    for network, seed in sorted(trained(folder)):
+        if network in losses:
+            losses[network][seed] = read_losses(folder, TrialKey(network, seed, "val"))
+    seeds = sorted({seed for of_network in losses.values() for seed in of_network})
     arrays = [np.stack([*losses[key].values()]).astype(np.float64) for key in keys]
-    return fit_effects(means, example_covariance(arrays))
+    return fit_effects(loss_matrix(end_losses(losses), keys, seeds), example_covariance(arrays))
 
 
 def trained(folder: Path) -> set[tuple[str, int]]:

@@ -8,7 +8,6 @@ from scalesearch.files import write_csv, write_json
 from scalesearch.plans.plan import Candidate, Plan, network_names
 from scalesearch.selection.effects import CONFIDENCE, REGRET
 from scalesearch.selection.gates import (
-    RATES,
     Gate,
     extremes,
     failed_names,
@@ -21,13 +20,14 @@ from scalesearch.selection.policy import Decision
 from scalesearch.selection.selection import Selection, select
 from scalesearch.studies import Study, read_losses
 from scalesearch.studies.setup import Search
+from scalesearch.trials.key import RATES
 
 
 def selection_of(search: Search, study: Study) -> Selection:
     """The selection from the trials that have finished. Raises ValueError for too few."""
     losses: dict[str, dict[int, Any]] = {}
-    for who in study.finished("val"):
-        losses.setdefault(who[0], {})[who[1]] = read_losses(search.folder, who)
+    for key in study.finished("val"):
+        losses.setdefault(key.network, {})[key.seed] = read_losses(search.folder, key)
     keys = [candidate.key for candidate in search.plan.candidates]
     return select(losses, losses.get(search.plan.baseline.key, {}), keys)
 
@@ -70,11 +70,11 @@ def swept(search: Search, selection: Selection) -> list[str]:
 def sweep_of(search: Search, study: Study, selection: Selection) -> dict[str, dict[float, float]]:
     """Losses of seed 0 at each rate that was tried, of the networks that were swept."""
     losses: dict[str, dict[float, float]] = {}
-    for rate, part in zip(RATES, ("slow", "val", "fast"), strict=True):
-        for key, seed, _ in study.finished(part):
-            if seed == 0 and key in swept(search, selection):
-                found = read_losses(search.folder, (key, seed, part))
-                losses.setdefault(key, {})[rate] = float(found.mean())
+    for part, rate in RATES.items():
+        for key in study.finished(part):
+            if key.seed == 0 and key.network in swept(search, selection):
+                found = read_losses(search.folder, key)
+                losses.setdefault(key.network, {})[rate] = float(found.mean())
     return losses
 
 

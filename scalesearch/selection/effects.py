@@ -62,10 +62,14 @@ class Effects:
 def fit_effects(losses: Floats, examples: Floats | None = None, draws: int = DRAWS) -> Effects:
     """Candidates' effects from `losses` (candidates, seeds), NaN where a trial is missing.
 
+    A candidate's mean is over all seeds that someone was trained with: that of its own losses
+    where it has them all, else corrected by the effects of the seeds that it lacks.
     Least squares of candidate + seed effects; `examples` is the covariance (k, k) of the means
     that the choice of validation examples leaves. Raises ValueError where the trials do not tell
     noise from effects: fewer than two seeds shared by two networks.
     """
+    # a seed without a trial has no effect that could be told, and must take no part in their sum
+    losses = losses[:, ~np.isnan(losses).all(axis=0)]
     here = ~np.isnan(losses)
     rows, seeds = np.nonzero(here)
     k, n = losses.shape

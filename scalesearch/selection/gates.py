@@ -8,9 +8,9 @@ from scalesearch.plans.plan import Candidate, Plan
 from scalesearch.selection.effects import CONFIDENCE, REGRET
 from scalesearch.selection.selection import Selection
 from scalesearch.spaces.space import Proxy, grid_points
+from scalesearch.trials.key import RATES
 from scalesearch.units import NAMES
 
-RATES = (0.5, 1.0, 2.0)  # of the recipe's learning rate, in the sweep on two candidates
 Sweep = Mapping[str, Mapping[float, float]]  # loss of one seed, by network and rate
 
 
@@ -41,7 +41,7 @@ def fair(plan: Plan, selection: Selection, sweep: Sweep) -> Gate:
     differ most in depth: it confounds where each at its own best rate would swap the two.
     """
     text, passed = costs_of(plan)
-    whole = {key: by_rate for key, by_rate in sweep.items() if set(by_rate) == set(RATES)}
+    whole = {key: by_rate for key, by_rate in sweep.items() if set(by_rate) == set(RATES.values())}
     if len(plan.candidates) < 2:
         return Gate("fair", passed, f"{text}; there is one candidate")
     if len(whole) < 2:
@@ -54,7 +54,7 @@ def fair(plan: Plan, selection: Selection, sweep: Sweep) -> Gate:
     text = (
         f"{text}; of two candidates that differ most in depth the loss differs by {shared:+.4f} at "
         f"the recipe's learning rate, {own:+.4f} at the best of "
-        f"{', '.join(f'{rate:g}x' for rate in RATES)} for each ({at}); noise {noise:.4f}"
+        f"{', '.join(f'{rate:g}x' for rate in RATES.values())} for each ({at}); noise {noise:.4f}"
     )
     return Gate("fair", passed and not swaps, text)
 

@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scalesearch.selection.effects import REGRET, Effects, fit_effects
+from scalesearch.selection.losses import Curves, loss_matrix, losses_after
 
-# loss after each epoch, of a network with a seed
-Curves = Mapping[tuple[str, int], Sequence[float]]
 NEGLIGIBLE = 0.05  # P(best) below which a candidate is not worth going on with
 SHARE = 0.3  # of the full grid's epochs
 FIRST_SEEDS = 2  # the fewest that tell noise from effects
@@ -47,7 +45,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A candidate that is not gone on with, since which epoch, and why."""
+    """That a candidate is trained no further than to `epoch`, and why."""
 
     epoch: int
     reason: str
@@ -142,16 +140,9 @@ class Standings:
 
 def compare(curves: Curves, alive: Sequence[str], seeds: Sequence[int], epochs: int) -> Standings:
     """How those that have a trial of that many epochs compare after them."""
-    keys = [key for key in alive if any(reached(curves, key, s) >= epochs for s in seeds)]
-    losses: NDArray[np.float64] = np.array(
-        [
-            [
-                curves[key, s][epochs - 1] if reached(curves, key, s) >= epochs else np.nan
-                for s in seeds
-            ]
-            for key in keys
-        ]
-    )
+    known = losses_after(curves, epochs)
+    keys = [key for key in alive if any((key, seed) in known for seed in seeds)]
+    losses = loss_matrix(known, keys, seeds)
     if len(keys) < 2 or (~np.isnan(losses)).all(axis=0).sum() < 2:
         return Standings(tuple(keys), None)
     return Standings(tuple(keys), fit_effects(losses))

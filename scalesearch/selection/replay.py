@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scalesearch.selection.policy import SHARE, Ask, Curves, Decision, Policy, Terms, grid, rungs
+from scalesearch.selection.losses import Curves
+from scalesearch.selection.policy import SHARE, Ask, Decision, Policy, Terms, grid, rungs
 
 Floats = NDArray[np.float64]
 

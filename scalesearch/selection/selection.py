@@ -21,6 +21,9 @@ from scalesearch.selection.effects import (
     fit_effects,
     interval,
 )
+from scalesearch.selection.losses import end_losses, loss_matrix
+
+BASELINE = "1x"  # its name among candidates' keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ def select(
     """
     alive = sorted(key for key in candidates if losses.get(key))
     alive = [key for key in alive if len(losses[key]) > 1] or alive
-    networks = [losses[key] for key in alive] + [baseline]
+    named = {**{key: losses[key] for key in alive}, BASELINE: baseline}
+    networks = [*named.values()]
     seeds = sorted({seed for of_network in networks for seed in of_network})
     if not alive or not baseline or len(seeds) < 2:
         raise ValueError(
@@ -90,12 +94,7 @@ def select(
             f"{len(seeds)} for {len(alive)} candidates: run the study again with more seeds"
         )
     arrays = [np.stack([of[seed] for seed in sorted(of)]).astype(np.float64) for of in networks]
-    means = np.array(
-        [
-            [of[seed].mean(dtype=np.float64) if seed in of else np.nan for seed in seeds]
-            for of in networks
-        ]
-    )
+    means = loss_matrix(end_losses(named), [*named], seeds)
     effects = fit_effects(means, example_covariance(arrays))
     among = slice(0, len(alive))
     shares, regrets = effects.p_best(among), effects.regrets(among)

@@ -8,7 +8,6 @@ from scalesearch.studies.artifacts import read_losses
 from scalesearch.studies.journal import (
     JOURNAL,
     STUDY_NAME,
-    Identity,
     StudyLocked,
     cut_torn_tail,
     locked,
@@ -19,7 +18,6 @@ from scalesearch.studies.tables import read_curves, read_status, read_trials
 __all__ = [
     "JOURNAL",
     "STUDY_NAME",
-    "Identity",
     "Study",
     "StudyLocked",
     "cut_torn_tail",

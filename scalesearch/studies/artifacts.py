@@ -7,19 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scalesearch.files import write_bytes
-from scalesearch.studies.journal import Identity
+from scalesearch.trials.key import TrialKey
 from scalesearch.trials.trial import Trial
 
 
-def losses_path(folder: Path, who: Identity) -> Path:
+def losses_path(folder: Path, key: TrialKey) -> Path:
     """Where the losses of a trial's held-out examples are."""
-    key, seed, split = who
-    return folder / "losses" / f"{key}-{seed}-{split}.npy"
+    return folder / "losses" / f"{key.stem}.npy"
 
 
-def read_losses(folder: Path, who: Identity) -> NDArray[np.float32]:
+def read_losses(folder: Path, key: TrialKey) -> NDArray[np.float32]:
     """The losses of a trial's held-out examples, in the data's order."""
-    losses: NDArray[np.float32] = np.load(losses_path(folder, who), allow_pickle=False)
+    losses: NDArray[np.float32] = np.load(losses_path(folder, key), allow_pickle=False)
     return losses
 
 
@@ -27,16 +26,15 @@ def write_losses(folder: Path, trial: Trial, losses: NDArray[np.float32]) -> Non
     """Write the losses of a trial's held-out examples, whole or not at all."""
     file = io.BytesIO()
     np.save(file, losses.astype(np.float32), allow_pickle=False)
-    write_bytes(losses_path(folder, trial.identity), file.getvalue(), synced=True)
+    write_bytes(losses_path(folder, trial.key), file.getvalue(), synced=True)
 
 
-def checkpoint_path(folder: Path, who: Identity) -> Path:
+def checkpoint_path(folder: Path, key: TrialKey) -> Path:
     """Where a trial that is not at its end yet keeps what it goes on from."""
-    key, seed, split = who
-    return folder / "checkpoints" / f"{key}-{seed}-{split}.pt"
+    return folder / "checkpoints" / f"{key.stem}.pt"
 
 
-def read_checkpoint(folder: Path, who: Identity) -> bytes | None:
+def read_checkpoint(folder: Path, key: TrialKey) -> bytes | None:
     """The bytes of a trial's checkpoint, None where it has none."""
-    path = checkpoint_path(folder, who)
+    path = checkpoint_path(folder, key)
     return path.read_bytes() if path.exists() else None

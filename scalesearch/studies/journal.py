@@ -17,10 +17,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial
 
+from scalesearch.trials.key import PARTS, TrialKey
+
 JOURNAL = "study.journal"
 STUDY_NAME = "scalesearch"
 LOOKS = 5
-# what Optuna raises where a journal says what it never wrote; a RuntimeError for two values
+# a damaged journal has lines that Optuna never writes; reading them raises one of these, for
+# example RuntimeError for a trial of two values
 JOURNAL_FAULTS = (
     ValueError,
     LookupError,
@@ -29,7 +32,7 @@ JOURNAL_FAULTS = (
     AssertionError,
     RuntimeError,
 )
-Identity = tuple[str, int, str]  # network, seed, part
+PART = "split"  # what the journal and the tables call a trial's part
 
 
 class StudyLocked(ValueError):
@@ -103,7 +106,7 @@ def cut_torn_tail(path: Path) -> None:
 
 @contextmanager
 def whole_journal(folder: Path) -> Iterator[None]:
-    """Makes what a journal that is none makes Optuna raise a ValueError of one line."""
+    """Turns what reading a damaged journal raises into a ValueError of one line."""
     try:
         yield
     except JOURNAL_FAULTS as error:
@@ -137,12 +140,18 @@ def driver_of(folder: Path) -> str | None:
     return None
 
 
-def identity(recorded: FrozenTrial | optuna.Trial) -> Identity:
-    """What tells a recorded trial from the others."""
+def params_of(key: TrialKey) -> dict[str, str | int]:
+    """A trial's key as the parameters of Optuna's trial."""
+    return {"candidate": key.network, "seed": key.seed, PART: key.part}
+
+
+def key_of(recorded: FrozenTrial) -> TrialKey:
+    """The key of a recorded trial. Raises LookupError or ValueError where it has none."""
     params = recorded.params
-    return str(params["candidate"]), int(params["seed"]), str(params["split"])
+    part = PARTS[PARTS.index(params[PART])]
+    return TrialKey(str(params["candidate"]), int(params["seed"]), part)
 
 
-def latest(trials: Iterable[FrozenTrial]) -> dict[Identity, FrozenTrial]:
+def latest(trials: Iterable[FrozenTrial]) -> dict[TrialKey, FrozenTrial]:
     """The last record of every trial: a failed trial may have been planned again."""
-    return {identity(frozen): frozen for frozen in trials}
+    return {key_of(frozen): frozen for frozen in trials}

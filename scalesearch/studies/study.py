@@ -1,7 +1,7 @@
 """The study's one writer: what is planned, running, trained and failed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +9,26 @@ import optuna
 import pandas as pd
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from scalesearch.files import write_bytes
 from scalesearch.studies.artifacts import checkpoint_path, read_checkpoint, write_losses
 from scalesearch.studies.journal import (
     JOURNAL,
+    PART,
     STUDY_NAME,
     HeldLock,
-    Identity,
     WholeLines,
     cut_torn_tail,
     latest,
+    params_of,
     whole_journal,
 )
-from scalesearch.studies.tables import CURVE, curve_table, trial_table
+from scalesearch.studies.tables import curve_table, trial_table
+from scalesearch.trials.curve import LearningCurve, read_curve
+from scalesearch.trials.key import PARTS, Part, TrialKey
 from scalesearch.trials.train import Metrics
-from scalesearch.trials.trial import PARTS, Trial, versions
+from scalesearch.trials.trial import Trial, versions
 
 MAX_SEED = 2**31 - 1
 MAX_WORKERS_LOST = 5  # of one trial; nodes come and go, but a trial may also kill its worker
@@ -33,22 +36,17 @@ MAX_WORKERS_LOST = 5  # of one trial; nodes come and go, but a trial may also ki
 
 @dataclass(slots=True)
 class Record:
-    """What the journal has of one trial: Optuna's id for it, its state, its attributes."""
+    """What the journal has of one trial: Optuna's id for it, its state, how far it is."""
 
     number: int
     state: TrialState
-    notes: dict[str, Any]
-
-    @property
-    def curve(self) -> list[dict[str, Any]]:
-        """The metrics of the epochs that it has trained and kept."""
-        curve: list[dict[str, Any]] = self.notes.get("curve", [])
-        return curve
+    curve: LearningCurve = ()  # of the epochs that it has trained and kept
+    workers_lost: int = 0
 
     @property
     def epochs(self) -> int:
         """How many epochs it has trained and kept."""
-        return self.curve[-1]["epoch"] if self.curve else 0
+        return self.curve[-1].epoch if self.curve else 0
 
 
 class Study:
@@ -73,11 +71,9 @@ class Study:
                 sampler=optuna.samplers.RandomSampler(seed=0),
                 load_if_exists=True,
             )
+            self._id = self._storage.get_study_id_from_name(STUDY_NAME)
             found = latest(self._study.get_trials(deepcopy=False))
-            self._records: dict[Identity, Record] = {
-                who: Record(frozen._trial_id, frozen.state, dict(frozen.user_attrs))
-                for who, frozen in found.items()
-            }
+            self._records = {key: record_of(frozen) for key, frozen in found.items()}
         self._keys = tuple(keys)
         self._pruner = None
         if asha is not None:
@@ -85,12 +81,12 @@ class Study:
         self._distributions = {
             "candidate": CategoricalDistribution(self._keys),
             "seed": IntDistribution(0, MAX_SEED),
-            "split": CategoricalDistribution(PARTS),
+            PART: CategoricalDistribution(PARTS),
         }
         self._running = set(self._in_state(TrialState.RUNNING))
-        self._reported: dict[Identity, list[Metrics]] = {}  # since each was last asked for
-        self._planned: dict[Identity, Trial] = {}
-        self._wanted: dict[Identity, Trial] = {}  # of the planned, in the order to be asked for
+        self._reported: dict[TrialKey, list[Metrics]] = {}  # since each was last asked for
+        self._planned: dict[TrialKey, Trial] = {}
+        self._wanted: dict[TrialKey, Trial] = {}  # of the planned, in the order to be asked for
 
     def plan(self, trials: Iterable[Trial]) -> None:
         """Ask for these next, in the order given; those that the study has not yet are added.
@@ -98,85 +94,81 @@ class Study:
         One that has trained as far as it is wanted, or has failed, is left as it is.
         """
         for trial in trials:
-            who = trial.identity
-            if who not in self._records:
-                self._add(who)
-            self._planned[who] = trial
+            key = trial.key
+            if key not in self._records:
+                self._add(key)
+            self._planned[key] = trial
         self._queue()
 
     def _queue(self) -> None:
         """Want every planned trial that waits and has not trained as far as it is to."""
         self._wanted = {
-            who: trial
-            for who, trial in self._planned.items()
-            if (record := self._records[who]).state == TrialState.WAITING
+            key: trial
+            for key, trial in self._planned.items()
+            if (record := self._records[key]).state == TrialState.WAITING
             and record.epochs < trial.last
         }
 
-    def _add(self, who: Identity) -> None:
-        key, seed, split = who
-        params = {"candidate": key, "seed": seed, "split": split}
+    def _add(self, key: TrialKey) -> None:
         waiting = optuna.create_trial(
-            state=TrialState.WAITING, params=params, distributions=self._distributions
+            state=TrialState.WAITING, params=params_of(key), distributions=self._distributions
         )
-        number = self._storage.create_new_trial(self._study._study_id, template_trial=waiting)
-        self._records[who] = Record(number, TrialState.WAITING, {})
+        number = self._storage.create_new_trial(self._id, template_trial=waiting)
+        self._records[key] = Record(number, TrialState.WAITING)
 
-    def _state(self, who: Identity, state: TrialState, value: float | None = None) -> None:
-        record = self._records[who]
+    def _state(self, key: TrialKey, state: TrialState, value: float | None = None) -> None:
+        record = self._records[key]
         values = None if value is None else [value]
         self._storage.set_trial_state_values(record.number, state, values)
         record.state = state
         if state == TrialState.RUNNING:
-            self._running.add(who)
+            self._running.add(key)
         else:
-            self._running.discard(who)
+            self._running.discard(key)
 
-    def _note(self, who: Identity, **notes: Any) -> None:
-        record = self._records[who]
+    def _note(self, key: TrialKey, **notes: Any) -> None:
         for name, value in notes.items():
-            self._storage.set_trial_user_attr(record.number, name, value)
-        record.notes |= notes
+            self._storage.set_trial_user_attr(self._records[key].number, name, value)
 
-    def _in_state(self, state: TrialState) -> list[Identity]:
-        return [who for who, record in self._records.items() if record.state == state]
+    def _in_state(self, state: TrialState) -> list[TrialKey]:
+        return [key for key, record in self._records.items() if record.state == state]
 
     def release(self) -> int:
         """Put trials that a dead or stopped driver left running back in the queue; how many."""
         running = sorted(self._running)
-        for who in running:
-            self._state(who, TrialState.WAITING)
+        for key in running:
+            self._state(key, TrialState.WAITING)
         self._queue()
         return len(running)
 
     def retry_failed(self) -> None:
         """Add again the trials that failed; the record of the failure stays."""
-        for who in self.failed():
-            self._add(who)
+        for key in self.failed():
+            self._add(key)
         self._queue()
 
-    def failed(self) -> set[Identity]:
+    def failed(self) -> set[TrialKey]:
         """The trials that failed and have not been added again since."""
         return set(self._in_state(TrialState.FAIL))
 
-    def pruned(self) -> set[Identity]:
+    def pruned(self) -> set[TrialKey]:
         """The trials that were stopped for good before their end."""
         return set(self._in_state(TrialState.PRUNED))
 
-    def recorded(self) -> set[Identity]:
+    def recorded(self) -> set[TrialKey]:
         """Every trial in the study, whatever its state."""
         return set(self._records)
 
-    def finished(self, split: str) -> list[Identity]:
-        """The trials of that split that ran to their end."""
-        return [who for who in self._in_state(TrialState.COMPLETE) if who[2] == split]
+    def finished(self, part: Part) -> list[TrialKey]:
+        """The trials of that part that ran to their end."""
+        return [key for key in self._in_state(TrialState.COMPLETE) if key.part == part]
 
-    def history(self, split: str) -> dict[Identity, list[dict[str, Any]]]:
-        """The curve of every trial of that split that reached a pause, a stop or its end."""
+    def history(self, part: Part) -> dict[TrialKey, LearningCurve]:
+        """The curve of every trial of that part that reached a pause, a stop or its end."""
         return {
-            who: record.curve
-            for who, record in self._records.items()
-            if who[2] == split and record.state != TrialState.FAIL and record.curve
+            key: record.curve
+            for key, record in self._records.items()
+            if key.part == part and record.state != TrialState.FAIL and record.curve
         }
 
     def queue(self) -> list[Trial]:
@@ -185,11 +177,11 @@ class Study:
 
     def running(self) -> list[Trial]:
         """The trials that are run now."""
-        return [self._planned[who] for who in self._running]
+        return [self._planned[key] for key in self._running]
 
-    def trained(self, who: Identity) -> int:
+    def trained(self, key: TrialKey) -> int:
         """How many epochs of a trial are on record."""
-        return self._records[who].epochs if who in self._records else 0
+        return self._records[key].epochs if key in self._records else 0
 
     def ended(self) -> int:
         """How many trials ran to their end."""
@@ -197,7 +189,7 @@ class Study:
 
     def trained_seconds(self) -> float:
         """Seconds of training on record, of all trials together."""
-        return float(sum(r.curve[-1]["seconds"] for r in self._records.values() if r.curve))
+        return float(sum(r.curve[-1].seconds for r in self._records.values() if r.curve))
 
     def waiting(self) -> int:
         """How many trials are yet to be run."""
@@ -207,89 +199,90 @@ class Study:
         """The next trial that is wanted, now running; None when there is none left."""
         if not self._wanted:
             return None
-        who = next(iter(self._wanted))
-        trial = self._wanted.pop(who)
-        self._state(who, TrialState.RUNNING)
-        self._reported[who] = []
+        key = next(iter(self._wanted))
+        trial = self._wanted.pop(key)
+        self._state(key, TrialState.RUNNING)
+        self._reported[key] = []
         # epochs that are not on record cannot be gone on from: their losses would be missing
-        start = read_checkpoint(self.folder, who) if self._records[who].curve else None
+        start = read_checkpoint(self.folder, key) if self._records[key].curve else None
         return replace(trial, start=start)
 
     def report(self, trial: Trial, metrics: Metrics) -> bool:
         """Record the validation loss after an epoch, and its checkpoint; whether to stop there."""
-        key, _, part = trial.identity
-        number = self._records[trial.identity].number
+        key = trial.key
+        number = self._records[key].number
         # unlike Trial.report this replaces what a trial that was interrupted had reported
         self._storage.set_trial_intermediate_value(number, metrics.epoch, metrics.loss)
-        reported = self._reported[trial.identity]
+        reported = self._reported[key]
         reported.append(replace(metrics, checkpoint=None))
         if metrics.checkpoint is not None:
             # the record first: a checkpoint is never ahead of it
             self._keep(trial, reported)
-            path = checkpoint_path(self.folder, trial.identity)
-            write_bytes(path, metrics.checkpoint, synced=True)
-        if self._pruner is None or key == self._keys[0] or part != "val":
+            write_bytes(checkpoint_path(self.folder, key), metrics.checkpoint, synced=True)
+        if self._pruner is None or key.network == self._keys[0] or key.part != "val":
             return False
         return self._pruner.prune(self._study, self._storage.get_trial(number))
 
     def _keep(self, trial: Trial, curve: list[Metrics]) -> None:
-        """Record the rows of those epochs, each once, behind those before them."""
-        rows = [curve_row(metrics) for metrics in curve]
-        first = rows[0]["epoch"]
-        before = [row for row in self._records[trial.identity].curve if row["epoch"] < first]
-        self._note(trial.identity, curve=[*before, *rows])
+        """Record those epochs, each once, behind those before them."""
+        record = self._records[trial.key]
+        before = [point for point in record.curve if point.epoch < curve[0].epoch]
+        whole = (*before, *(metrics.point for metrics in curve))
+        self._note(trial.key, curve=[asdict(point) for point in whole])
+        record.curve = whole
 
     def complete(self, trial: Trial, curve: list[Metrics], device: dict[str, str]) -> None:
         """Record a trial that ran to its end: losses of the examples, curve, value, in that order.
 
         Whatever is written before the value is written again if the process dies in between.
         """
-        who = trial.identity
+        key = trial.key
         write_losses(self.folder, trial, curve[-1].losses)
         self._keep(trial, curve)
-        self._note(who, made_with=device)
-        self._state(who, TrialState.COMPLETE, curve[-1].loss)
-        checkpoint_path(self.folder, who).unlink(missing_ok=True)
+        self._note(key, made_with=device)
+        self._state(key, TrialState.COMPLETE, curve[-1].loss)
+        checkpoint_path(self.folder, key).unlink(missing_ok=True)
 
     def stopped(self, trial: Trial, curve: list[Metrics], device: dict[str, str]) -> None:
         """Record how far a trial came that pauses; it waits until it is wanted again."""
         self._keep(trial, curve)
-        self._note(trial.identity, made_with=device)
-        self._state(trial.identity, TrialState.WAITING)
+        self._note(trial.key, made_with=device)
+        self._state(trial.key, TrialState.WAITING)
         if curve[-1].epoch < trial.last:
-            self.prune(trial.identity, f"successive halving, after epoch {curve[-1].epoch}")
+            self.prune(trial.key, f"successive halving, after epoch {curve[-1].epoch}")
 
-    def prune(self, who: Identity, reason: str) -> None:
+    def prune(self, key: TrialKey, reason: str) -> None:
         """Close a trial that waits, with why it is not worth going on with."""
-        record = self._records[who]
+        record = self._records[key]
         if record.state != TrialState.WAITING:
             return
-        self._wanted.pop(who, None)
-        self._note(who, pruned=reason)
+        self._wanted.pop(key, None)
+        self._note(key, pruned=reason)
         if record.curve:  # Optuna's state for it; its value is the last loss, of that epoch alone
-            self._state(who, TrialState.RUNNING)
-            self._state(who, TrialState.PRUNED, record.curve[-1]["loss"])
-            checkpoint_path(self.folder, who).unlink(missing_ok=True)
+            self._state(key, TrialState.RUNNING)
+            self._state(key, TrialState.PRUNED, record.curve[-1].loss)
+            checkpoint_path(self.folder, key).unlink(missing_ok=True)
         else:
-            self._state(who, TrialState.RUNNING)
-            self._state(who, TrialState.PRUNED)
+            self._state(key, TrialState.RUNNING)
+            self._state(key, TrialState.PRUNED)
 
     def lost(self, trial: Trial) -> None:
         """Put a trial whose worker died back in the queue; failed when it has died too often."""
-        who = trial.identity
-        losses = self._records[who].notes.get("workers_lost", 0) + 1
-        self._note(who, workers_lost=losses)
-        if losses > MAX_WORKERS_LOST:
-            self.fail(trial, f"its worker died {losses} times")
+        key = trial.key
+        record = self._records[key]
+        record.workers_lost += 1
+        self._note(key, workers_lost=record.workers_lost)
+        if record.workers_lost > MAX_WORKERS_LOST:
+            self.fail(trial, f"its worker died {record.workers_lost} times")
         else:
-            self._state(who, TrialState.WAITING)
-            self._wanted[who] = self._planned[who]
+            self._state(key, TrialState.WAITING)
+            self._wanted[key] = self._planned[key]
 
     def fail(self, trial: Trial, message: str) -> None:
         """Record a trial that raised, with its message."""
-        checkpoint_path(self.folder, trial.identity).unlink(missing_ok=True)
-        self._note(trial.identity, error=message, made_with=versions())
-        self._state(trial.identity, TrialState.FAIL)
+        checkpoint_path(self.folder, trial.key).unlink(missing_ok=True)
+        self._note(trial.key, error=message, made_with=versions())
+        self._state(trial.key, TrialState.FAIL)
 
     def curves(self) -> pd.DataFrame:
         """One row an epoch of every trial on the validation split, as far as it is recorded."""
@@ -300,6 +293,9 @@ class Study:
         return trial_table(self._study.get_trials(deepcopy=False))
 
 
-def curve_row(metrics: Metrics) -> dict[str, float]:
-    """The metrics of an epoch without the examples' losses."""
-    return {name: getattr(metrics, name) for name in CURVE}
+def record_of(frozen: FrozenTrial) -> Record:
+    """What the journal has of a trial. Raises what a row of its curve that is none raises."""
+    noted = frozen.user_attrs
+    curve = read_curve(noted.get("curve", ()))
+    # Optuna has no public name for what its storage calls a trial; a test holds this one
+    return Record(frozen._trial_id, frozen.state, curve, int(noted.get("workers_lost", 0)))

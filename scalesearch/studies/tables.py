@@ -1,6 +1,7 @@
 """A study as tables, read without writing to it."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,17 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from scalesearch.studies.journal import (
-    Identity,
+    PART,
     driver_of,
     frozen_trials,
-    identity,
+    key_of,
     latest,
     whole_journal,
 )
+from scalesearch.trials.curve import LearningCurve, Point, read_curve
+from scalesearch.trials.key import TrialKey
 
-CURVE = ("epoch", "loss", "accuracy", "train_loss", "seconds")
+CURVE = [field.name for field in fields(Point)]
 
 
 def read_trials(folder: Path) -> pd.DataFrame:
@@ -35,21 +38,21 @@ def read_curves(folder: Path) -> pd.DataFrame:
     with whole_journal(folder):
         return curve_table(
             {
-                who: frozen.user_attrs["curve"]
-                for who, frozen in latest(trials).items()
-                if who[2] == "val"
+                key: read_curve(frozen.user_attrs["curve"])
+                for key, frozen in latest(trials).items()
+                if key.part == "val"
                 and frozen.state != TrialState.FAIL
                 and "curve" in frozen.user_attrs
             }
         )
 
 
-def curve_table(history: Mapping[Identity, list[dict[str, Any]]]) -> pd.DataFrame:
+def curve_table(history: Mapping[TrialKey, LearningCurve]) -> pd.DataFrame:
     """Curves as a flat table, a row an epoch."""
     rows = [
-        {"candidate": who[0], "seed": who[1], **row}
-        for who, curve in history.items()
-        for row in curve
+        {"candidate": key.network, "seed": key.seed, **asdict(point)}
+        for key, curve in history.items()
+        for point in curve
     ]
     return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
 
@@ -61,7 +64,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     """
     table = read_trials(folder)
     states = {str(k): int(v) for k, v in table["state"].value_counts().items()}
-    done = table[(table["state"] == TrialState.COMPLETE.name) & (table["split"] == "val")]
+    done = table[(table["state"] == TrialState.COMPLETE.name) & (table[PART] == "val")]
     means = done.groupby("candidate")["loss"].mean().sort_values()
     return {
         "study": str(folder),
@@ -87,22 +90,22 @@ def trial_table(trials: Iterable[FrozenTrial]) -> pd.DataFrame:
     """Recorded trials as a flat table, a row each, in the order they were planned."""
     rows = []
     for frozen in trials:
-        key, seed, split = identity(frozen)
-        curve = frozen.user_attrs.get("curve", [])
-        last: dict[str, Any] = curve[-1] if curve else {}
+        key = key_of(frozen)
+        curve = read_curve(frozen.user_attrs.get("curve", ()))
+        last = curve[-1] if curve else None
         done = frozen.state in (TrialState.COMPLETE, TrialState.PRUNED)
         rows.append(
             {
                 "number": frozen.number,
-                "candidate": key,
-                "seed": seed,
-                "split": split,
+                "candidate": key.network,
+                "seed": key.seed,
+                PART: key.part,
                 "state": frozen.state.name,
                 "epochs": max(frozen.intermediate_values, default=0),
                 "loss": frozen.value if done else None,
-                "accuracy": last.get("accuracy"),
-                "train_loss": last.get("train_loss"),
-                "seconds": last.get("seconds"),
+                "accuracy": last and last.accuracy,
+                "train_loss": last and last.train_loss,
+                "seconds": last and last.seconds,
                 "error": frozen.user_attrs.get("error"),
                 "pruned": frozen.user_attrs.get("pruned"),
                 **frozen.user_attrs.get("made_with", {}),

@@ -15,6 +15,7 @@ from torch import nn
 
 from scalesearch.data import DataSet, Images, resized
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.curve import Point
 from scalesearch.trials.step import make_optimizer, make_step, mixed, normaliser
 
 EVAL_BATCH = 500
@@ -37,6 +38,11 @@ class Metrics:
     seconds: float
     losses: NDArray[np.float32]
     checkpoint: bytes | None = field(default=None, repr=False)
+
+    @property
+    def point(self) -> Point:
+        """What the study's learning curve keeps of it."""
+        return Point(self.epoch, self.loss, self.accuracy, self.train_loss, self.seconds)
 
 
 class TrialFailed(RuntimeError):

@@ -12,9 +12,9 @@ from scalesearch.data import DataSet, Images, load, resized
 from scalesearch.networks.blocks import zero_residuals
 from scalesearch.networks.models import Model, build_model
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.key import TrialKey, part_at
 from scalesearch.trials.train import Metrics, Split, train
 
-PARTS = ("val", "test", "slow", "fast")
 Reader = Callable[[str, int | None, int], DataSet]
 
 
@@ -43,11 +43,10 @@ class Trial:
         return min(self.pause or self.recipe.epochs, self.recipe.epochs)
 
     @property
-    def identity(self) -> tuple[str, int, str]:
-        """What tells this trial from the others of its study: network, seed, and which of PARTS:
-        validated, tested, or validated at half or twice the learning rate."""
-        part = self.split if self.rate == 1 else {0.5: "slow", 2.0: "fast"}[self.rate]
-        return self.arch.key, self.seed, part
+    def key(self) -> TrialKey:
+        """What tells this trial from the others of its study."""
+        part = part_at(self.rate) if self.split == "val" else self.split
+        return TrialKey(self.arch.key, self.seed, part)
 
 
 @lru_cache(maxsize=1)
@@ -89,7 +88,9 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
 
 
 def channels_last(network: nn.Module) -> None:
-    """Lay the convolutions' weights out as a GPU's matrix units read them."""
+    """Store the weights of convolutions with the channels last, the layout that a GPU multiplies
+    in; their values and shapes stay.
+    """
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

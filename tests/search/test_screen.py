@@ -11,15 +11,18 @@ import termios
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from scalesearch.search.progress import FILE, Progress, read_progress, rows, stage_text
-from scalesearch.search.screen import screen
+from scalesearch.search.screen import screen, status_text
 from scalesearch.selection.policy import Ask
+from scalesearch.studies import read_status
 from tests.chaos import command
 from tests.conftest import Command
 
+REFERENCE = Path(__file__).parents[2] / "results/reference/efficientnet-fashion-mnist-2x"
 NAMES = {"1x": "1x baseline", "a": "1.2/1/1", "b": "1/1.2/1", "c": "1/1/1.2"}
 STATES = {"1x": "", "a": "training", "b": "", "c": "stopped"}
 
@@ -40,6 +43,29 @@ def test_rows_compare_only_what_reached_the_same_epoch() -> None:
     assert other.p_best == pytest.approx(1 - best.p_best)
     assert (stopped.after, stopped.loss, stopped.p_best) == (1, pytest.approx(0.1), None)
     assert start.p_best is None and start.loss == pytest.approx(0.8 + sum(rng) / 3)
+
+
+def test_the_losses_on_screen_are_those_of_the_trials(undisturbed: Path) -> None:
+    """What is on screen solves the least squares of network and seed effects over trials.csv."""
+    for folder in (REFERENCE, undisturbed):
+        progress, table = read_progress(folder), pd.read_csv(folder / "trials.csv")
+        assert progress is not None
+        table = table[(table["split"] == "val") & (table["state"] == "COMPLETE")]
+        losses = table.set_index(["candidate", "seed"])["loss"].unstack()
+        start, *others = progress.rows
+        assert start.loss == pytest.approx(losses.loc[start.key].mean(), abs=1e-7)
+        fitted = pd.Series({row.key: row.loss for row in others if row.p_best is not None})
+        losses = losses.loc[fitted.index].dropna(axis="columns", how="all")
+        seeds = losses.sub(fitted, axis="index").mean()
+        assert seeds.sum() == pytest.approx(0, abs=1e-7), "what seeds share is in the means"
+        means = losses.sub(seeds, axis="columns").mean(axis="columns")
+        assert fitted.to_numpy() == pytest.approx(means.to_numpy(), abs=1e-7)
+        whole = losses.notna().all(axis="columns")
+        mean = losses[whole].mean(axis="columns").to_numpy()
+        assert whole.any() and fitted[whole].to_numpy() == pytest.approx(mean, abs=1e-7)
+    shown = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    shown.print(status_text(read_status(REFERENCE), read_progress(REFERENCE)))
+    assert re.search(r"1/1.4/1.4 .* 0\.4576 ", shown.export_text())
 
 
 def test_a_stage_is_told_in_words() -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from scalesearch.selection.policy import POLICIES, SHARE, Curves, Decision, Terms, rungs
+from scalesearch.selection.losses import Curves
+from scalesearch.selection.policy import POLICIES, SHARE, Decision, Terms, rungs
 
 KEYS = tuple(f"n{i}" for i in range(8))
 TERMS = Terms(KEYS, "1x", seeds=6, epochs=4)

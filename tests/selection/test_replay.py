@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import scalesearch
-from scalesearch.selection.policy import Curves, Decision, Terms, grid, rungs
+from scalesearch.selection.losses import Curves
+from scalesearch.selection.policy import Decision, Terms, grid, rungs
 from scalesearch.selection.replay import (
     Table,
     asynchronous,

@@ -127,6 +127,18 @@ def test_a_missing_trial_is_made_up_for_by_the_seeds_effect() -> None:
         fit_effects(np.array([[1.0, np.nan], [np.nan, 2.0]]))
 
 
+def test_a_seed_that_nobody_trained_changes_nothing() -> None:
+    losses = np.array([[0.46, 0.44, 0.48], [0.50, 0.47, np.nan], [0.52, 0.51, 0.55]])
+    empty = np.full((3, 1), np.nan)
+    plain = fit_effects(losses)
+    assert plain.means[[0, 2]] == pytest.approx(losses[[0, 2]].mean(axis=1), abs=1e-12)
+    for more in (np.hstack([losses, empty, empty]), np.hstack([empty, losses])):
+        found = fit_effects(more)
+        assert np.array_equal(found.means, plain.means)
+        assert np.array_equal(found.draws, plain.draws)
+        assert (found.spread, found.freedom) == (plain.spread, plain.freedom)
+
+
 def test_the_examples_covariance_leaves_the_noise_of_seeds_out() -> None:
     rng = np.random.default_rng(2)
     own = rng.normal(0, 1.0, (2, 1, 3000))  # what a network finds hard, whatever its seed

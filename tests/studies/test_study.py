@@ -9,8 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from scalesearch.files import write_text
@@ -24,6 +27,7 @@ from scalesearch.studies import (
     StudyLocked,
     cut_torn_tail,
     locked,
+    read_curves,
     read_losses,
     read_trials,
 )
@@ -32,6 +36,7 @@ from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 from tests.chaos import exact
 
+REFERENCE = Path(__file__).parents[2] / "results/reference/efficientnet-fashion-mnist-2x"
 ARCH = scale_arch(zoo.find("mobilenet_v1"), Scale(width=0.125, resolution=12 / 224))
 
 
@@ -69,8 +74,8 @@ def test_trials_are_asked_in_order_and_recorded(tmp_path: Path) -> None:
     assert table["loss"].tolist()[0] == 0.5
     assert table["error"].tolist()[1] == "ValueError: no"
     assert table["epochs"].tolist() == [2, 0, 0]
-    assert read_losses(tmp_path, first.identity) == pytest.approx(np.full(50, 0.5))
-    assert study.finished("val") == [first.identity]
+    assert read_losses(tmp_path, first.key) == pytest.approx(np.full(50, 0.5))
+    assert study.finished("val") == [first.key]
 
 
 def test_planning_again_adds_nothing_and_none_is_invented(tmp_path: Path) -> None:
@@ -116,7 +121,7 @@ def test_a_paused_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     asked = again.ask()
     assert asked is not None and asked.start == b"after 2"
     again.complete(asked, [metrics(3), metrics(4)], {})
-    assert [row["epoch"] for row in again.history("val")[asked.identity]] == [1, 2, 3, 4]
+    assert [row.epoch for row in again.history("val")[asked.key]] == [1, 2, 3, 4]
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
@@ -133,8 +138,8 @@ def test_after_a_crash_a_curve_has_every_epoch(tmp_path: Path) -> None:
     asked = again.ask()
     assert asked is not None and asked.start == b"after 2"
     again.complete(asked, [metrics(3), metrics(4)], {})
-    curve = again.history("val")[asked.identity]
-    assert [row["loss"] for row in curve] == [1 / epoch for epoch in (1, 2, 3, 4)]
+    curve = again.history("val")[asked.key]
+    assert [row.loss for row in curve] == [1 / epoch for epoch in (1, 2, 3, 4)]
 
 
 def test_a_failed_trial_starts_afresh(tmp_path: Path) -> None:
@@ -148,7 +153,7 @@ def test_a_failed_trial_starts_afresh(tmp_path: Path) -> None:
     asked = study.ask()
     assert asked is not None and asked.start is None
     study.complete(asked, [metrics(epoch) for epoch in (1, 2, 3, 4)], {})
-    assert len(study.history("val")[asked.identity]) == 4
+    assert len(study.history("val")[asked.key]) == 4
 
 
 def test_a_stopped_candidate_is_pruned_with_its_reason(tmp_path: Path) -> None:
@@ -157,13 +162,13 @@ def test_a_stopped_candidate_is_pruned_with_its_reason(tmp_path: Path) -> None:
     asked = study.ask()
     study.report(asked, kept(2))
     study.stopped(asked, [metrics(1), metrics(2)], {})
-    study.prune(asked.identity, "rung 1: P(best) 1%")
+    study.prune(asked.key, "rung 1: P(best) 1%")
     table = read_trials(tmp_path)
     assert table["state"].tolist() == ["PRUNED"]
     assert table["pruned"].tolist() == ["rung 1: P(best) 1%"]
     assert (table["epochs"].tolist(), table["loss"].tolist()) == ([2], [0.5])
     study.plan([four(0)])
-    assert study.ask() is None and study.pruned() == {asked.identity}
+    assert study.ask() is None and study.pruned() == {asked.key}
 
 
 def test_a_lost_worker_is_forgiven_five_times(tmp_path: Path) -> None:
@@ -184,7 +189,7 @@ def test_a_failed_trial_is_run_again_only_when_asked_for(tmp_path: Path) -> None
     study.retry_failed()
     study.complete(study.ask(), [metrics(2)], {})
     assert states(tmp_path) == ["FAIL", "COMPLETE"], "the failure stays on record"
-    assert study.finished("val") == [trial(0).identity]
+    assert study.finished("val") == [trial(0).key]
     assert not study.failed()
 
 
@@ -216,6 +221,28 @@ def test_a_trial_of_two_values_is_refused_in_one_line(tmp_path: Path) -> None:
     journal.write_text("".join(lines))
     with pytest.raises(ValueError, match="must be Optuna's journal of this study, got Runtime"):
         read_trials(tmp_path)
+
+
+def test_a_journal_of_the_first_version_is_read_as_its_table() -> None:
+    """Its trials have a parameter `split` for the part, and rows for the learning curve."""
+    table = read_trials(REFERENCE)
+    before = pd.read_csv(REFERENCE / "trials.csv").drop(columns=["error", "pruned"])
+    pd.testing.assert_frame_equal(table[before.columns], before, check_dtype=False)
+    assert set(table["split"]) == {"val", "test", "slow", "fast"}
+    curves = pd.read_csv(REFERENCE / "curves.csv")
+    pd.testing.assert_frame_equal(read_curves(REFERENCE)[curves.columns], curves)
+
+
+def test_optunas_private_number_of_a_trial_is_its_storages_own(tmp_path: Path) -> None:
+    """`record_of` reads it: Optuna tells it in public only by a search through all trials."""
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / JOURNAL)))
+    study = optuna.create_study(storage=storage)
+    for _ in range(2):
+        study.ask()
+    number = storage.get_study_id_from_name(study.study_name)
+    for frozen in study.get_trials(deepcopy=False):
+        public = storage.get_trial_id_from_study_id_trial_number(number, frozen.number)
+        assert frozen._trial_id == public
 
 
 def test_a_whole_journal_is_left_alone(tmp_path: Path) -> None:

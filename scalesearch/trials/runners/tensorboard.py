@@ -14,8 +14,7 @@ def boarded(desk: Desk, folder: Path) -> Desk:
     """The desk, with every epoch's metrics written under `folder` too."""
 
     def report(trial: Trial, metrics: Metrics) -> bool:
-        key, seed, part = trial.identity
-        place = str(folder / f"{key}-{seed}-{part}")
+        place = str(folder / trial.key.stem)
         # opened for each epoch, for thousands of trials may run at once; and named by it, for files
         # of the same second have the same name
         with SummaryWriter(place, filename_suffix=f".{metrics.epoch:05}") as writer:

@@ -18,7 +18,6 @@ from torch import nn
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import build_network
-from scalesearch.networks.blocks.fast import GlobalAvgPool2d
 from scalesearch.networks.scaling import Scale, scale_arch
 
 BATCH = 64
@@ -42,12 +41,9 @@ def proxy(model: str, width: float, pixels: int) -> Arch:
 def plain(network: nn.Module) -> nn.Module:
     """The network with each fast module's class put back to torch's own."""
     for module in network.modules():
-        for base in (nn.Conv2d, nn.BatchNorm2d):
+        for base in (nn.Conv2d, nn.BatchNorm2d, nn.AdaptiveAvgPool2d):
             if isinstance(module, base):
                 module.__class__ = base
-        if isinstance(module, GlobalAvgPool2d):
-            module.__class__ = nn.AdaptiveAvgPool2d
-            module.output_size = 1
     return network
 
 

@@ -113,7 +113,8 @@ def model_card(
 ) -> str:
     """The card of one exported file; `kind` is its format, or torchvision for its names."""
     shape = f"(N, {model.channels}, {model.resolution}, {model.resolution})"
-    use = USE[kind].format(file=file.name, stem=file.stem, name=class_name(model.name), shape=shape)
+    name = class_name(model) if isinstance(model, Arch) else ""
+    use = USE[kind].format(file=file.name, stem=file.stem, name=name, shape=shape)
     cited = citation(model)
     lines = [
         f"# {label(model.name)}",

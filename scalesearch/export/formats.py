@@ -145,7 +145,7 @@ def write_python(job: Job, path: Path) -> tuple[list[Path], Check]:
     """A Python file of torch alone: same state dict, same logits, same weights from a seed."""
     assert isinstance(job.model, Arch)
     path.write_text(python_source(job.model, job.heading), encoding="utf-8")
-    network = imported(path, class_name(job.model.name))
+    network = imported(path, class_name(job.model))
     again = network()
     try:
         again.load_state_dict(job.network.state_dict())

@@ -1,27 +1,26 @@
-"""One readable Python file that defines a network with torch alone."""
+"""One readable Python file that defines a network with torch alone.
 
-import ast
+It has the layers that the network is built of, one call a block, and the definitions of their
+classes, copied from this package.
+"""
+
 import keyword
 import math
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
-from scalesearch.export import plain
-from scalesearch.export.rows import WIDTH, Call, block_call, written
+from scalesearch.export.calls import WIDTH, Name, flat, is_torch, style_code, uses, written
+from scalesearch.export.source import Import, Sources, import_lines, sources_of
 from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks.init import INITS
+from scalesearch.networks.blocks.layers import Style, style_of
 from scalesearch.networks.blocks.layout import map_sides, placed_blocks
+from scalesearch.networks.blocks.network import last_layers
 
-ACTIVATIONS = {"relu": "nn.ReLU", "relu6": "nn.ReLU6", "silu": "nn.SiLU", "tanh": "ScaledTanh"}
-IMPORTS = {
-    "math": "import math",
-    "Callable": "from collections.abc import Callable",
-    "torch": "import torch",
-    "Tensor": "from torch import Tensor, nn",
-    "F": "from torch.nn import functional as F",
-}
+IMPORTS = {Import("torch", "Tensor"), Import("torch", "nn")}
 CLASS = '''class {name}(nn.Module):
     """Images (N, {channels}, {px}, {px}), normalised, to logits (N, classes)."""
 
@@ -37,28 +36,19 @@ CLASS = '''class {name}(nn.Module):
 
 
 def python_source(arch: Arch, heading: Iterable[str]) -> str:
-    """The file: a docstring of the paragraphs `heading`, the blocks that `arch` has, its class.
+    """The file: a docstring of the paragraphs `heading`, the definitions needed, the class.
 
     Raises ValueError for an infinite number, which Python's own literals cannot say.
     """
     for value in (arch.norm_eps, arch.norm_momentum, arch.dropout, arch.stochastic_depth):
         if not math.isfinite(value):
             raise ValueError(f"{arch.name}: the numbers of a table must be finite, got {value}")
-    network = class_source(arch)
-    blocks = needed(network)
-    constants = {
-        "ACTIVATION": ACTIVATIONS[arch.activation],
-        "NORM_EPS": repr(arch.norm_eps),
-        "NORM_MOMENTUM": repr(arch.norm_momentum),
-    }
-    values = [f"{name} = {value}" for name, value in constants.items() if blocks.pop(name, None)]
-    if arch.activation == "tanh" and "ACTIVATION" in "".join(values):
-        before = needed("ScaledTanh")
-        blocks = {name: code for name, code in blocks.items() if name not in before}
-        values = [*before.values(), "", "", *values]
-    parts = ["\n".join(values), *blocks.values(), network]
-    body = "\n\n\n".join(part for part in parts if part)
-    return f"{docstring(heading)}\n\n{imports(body)}\n\n{body}\n"
+    needed = sources(arch)
+    parts = [*needed.definitions.values(), class_source(arch)]
+    # two blank lines before a definition, one before a constant
+    gap = "\n\n" if parts[0].startswith(("class ", "def ", "@")) else "\n"
+    body = "\n\n\n".join(parts)
+    return f"{docstring(heading)}\n\n{import_lines(needed.imports)}\n{gap}{body}\n"
 
 
 def docstring(paragraphs: Iterable[str]) -> str:
@@ -71,95 +61,65 @@ def docstring(paragraphs: Iterable[str]) -> str:
     return '"""{}\n"""'.format("\n\n".join(filled))
 
 
-def imports(body: str) -> str:
-    """The imports that the body needs, the standard library's first."""
-    used = names_in(ast.parse(body))
-    standard = [IMPORTS[name] for name in ("math", "Callable") if name in used]
-    others = [IMPORTS[name] for name in ("torch", "Tensor", "F") if name in used]
-    blank = "\n" if body.startswith("class ") else ""
-    return "\n\n".join("\n".join(group) for group in (standard, others) if group) + blank
+def sources(arch: Arch) -> Sources:
+    """The imports and definitions that the class of an arch needs."""
+    style = style_of(arch)
+    layers = [*(place.layer(style) for place in placed_blocks(arch)), *last_layers(arch).values()]
+    used = [x for layer in layers for x in uses(layer)]
+    wanted: list[object] = [Style, style.activation] if style in used else []
+    wanted += [x for x in used if callable(x)]
+    wanted += [INITS[arch.init]] if arch.init != "torch" else []
+    found = sources_of(dict.fromkeys(x for x in wanted if not is_torch(x)))
+    return replace(found, imports=found.imports | IMPORTS)
 
 
-def needed(source: str) -> dict[str, str]:
-    """The definitions of `plain` that the source needs, in the order that they stand there."""
-    text = Path(str(plain.__file__)).read_text(encoding="utf-8")
-    there: dict[str, ast.stmt] = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            there[node.name] = node
-        elif isinstance(node, ast.Assign):
-            there[ast.unparse(node.targets[0])] = node
-        elif isinstance(node, ast.AnnAssign):
-            there[ast.unparse(node.target)] = node
-    wanted: set[str] = set()
-    found = names_in(ast.parse(source)) & there.keys()
-    while found:
-        wanted |= found
-        found = {n for name in found for n in names_in(there[name])} & there.keys() - wanted
-    lines = text.splitlines()
-    return {
-        name: "\n".join(lines[first_line(lines, node.lineno) : node.end_lineno])
-        for name, node in there.items()
-        if name in wanted
-    }
-
-
-def first_line(lines: list[str], number: int) -> int:
-    """The index of the first line of a definition, with the comment right before it."""
-    first = number - 1
-    while first and lines[first - 1].startswith("#"):
-        first -= 1
-    return first
-
-
-def names_in(tree: ast.AST) -> set[str]:
-    """Every plain name that code uses."""
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
-
-def class_name(name: str) -> str:
-    """A model's name as a class's: efficientnet_b0 is EfficientnetB0."""
-    words = re.findall(r"[A-Za-z0-9]+", name)
+def class_name(arch: Arch) -> str:
+    """An arch's name as a class's: efficientnet_b0 is EfficientnetB0."""
+    words = re.findall(r"[A-Za-z0-9]+", arch.name)
     found = "".join(word[0].upper() + word[1:] for word in words)
-    if not found or found[0].isdigit() or keyword.iskeyword(found) or hasattr(plain, found):
+    if not found or found[0].isdigit() or keyword.iskeyword(found) or found in sources(arch).names:
         found = f"Network{found}"
     return found
 
 
 def class_source(arch: Arch) -> str:
-    """The class that `arch` is: a line a block."""
-    *_, last = placed_blocks(arch)
-    width = last.stage.width * arch.pool**2
-    hidden: list[str | Call] = []
-    for layer in arch.hidden:
-        hidden += [
-            Call("nn.Dropout", (repr(layer.dropout),)),
-            Call("nn.Linear", (str(width), str(layer.width))),
-            Call("ACTIVATION", ()),
-        ]
-        width = layer.width
-    classifier = "RadialBasis" if arch.classifier == "rbf" else "nn.Linear"
-    layers = [
-        *(f"self.{part} = {sequence(blocks(arch, part))}" for part, _ in arch.parts),
-        f"self.pool = nn.AdaptiveAvgPool2d({arch.pool})",
-        "self.flatten = nn.Flatten()",
-        f"self.hidden = {sequence([written(call, 12, ',') for call in hidden])}",
-        f"self.dropout = nn.Dropout({arch.dropout!r})",
-        f"self.classifier = {classifier}({width}, classes)",
-        *([] if arch.init == "torch" else [f"init_{arch.init}(self)"]),
-    ]
+    """The class that an arch is: a line a block."""
+    lines = [*part_lines(arch), *last_lines(arch)]
+    style = style_of(arch)
+    if any("style" in line for line in lines):
+        lines.insert(0, f"style = {style_code(style)}")
+    if arch.init != "torch":
+        lines.append(f"{INITS[arch.init].__name__}(self)")
     return CLASS.format(
-        name=class_name(arch.name),
+        name=class_name(arch),
         channels=arch.channels,
         px=arch.resolution,
         classes=arch.classes,
-        layers="\n".join(f"        {layer}" for layer in layers),
+        layers="\n".join(f"        {line}" for line in lines),
     )
 
 
-def blocks(arch: Arch, part: str) -> list[str]:
+def part_lines(arch: Arch) -> Iterator[str]:
+    """The statements that make stem, stages and head."""
+    for part, _ in arch.parts:
+        yield f"self.{part} = {sequence(block_lines(arch, part))}"
+
+
+def last_lines(arch: Arch) -> Iterator[str]:
+    """The statements that make what follows the head; the number of classes is an argument."""
+    for name, layer in last_layers(arch).items():
+        if name == "classifier":
+            width, _ = layer.arguments
+            layer = replace(layer, arguments=(width, Name("classes")))
+        made = flat(layer)
+        if name == "hidden":
+            made = sequence([written(x, 12, ",") for x in layer.arguments])
+        yield f"self.{name} = {made}"
+
+
+def block_lines(arch: Arch, part: str) -> list[str]:
     """The lines of a part's blocks; a comment before each stage of the table."""
-    lines = []
+    style, lines = style_of(arch), []
     places = zip(placed_blocks(arch), map_sides(arch), strict=True)
     chosen = [(place, side) for place, side in places if place.part == part]
     for row, found in groupby(chosen, key=lambda pair: pair[0].row):
@@ -167,7 +127,7 @@ def blocks(arch: Arch, part: str) -> list[str]:
         place, side = of_row[-1]
         if part == "stages":
             lines.append(f"            # stage {row}: {place.stage.width} channels, {side} px")
-        lines += [written(block_call(place), 12, ",") for place, _ in of_row]
+        lines += [written(place.layer(style), 12, ",") for place, _ in of_row]
     return lines
 
 

@@ -47,7 +47,7 @@ class Stage:
     def width_after(self, in_width: int) -> int:
         """Output channels of the row, given its input's."""
         if self.branches:
-            return sum(_width_after(branch, in_width) for branch in self.branches)
+            return sum(width_after(rows, in_width) for rows in self.branches)
         return self.width or in_width
 
     def with_width(self, in_width: int) -> "Stage":
@@ -197,7 +197,7 @@ class Arch:
     @property
     def widths(self) -> tuple[int, ...]:
         """Output channels of each stage."""
-        width = _width_after(self.stem, self.channels)
+        width = width_after(self.stem, self.channels)
         return tuple(width := stage.width_after(width) for stage in self.stages)
 
 
@@ -210,7 +210,8 @@ def _content(row: Stage | Hidden | Auxiliary) -> dict[str, Any]:
     return asdict(row)
 
 
-def _width_after(rows: tuple[Stage, ...], in_width: int) -> int:
+def width_after(rows: tuple[Stage, ...], in_width: int) -> int:
+    """Output channels of rows that follow one another, given the first one's input channels."""
     return reduce(lambda width, row: row.width_after(width), rows, in_width)
 
 

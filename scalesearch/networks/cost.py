@@ -19,10 +19,7 @@ from torch import nn
 
 from scalesearch.files import cache_root, write_text
 from scalesearch.networks.blocks import Network
-from scalesearch.networks.blocks.layout import (
-    emptied,
-    map_sides,
-)
+from scalesearch.networks.blocks.layout import emptied, map_sides
 from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.models import Model, build_model
 

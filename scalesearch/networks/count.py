@@ -13,12 +13,8 @@ from torch import Tensor, nn
 from scalesearch.files import write_text
 from scalesearch.networks.arch import Arch, InputTooSmall, Stage
 from scalesearch.networks.blocks import Network
-from scalesearch.networks.blocks.layout import (
-    block_context,
-    naming,
-    placed_blocks,
-    run_block,
-)
+from scalesearch.networks.blocks.layers import Style, style_of
+from scalesearch.networks.blocks.layout import naming, placed_blocks, run_block
 from scalesearch.networks.cost import Cost, cost, cost_cache
 from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.models import Model
@@ -35,13 +31,13 @@ def count(model: Model) -> Cost:
     if isinstance(model, CustomModel):
         return cost(model)
     arch = model
-    context = block_context(arch)
+    style = style_of(arch)
     total = Cost(0, 0, 0, 0)
     side, width = arch.resolution, arch.channels
     for place in placed_blocks(arch):
         row = replace(place.stage, depth=1, stride=place.stride)
         with naming(arch, place):
-            block, side = _count_block(context, row, place.in_width, side)
+            block, side = _count_block(style, row, place.in_width, side)
         total = _add(total, block)
         width = place.stage.width
     fixed = arch.classifier == "rbf"
@@ -64,14 +60,14 @@ def auxiliary_params(arch: Arch) -> int:
 
 
 @lru_cache(maxsize=65536)
-def _count_block(context: Arch, row: Stage, in_width: int, side: int) -> tuple[Cost, int]:
+def _count_block(style: Style, row: Stage, in_width: int, side: int) -> tuple[Cost, int]:
     """The cost of one block on a square map, and the side of the map that it writes."""
     seen: list[Cost] = []
 
     def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         seen.append(_module_cost(module, inputs[0], output))
 
-    block, side = run_block(context, row, in_width, side, hook)
+    block, side = run_block(style, row, in_width, side, hook)
     params = sum(p.numel() for p in block.parameters())
     return reduce(_add, seen, Cost(0, params, 0, 0)), side
 

@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from scalesearch.networks import zoo
-from scalesearch.networks.arch import Arch, InputTooSmall, Stage
+from scalesearch.networks.arch import InputTooSmall, Stage
 from scalesearch.networks.blocks import build_network
-from scalesearch.networks.blocks.blocks import BLOCKS
+from scalesearch.networks.blocks.blocks import BLOCKS, Block
+from scalesearch.networks.blocks.layer import Layer, layer
+from scalesearch.networks.blocks.layers import Style
 from scalesearch.networks.blocks.layout import map_sides
 from scalesearch.networks.cost import cost, measure
 from scalesearch.networks.count import count, counted
@@ -137,10 +139,10 @@ def test_the_least_resolution(name: str, least: int) -> None:
 
 
 def test_a_new_block_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    def dilated(arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> nn.Module:
-        return nn.Conv2d(in_width, stage.width, 3, stride, padding=2, dilation=2)
+    def dilated(style: Style, row: Stage, inputs: int, stride: int, drop: float) -> Layer:
+        return layer(nn.Conv2d, inputs, row.width, 3, stride, padding=2, dilation=2)
 
-    monkeypatch.setitem(BLOCKS, "dilated", dilated)
+    monkeypatch.setitem(BLOCKS, "dilated", Block(dilated))
     arch = replace(RESNET, stages=(Stage(block="dilated", width=32, depth=2, stride=2),))
     wider = scale_arch(arch, Scale(depth=1.5, width=1.25))
     assert (wider.depths, wider.widths) == ((3,), (40,))

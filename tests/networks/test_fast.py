@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,12 +11,7 @@ from torch import Tensor, nn
 from benchmarks.cpu import plain
 from scalesearch.networks import zoo
 from scalesearch.networks.blocks import build_network
-from scalesearch.networks.blocks.fast import (
-    BatchNorm2d,
-    DepthwiseConv2d,
-    GlobalAvgPool2d,
-    PointwiseConv2d,
-)
+from scalesearch.networks.blocks.fast import AdaptiveAvgPool2d, BatchNorm2d, Conv2d
 from scalesearch.networks.cost import cost
 from scalesearch.networks.scaling import Scale, scale_arch
 
@@ -51,16 +47,37 @@ def test_depthwise_equals_torch(
     x = torch.randn(3, 7, side, side)
     if laid_out_by_channel:
         x = x.transpose(0, 1).contiguous().transpose(0, 1)
-    arguments = (7, 7, kernel, stride, kernel // 2)
-    fast = DepthwiseConv2d(*arguments, groups=7, bias=False)
-    assert_equal(both(fast, nn.Conv2d(*arguments, groups=7, bias=False), x))
+    arguments = (7, 7, kernel, stride, kernel // 2, 1, 7, laid_out_by_channel)  # and a bias
+    fast = Conv2d(*arguments)
+    assert fast.is_depthwise
+    assert_equal(both(fast, nn.Conv2d(*arguments), x))
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("shape", [(1, 5, 1, 1), (4, 5, 3, 3), (2, 5, 8, 6)])
 def test_pointwise_equals_torch(shape: tuple[int, ...], bias: bool) -> None:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    assert_equal(both(PointwiseConv2d(5, 9, 1, bias=bias), nn.Conv2d(5, 9, 1, bias=bias), x))
+    assert_equal(both(Conv2d(5, 9, 1, bias=bias), nn.Conv2d(5, 9, 1, bias=bias), x))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 3, "dilation": 2, "padding": 1, "groups": 6},
+        {"kernel_size": 3, "padding": 1, "groups": 6, "padding_mode": "reflect"},
+        {"kernel_size": (1, 3), "padding": (0, 1), "groups": 6},
+        {"kernel_size": 3, "padding": "same", "groups": 6},
+        {"kernel_size": 2, "groups": 6},
+        {"kernel_size": 1, "stride": 2},
+        {"kernel_size": 1, "groups": 3},
+        {"kernel_size": 3},
+    ],
+)
+def test_any_other_convolution_is_torchs_own(options: dict[str, Any]) -> None:
+    x = torch.randn(2, 6, 5, 5).transpose(0, 1).contiguous().transpose(0, 1)
+    mine, theirs = Conv2d(6, 6, **options), nn.Conv2d(6, 6, **options)
+    theirs.load_state_dict(mine.state_dict())
+    assert torch.equal(mine(x), theirs(x))
 
 
 @pytest.mark.parametrize("laid_out_by_channel", [False, True])
@@ -71,7 +88,7 @@ def test_batch_norm_and_pooling_equal_torch(laid_out_by_channel: bool) -> None:
     assert_equal(both(BatchNorm2d(5, 1e-3, 0.01), nn.BatchNorm2d(5, 1e-3, 0.01), x))
     # averaged weights ask for the mean over all batches (torch.optim.swa_utils.update_bn)
     assert_equal(both(BatchNorm2d(5, momentum=None), nn.BatchNorm2d(5, momentum=None), x))
-    assert_equal(both(GlobalAvgPool2d(), nn.AdaptiveAvgPool2d(1), x))
+    assert_equal(both(AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d(1), x))
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "resnet18"])
@@ -100,11 +117,11 @@ def test_training_follows_the_plain_network(name: str) -> None:
 
 
 def test_the_fast_path_is_taken_in_training_and_on_small_maps() -> None:
-    conv = DepthwiseConv2d(4, 4, 3, padding=1, groups=4)
+    conv = Conv2d(4, 4, 3, padding=1, groups=4)
     small, large = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 40, 40)
     assert not conv.train()(small).is_contiguous()
     assert not conv.eval()(small).is_contiguous()
-    point = PointwiseConv2d(4, 8, 1)
+    point = Conv2d(4, 8, 1)
     assert not point.train()(large).is_contiguous()
     assert point.eval()(large).is_contiguous()
     with torch.no_grad():
@@ -126,7 +143,7 @@ def test_evaluation_is_the_same_function_as_torchs(name: str) -> None:
 
 def test_repeating_a_step_gives_the_same_bits() -> None:
     x = torch.randn(8, 6, 7, 7)
-    conv = DepthwiseConv2d(6, 6, 5, padding=2, groups=6)
+    conv = Conv2d(6, 6, 5, padding=2, groups=6)
     gradients = []
     for _ in range(2):
         conv.zero_grad()

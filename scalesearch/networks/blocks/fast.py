@@ -1,4 +1,7 @@
-"""Convolutions and batch norm that train small networks fast on a CPU: equal to torch's own.
+"""Conv2d, BatchNorm2d and AdaptiveAvgPool2d that train small networks fast on a CPU.
+
+They are torch's own with another way of computing the same. An exported file has torch's in their
+place, by the same names.
 
 torch's convolutions cost a CPU about 0.4 ms each way however small the map, and the weight
 gradient of its depthwise ones is slower still. Here they are matrix products, over activations
@@ -46,37 +49,60 @@ def by_image(x: Tensor, height: int) -> Tensor:
     return x.view(x.shape[0], x.shape[1], height, -1).transpose(0, 1)
 
 
-class PointwiseConv2d(nn.Conv2d):
-    """A 1 x 1 convolution with stride 1 as one matrix product over all images and pixels."""
+class Conv2d(nn.Conv2d):
+    """A convolution; pointwise and depthwise ones are matrix products where that is faster."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not takes_fast_path(x, self.training):
-            return super().forward(x)
-        flat = by_channel(x)
-        product = torch.mm(self.weight.flatten(1), flat.flatten(1))
-        if self.bias is not None:
-            product = product + self.bias[:, None]
-        return by_image(product.view(-1, *flat.shape[1:]), x.shape[2])
+        matrix = (self.is_pointwise or self.is_depthwise) and takes_fast_path(x, self.training)
+        if matrix and self.is_pointwise:
+            return pointwise(x, self.weight, self.bias)
+        if matrix and x.shape[2] * x.shape[3] <= MAX_AREA * self.stride[0]:
+            return depthwise(x, self.weight, self.bias, self.stride[0])
+        return super().forward(x)
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether it is 1 x 1 with stride 1, over all channels."""
+        alike = self.kernel_size == self.stride == (1, 1) and self.padding == (0, 0)
+        return alike and self.groups == 1
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel has an odd, square kernel of its own, padded by its half."""
+        size, stride = self.kernel_size, self.stride
+        return (
+            self.groups == self.in_channels == self.out_channels
+            and size[0] == size[1]
+            and stride[0] == stride[1]
+            and size[0] % 2 == 1
+            and self.padding == (size[0] // 2, size[1] // 2)
+            and self.dilation == (1, 1)
+            and self.padding_mode == "zeros"
+        )
 
 
-class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution as one matrix product for each channel, while maps are small.
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 1 x 1 convolution with stride 1 as one matrix product over all images and pixels."""
+    flat = by_channel(x)
+    product = torch.mm(weight.flatten(1), flat.flatten(1))
+    if bias is not None:
+        product = product + bias[:, None]
+    return by_image(product.view(-1, *flat.shape[1:]), x.shape[2])
+
+
+def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+    """A depthwise convolution as one matrix product for each channel.
 
     A channel's kernel is spread into the matrix (pixels in, pixels out) of the same linear map:
     kernel @ taps, whose gradient is a product again.
     """
-
-    def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        fast = takes_fast_path(x, self.training)
-        if not (fast and x.shape[2] * x.shape[3] <= MAX_AREA * stride):
-            return super().forward(x)
-        height, width = x.shape[2:]
-        spread, rows = taps(height, width, kernel, stride)
-        maps = torch.mm(self.weight.flatten(1), spread.to(x.dtype)).view(
-            len(self.weight), height * width, -1
-        )
-        return by_image(torch.bmm(by_channel(x), maps), rows)
+    height, width = x.shape[2:]
+    spread, rows = taps(height, width, weight.shape[-1], stride)
+    maps = torch.mm(weight.flatten(1), spread.to(x.dtype)).view(len(weight), height * width, -1)
+    product = torch.bmm(by_channel(x), maps)
+    if bias is not None:
+        product = product + bias[:, None, None]
+    return by_image(product, rows)
 
 
 @lru_cache(maxsize=256)
@@ -115,14 +141,11 @@ class BatchNorm2d(nn.BatchNorm2d):
         return by_image(normed.view_as(flat), x.shape[2])
 
 
-class GlobalAvgPool2d(nn.AdaptiveAvgPool2d):
-    """The mean of every channel's map, (N, C, 1, 1)."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
+class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
+    """Average pooling to a number of pixels; to one, the mean of every channel's map."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not takes_fast_path(x, self.training):
+        if self.output_size != 1 or not takes_fast_path(x, self.training):
             return super().forward(x)
         # contiguous, so that dropout after it draws the mask that it draws after torch's own
         return by_channel(x).mean(2).t().contiguous()[:, :, None, None]

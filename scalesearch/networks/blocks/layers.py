@@ -1,15 +1,17 @@
-"""The layers that blocks are made of."""
+"""The layers that blocks are made of.
+
+An exported Python file takes from here, word for word, the definitions that its network needs:
+they see numbers, a `Style` and modules, never a stage table.
+"""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from scalesearch.networks.arch import Arch, Stage, half
-from scalesearch.networks.blocks.fast import (
-    BatchNorm2d,
-    DepthwiseConv2d,
-    GlobalAvgPool2d,
-    PointwiseConv2d,
-)
+from scalesearch.networks.arch import Arch, half
+from scalesearch.networks.blocks.fast import AdaptiveAvgPool2d, BatchNorm2d, Conv2d
 
 
 class ScaledTanh(nn.Module):
@@ -28,50 +30,79 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-def square(stage: Stage) -> int:
-    """The side of a row's kernel. Raises ValueError for one that is not square."""
-    if isinstance(stage.kernel, int):
-        return stage.kernel
-    raise ValueError(f"{stage.block} needs a square kernel, got {stage.kernel}")
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What all layers of a network share: its activation, and batch norm's epsilon and momentum."""
+
+    activation: type[nn.Module]
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
 
 
-def check_groups(in_width: int, width: int, groups: int) -> None:
-    """Raises ValueError for a convolution whose groups do not divide its channels."""
-    if in_width % groups or width % groups:
-        raise ValueError(
-            f"groups must divide the channels, got {groups} groups for {in_width} to {width}"
-        )
+def style_of(arch: Arch) -> Style:
+    """The style of an arch's layers."""
+    return Style(ACTIVATIONS[arch.activation], arch.norm_eps, arch.norm_momentum)
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution (padding half the kernel unless given), batch norm, and the arch's activation."""
+    """Convolution (padding half the kernel unless given), batch norm and activation."""
 
     def __init__(
         self,
-        arch: Arch,
-        in_width: int,
-        width: int,
+        style: Style,
+        inputs: int,
+        outputs: int,
         kernel: int | tuple[int, int],
         stride: int = 1,
+        padding: int | None = None,
         groups: int = 1,
-        activate: bool = True,
-        padding: int | tuple[int, int] | None = None,
         bias: bool = False,
+        activate: bool = True,
     ) -> None:
-        check_groups(in_width, width, groups)
         pad = half(kernel) if padding is None else padding
-        convolution: type[nn.Conv2d] = nn.Conv2d
-        if kernel == stride == groups == 1 and pad == 0:
-            convolution = PointwiseConv2d
-        elif groups == in_width == width and isinstance(kernel, int) and pad == (kernel - 1) / 2:
-            convolution = DepthwiseConv2d
         layers: list[nn.Module] = [
-            convolution(in_width, width, kernel, stride, pad, groups=groups, bias=bias),
-            BatchNorm2d(width, arch.norm_eps, arch.norm_momentum),
+            Conv2d(inputs, outputs, kernel, stride, pad, groups=groups, bias=bias),
+            BatchNorm2d(outputs, style.norm_eps, style.norm_momentum),
         ]
         if activate:
-            layers.append(ACTIVATIONS[arch.activation]())
+            layers.append(style.activation())
         super().__init__(*layers)
+
+
+class ConvBias(nn.Sequential):
+    """Convolution with bias (padding half the kernel unless given) and activation."""
+
+    def __init__(
+        self,
+        style: Style,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
+    ) -> None:
+        pad = half(kernel) if padding is None else padding
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, pad, groups=groups), style.activation()
+        )
+
+
+class Separable(nn.Sequential):
+    """MobileNetV1's block: a depthwise convolution, then a pointwise one."""
+
+    def __init__(
+        self,
+        style: Style,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        stride: int = 1,
+    ) -> None:
+        super().__init__(
+            ConvNorm(style, inputs, inputs, kernel, stride, groups=inputs),
+            ConvNorm(style, inputs, outputs, kernel=1),
+        )
 
 
 class StochasticDepth(nn.Module):
@@ -91,16 +122,27 @@ class StochasticDepth(nn.Module):
 class SqueezeExcite(nn.Module):
     """Channel gates from globally pooled features (Hu et al. 2018, arXiv:1709.01507)."""
 
-    def __init__(self, arch: Arch, width: int, squeezed: int) -> None:
+    def __init__(self, style: Style, width: int, squeezed: int) -> None:
         super().__init__()
-        self.pool = GlobalAvgPool2d()
-        self.reduce = PointwiseConv2d(width, squeezed, 1)
-        self.activation = ACTIVATIONS[arch.activation]()
-        self.expand = PointwiseConv2d(squeezed, width, 1)
+        self.pool = AdaptiveAvgPool2d(1)
+        self.reduce = Conv2d(width, squeezed, 1)
+        self.activation = style.activation()
+        self.expand = Conv2d(squeezed, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         gates = self.expand(self.activation(self.reduce(self.pool(x))))
         return x * torch.sigmoid(gates)
+
+
+class Branches(nn.Module):
+    """Sequences of layers side by side on one input, their outputs concatenated (Inception)."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.branches], 1)
 
 
 class EvenPool(nn.Module):
@@ -112,6 +154,6 @@ class EvenPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] < self.side:  # too small for equal windows without gaps
-            return nn.functional.adaptive_avg_pool2d(x, self.side)
+            return F.adaptive_avg_pool2d(x, self.side)
         stride = x.shape[-1] // self.side
-        return nn.functional.avg_pool2d(x, x.shape[-1] - (self.side - 1) * stride, stride)
+        return F.avg_pool2d(x, x.shape[-1] - (self.side - 1) * stride, stride)

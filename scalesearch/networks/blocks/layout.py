@@ -10,13 +10,15 @@ import torch
 from torch import nn
 
 from scalesearch.networks.arch import Arch, InputTooSmall, Stage
-from scalesearch.networks.blocks.blocks import make_block
+from scalesearch.networks.blocks.blocks import block_layer
+from scalesearch.networks.blocks.layer import Layer, build
+from scalesearch.networks.blocks.layers import Style, style_of
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 
 class Placed(NamedTuple):
-    """A block's place in its network: part, row from 1, the row, input width and stride."""
+    """A block's place in its network: part, row from 1, the row, input channels, stride, drop."""
 
     part: str
     row: int
@@ -24,6 +26,10 @@ class Placed(NamedTuple):
     in_width: int
     stride: int
     drop: float
+
+    def layer(self, style: Style) -> Layer:
+        """The layer that the block is. Raises ValueError for a row that none can be made of."""
+        return block_layer(style, self.stage, self.in_width, self.stride, self.drop)
 
 
 def placed_blocks(arch: Arch) -> Iterator[Placed]:
@@ -53,19 +59,6 @@ def naming(arch: Arch, place: Placed) -> Iterator[None]:
         raise kind(f"{arch.name}, {place.part} row {place.row}: {error}") from None
 
 
-def block_context(arch: Arch) -> Arch:
-    """What of `arch` a single block sees: equal for all archs that differ in their rows alone."""
-    return Arch(
-        name="",
-        resolution=1,
-        stem=(),
-        stages=(),
-        activation=arch.activation,
-        norm_eps=arch.norm_eps,
-        norm_momentum=arch.norm_momentum,
-    )
-
-
 def map_sides(arch: Arch) -> tuple[int, ...]:
     """The side of the map after each block, in pixels.
 
@@ -77,14 +70,14 @@ def map_sides(arch: Arch) -> tuple[int, ...]:
     for place in placed_blocks(arch):
         row = replace(place.stage, depth=1, stride=place.stride)
         with naming(arch, place):
-            side = _side_after(block_context(arch), row, place.in_width, side)
+            side = _side_after(style_of(arch), row, place.in_width, side)
         sides.append(side)
     return tuple(sides)
 
 
 @lru_cache(maxsize=65536)
-def _side_after(context: Arch, row: Stage, in_width: int, side: int) -> int:
-    return run_block(context, row, in_width, side)[1]
+def _side_after(style: Style, row: Stage, in_width: int, side: int) -> int:
+    return run_block(style, row, in_width, side)[1]
 
 
 def emptied(module: ModuleType) -> ModuleType:
@@ -99,7 +92,7 @@ def emptied(module: ModuleType) -> ModuleType:
 
 
 def run_block(
-    context: Arch, row: Stage, in_width: int, side: int, hook: Callable[..., None] | None = None
+    style: Style, row: Stage, in_width: int, side: int, hook: Callable[..., None] | None = None
 ) -> tuple[nn.Module, int]:
     """One block run on a batch of no images, each module hooked, and the side of the map it writes.
 
@@ -114,7 +107,7 @@ def run_block(
             f"the input is too small: stride {row.stride} needs a map of as many pixels, got {side}"
         )
     with torch.device("meta"):
-        block = make_block(context, row, in_width).eval()
+        block = build(block_layer(style, row, in_width)).eval()
     emptied(block)
     if hook:
         for module in block.modules():

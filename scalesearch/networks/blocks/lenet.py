@@ -1,11 +1,13 @@
-"""What only LeNet-5 has: LeCun, Bottou, Bengio & Haffner 1998, sections II.B and III.C."""
+"""What only LeNet-5 has: LeCun, Bottou, Bengio & Haffner 1998, sections II.B and III.C.
+
+Exported word for word, as layers.
+"""
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, linear
+from torch.nn import functional as F
 
-from scalesearch.networks.arch import Arch, Stage
-from scalesearch.networks.blocks.layers import ACTIVATIONS, square
+from scalesearch.networks.blocks.layers import Style
 
 # Table I: the maps of S2 that each map of C3 sees; 60 of 96 pairs are joined
 SPARSE_C3 = (
@@ -19,21 +21,22 @@ SPARSE_C3 = (
 class SparseConv(nn.Module):
     """Layer C3: each of 16 maps is convolved from its own few of 6 (SPARSE_C3), with bias."""
 
-    def __init__(self, arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> None:
+    def __init__(
+        self,
+        style: Style,
+        kernel: int | tuple[int, int],
+        stride: int,
+        padding: int | tuple[int, int],
+    ) -> None:
         super().__init__()
-        if (in_width, stage.width) != (6, 16):
-            raise ValueError(f"sparse_conv must join 6 maps to 16, got {in_width} to {stage.width}")
         self.inputs: list[list[int]] = []  # as many maps seen, one grouped convolution
         self.convs = nn.ModuleList()
         for seen in sorted({len(maps) for maps in SPARSE_C3}):
             groups = [maps for maps in SPARSE_C3 if len(maps) == seen]
+            n = len(groups)
             self.inputs.append([i for maps in groups for i in maps])
-            pad = stage.kernel_padding
-            wide = len(groups) * seen
-            self.convs.append(
-                nn.Conv2d(wide, len(groups), stage.kernel, stride, pad, groups=len(groups))
-            )
-        self.activation = ACTIVATIONS[arch.activation]()
+            self.convs.append(nn.Conv2d(n * seen, n, kernel, stride, padding, groups=n))
+        self.activation = style.activation()
 
     def forward(self, x: Tensor) -> Tensor:
         parts = [
@@ -47,15 +50,15 @@ class SparseConv(nn.Module):
 class Subsample(nn.Module):
     """Layers S2 and S4: sums of kernel by kernel pixels, times a weight, plus a bias, per map."""
 
-    def __init__(self, arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> None:
+    def __init__(self, style: Style, width: int, kernel: int, stride: int) -> None:
         super().__init__()
-        self.kernel, self.stride = square(stage), stride
-        self.weight = nn.Parameter(torch.ones(in_width, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(in_width, 1, 1))
-        self.activation = ACTIVATIONS[arch.activation]()
+        self.kernel, self.stride = kernel, stride
+        self.weight = nn.Parameter(torch.ones(width, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(width, 1, 1))
+        self.activation = style.activation()
 
     def forward(self, x: Tensor) -> Tensor:
-        sums = avg_pool2d(x, self.kernel, self.stride) * self.kernel**2
+        sums = F.avg_pool2d(x, self.kernel, self.stride) * self.kernel**2
         out: Tensor = self.activation(sums * self.weight + self.bias)
         return out
 
@@ -77,4 +80,4 @@ class RadialBasis(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         squares = x.pow(2).sum(1, keepdim=True) + self.codes.shape[1]
-        return 2 * linear(x, self.codes) - squares
+        return 2 * F.linear(x, self.codes) - squares

@@ -4,24 +4,40 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from scalesearch.networks.arch import Arch, Auxiliary, Hidden
-from scalesearch.networks.blocks.blocks import make_block
-from scalesearch.networks.blocks.fast import GlobalAvgPool2d
-from scalesearch.networks.blocks.init import INITS
-from scalesearch.networks.blocks.layers import ACTIVATIONS
+from scalesearch.networks.arch import Arch, Auxiliary, Hidden, width_after
+from scalesearch.networks.blocks.blocks import row_layers
+from scalesearch.networks.blocks.fast import AdaptiveAvgPool2d
+from scalesearch.networks.blocks.init import AUXILIARY_INITS, INITS
+from scalesearch.networks.blocks.layer import Layer, build, layer, sequence
+from scalesearch.networks.blocks.layers import Style, style_of
 from scalesearch.networks.blocks.layout import map_sides, naming, placed_blocks
 from scalesearch.networks.blocks.lenet import RadialBasis
 from scalesearch.networks.blocks.residual import FusedMBConv, MBConv, Residual
 
 
-def hidden_layers(arch: Arch, hidden: tuple[Hidden, ...], in_width: int) -> nn.Sequential:
+def last_layers(arch: Arch) -> dict[str, Layer]:
+    """What follows the head, by its names in the network: maps to logits."""
+    rows = (*arch.stem, *arch.stages, *arch.head)
+    features = width_after(rows, arch.channels) * arch.pool**2
+    width = arch.hidden[-1].width if arch.hidden else features
+    classifier = RadialBasis if arch.classifier == "rbf" else nn.Linear
+    return {
+        "pool": layer(AdaptiveAvgPool2d, arch.pool),
+        "flatten": layer(nn.Flatten),
+        "hidden": hidden_layers(style_of(arch), arch.hidden, features),
+        "dropout": layer(nn.Dropout, arch.dropout),
+        "classifier": layer(classifier, width, arch.classes),
+    }
+
+
+def hidden_layers(style: Style, hidden: tuple[Hidden, ...], in_width: int) -> Layer:
     """The fully connected layers before a classifier: vectors to vectors."""
-    layers: list[nn.Module] = []
-    for layer in hidden:
-        layers += [nn.Dropout(layer.dropout), nn.Linear(in_width, layer.width)]
-        layers.append(ACTIVATIONS[arch.activation]())
-        in_width = layer.width
-    return nn.Sequential(*layers)
+    layers = []
+    for row in hidden:
+        layers += [layer(nn.Dropout, row.dropout), layer(nn.Linear, in_width, row.width)]
+        layers.append(layer(style.activation))
+        in_width = row.width
+    return sequence(*layers)
 
 
 class AuxiliaryHead(nn.Module):
@@ -29,16 +45,14 @@ class AuxiliaryHead(nn.Module):
 
     def __init__(self, arch: Arch, auxiliary: Auxiliary, width: int) -> None:
         super().__init__()
-        blocks = []
-        for row in auxiliary.rows:
-            blocks.append(make_block(arch, row, width))
-            width = row.width_after(width)
-        self.rows = nn.Sequential(*blocks)
+        style = style_of(arch)
+        self.rows = build(sequence(*row_layers(style, auxiliary.rows, width)))
+        features = width_after(auxiliary.rows, width) * auxiliary.pool**2
         self.pool = nn.AdaptiveAvgPool2d(auxiliary.pool)
         self.flatten = nn.Flatten()
-        self.hidden = hidden_layers(arch, auxiliary.hidden, width * auxiliary.pool**2)
+        self.hidden = build(hidden_layers(style, auxiliary.hidden, features))
         self.dropout = nn.Dropout(auxiliary.dropout)
-        width = auxiliary.hidden[-1].width if auxiliary.hidden else width * auxiliary.pool**2
+        width = auxiliary.hidden[-1].width if auxiliary.hidden else features
         self.classifier = nn.Linear(width, arch.classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,33 +64,28 @@ class AuxiliaryHead(nn.Module):
 class Network(nn.Module):
     """stem, stages, head, pooling, hidden layers, dropout, classifier: images to logits."""
 
+    stem: nn.Sequential
+    stages: nn.Sequential
+    head: nn.Sequential
+    pool: nn.Module
+    flatten: nn.Module
+    hidden: nn.Module
+    dropout: nn.Module
+    classifier: nn.Module
+
     def __init__(self, arch: Arch) -> None:
         super().__init__()
         self.arch = arch
-        parts: dict[str, list[nn.Module]] = {"stem": [], "stages": [], "head": []}
-        ends = [0] * len(arch.stages)  # blocks that stand before the end of each stage row
-        width = arch.channels
+        style = style_of(arch)
+        parts: dict[str, list[nn.Module]] = {part: [] for part, _ in arch.parts}
         for place in placed_blocks(arch):
             with naming(arch, place):
-                block = make_block(arch, place.stage, place.in_width, place.stride, place.drop)
-            parts[place.part].append(block)
-            width = place.stage.width
-            if place.part == "stages":
-                ends[place.row - 1] = len(parts["stages"])
-        self.stem = nn.Sequential(*parts["stem"])
-        self.stages = nn.Sequential(*parts["stages"])
-        self.head = nn.Sequential(*parts["head"])
-        self.pool = GlobalAvgPool2d() if arch.pool == 1 else nn.AdaptiveAvgPool2d(arch.pool)
-        self.flatten = nn.Flatten()
-        self.hidden = hidden_layers(arch, arch.hidden, width * arch.pool**2)
-        width = arch.hidden[-1].width if arch.hidden else width * arch.pool**2
-        self.dropout = nn.Dropout(arch.dropout)
-        self.classifier: nn.Module = (
-            RadialBasis(width, arch.classes)
-            if arch.classifier == "rbf"
-            else nn.Linear(width, arch.classes)
-        )
-        self.taps = [ends[auxiliary.after - 1] for auxiliary in arch.auxiliary]
+                parts[place.part].append(build(place.layer(style)))
+        for part, blocks in parts.items():
+            self.add_module(part, nn.Sequential(*blocks))
+        for name, last in last_layers(arch).items():
+            self.add_module(name, build(last))
+        self.taps = [sum(arch.depths[: extra.after]) for extra in arch.auxiliary]
         self.auxiliary = nn.ModuleList(
             AuxiliaryHead(arch, x, arch.widths[x.after - 1]) for x in arch.auxiliary
         )
@@ -119,6 +128,8 @@ def build_network(arch: Arch) -> Network:
     map_sides(arch)
     network = Network(arch)
     INITS[arch.init](network)
+    if arch.init in AUXILIARY_INITS:
+        AUXILIARY_INITS[arch.init](network.auxiliary)
     return network
 
 

@@ -1,31 +1,38 @@
-"""Blocks with a shortcut: inverted residuals and ResNet's."""
+"""Blocks with a shortcut: inverted residuals and ResNet's. Exported word for word, as layers."""
 
 from torch import Tensor, nn
 
-from scalesearch.networks.arch import Arch, Stage
-from scalesearch.networks.blocks.layers import ACTIVATIONS, ConvNorm, SqueezeExcite, StochasticDepth
+from scalesearch.networks.blocks.layers import ConvNorm, SqueezeExcite, StochasticDepth, Style
 
 
 class MBConv(nn.Module):
-    """Inverted residual: widen, depthwise, squeeze-excite if asked for, narrow; skip if it fits.
+    """Inverted residual: widen to `inner`, depthwise, squeeze-excite if asked for, narrow.
 
-    MobileNetV2 without squeeze-excitation, EfficientNet with it; its width follows the block's
-    input width, not the expanded one.
+    MobileNetV2's (Sandler et al. 2018, arXiv:1801.04381) has no squeeze-excitation,
+    EfficientNet's has. The input is added where the shapes allow it.
     """
 
-    def __init__(self, arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> None:
+    def __init__(
+        self,
+        style: Style,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        inner: int,
+        stride: int = 1,
+        squeezed: int = 0,
+        drop: float = 0.0,
+    ) -> None:
         super().__init__()
-        inner = round(in_width * stage.expand)
         layers: list[nn.Module] = []
-        if inner != in_width:
-            layers.append(ConvNorm(arch, in_width, inner, 1))
-        layers.append(ConvNorm(arch, inner, inner, stage.kernel, stride, groups=inner))
-        if stage.squeeze:
-            squeezed = max(1, int(in_width * stage.squeeze))
-            layers.append(SqueezeExcite(arch, inner, squeezed))
-        layers.append(ConvNorm(arch, inner, stage.width, 1, activate=False))
+        if inner != inputs:
+            layers.append(ConvNorm(style, inputs, inner, kernel=1))
+        layers.append(ConvNorm(style, inner, inner, kernel, stride, groups=inner))
+        if squeezed:
+            layers.append(SqueezeExcite(style, inner, squeezed))
+        layers.append(ConvNorm(style, inner, outputs, kernel=1, activate=False))
         self.layers = nn.Sequential(*layers)
-        self.skip = stride == 1 and in_width == stage.width
+        self.skip = stride == 1 and inputs == outputs
         self.drop = StochasticDepth(drop)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -34,23 +41,31 @@ class MBConv(nn.Module):
 
 
 class FusedMBConv(nn.Module):
-    """EfficientNetV2's inverted residual, whose widening and depthwise convolutions are one.
+    """Inverted residual whose widening and depthwise convolutions are one (EfficientNetV2).
 
     Where there is nothing to widen it is a single convolution.
     """
 
-    def __init__(self, arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> None:
+    def __init__(
+        self,
+        style: Style,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        inner: int,
+        stride: int = 1,
+        drop: float = 0.0,
+    ) -> None:
         super().__init__()
-        inner = round(in_width * stage.expand)
-        if inner == in_width:
-            layers = [ConvNorm(arch, in_width, stage.width, stage.kernel, stride)]
+        if inner == inputs:
+            layers = [ConvNorm(style, inputs, outputs, kernel, stride)]
         else:
             layers = [
-                ConvNorm(arch, in_width, inner, stage.kernel, stride),
-                ConvNorm(arch, inner, stage.width, 1, activate=False),
+                ConvNorm(style, inputs, inner, kernel, stride),
+                ConvNorm(style, inner, outputs, kernel=1, activate=False),
             ]
         self.layers = nn.Sequential(*layers)
-        self.skip = stride == 1 and in_width == stage.width
+        self.skip = stride == 1 and inputs == outputs
         self.drop = StochasticDepth(drop)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,32 +74,74 @@ class FusedMBConv(nn.Module):
 
 
 class Residual(nn.Module):
-    """ResNet's basic block and bottleneck: layers, plus the input, projected where shapes differ.
+    """Layers, plus their input, projected where shapes differ (He et al. 2015)."""
 
-    A bottleneck's inner width is `expand` times its output width; ResNeXt's has groups.
-    """
-
-    def __init__(self, arch: Arch, stage: Stage, in_width: int, stride: int, drop: float) -> None:
+    def __init__(
+        self,
+        style: Style,
+        inputs: int,
+        outputs: int,
+        stride: int,
+        drop: float,
+        *layers: nn.Module,
+    ) -> None:
         super().__init__()
-        if stage.block == "bottleneck":
-            inner = round(stage.width * stage.expand)
-            layers = [
-                ConvNorm(arch, in_width, inner, 1),
-                ConvNorm(arch, inner, inner, stage.kernel, stride, stage.groups),
-                ConvNorm(arch, inner, stage.width, 1, activate=False),
-            ]
-        else:
-            layers = [
-                ConvNorm(arch, in_width, stage.width, stage.kernel, stride),
-                ConvNorm(arch, stage.width, stage.width, stage.kernel, activate=False),
-            ]
         self.layers = nn.Sequential(*layers)
         self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_width != stage.width:
-            self.shortcut = ConvNorm(arch, in_width, stage.width, 1, stride, activate=False)
+        if stride != 1 or inputs != outputs:
+            self.shortcut = ConvNorm(style, inputs, outputs, 1, stride, activate=False)
         self.drop = StochasticDepth(drop)
-        self.activation = ACTIVATIONS[arch.activation]()
+        self.activation = style.activation()
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.activation(self.drop(self.layers(x)) + self.shortcut(x))
         return out
+
+
+class BasicBlock(Residual):
+    """ResNet's block of two convolutions."""
+
+    def __init__(
+        self,
+        style: Style,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        stride: int = 1,
+        drop: float = 0.0,
+    ) -> None:
+        super().__init__(
+            style,
+            inputs,
+            outputs,
+            stride,
+            drop,
+            ConvNorm(style, inputs, outputs, kernel, stride),
+            ConvNorm(style, outputs, outputs, kernel, activate=False),
+        )
+
+
+class Bottleneck(Residual):
+    """ResNet's block of three convolutions, the stride in the middle one; ResNeXt's has groups."""
+
+    def __init__(
+        self,
+        style: Style,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        inner: int,
+        stride: int = 1,
+        groups: int = 1,
+        drop: float = 0.0,
+    ) -> None:
+        super().__init__(
+            style,
+            inputs,
+            outputs,
+            stride,
+            drop,
+            ConvNorm(style, inputs, inner, kernel=1),
+            ConvNorm(style, inner, inner, kernel, stride, groups=groups),
+            ConvNorm(style, inner, outputs, kernel=1, activate=False),
+        )

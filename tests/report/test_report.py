@@ -267,6 +267,29 @@ def test_every_network_of_the_grid_is_in_the_plan_s_figure() -> None:
     assert all(1.9 <= row["measured"] <= 2.1 for row in inside)
 
 
+def test_the_spread_of_the_seeds_is_of_the_numbers_themselves() -> None:
+    content = read_content(REFERENCE)
+    figure = next(f for f in figures_of(content) if f.name == "seeds")
+    drawn = [r for rows in figure.spec["datasets"].values() for r in rows if "seed" in r["tip"]]
+    ended = content.trials.query("state == 'COMPLETE' and split == 'val'")
+    assert sorted(row["loss"] for row in drawn) == sorted(ended["loss"]), "not four digits of them"
+
+
+def test_the_choice_and_the_set_are_ringed_on_the_surface(study: Path) -> None:
+    def ringed() -> list[tuple[str, int]]:
+        figure = next(f for f in figures_of(read_content(study)) if f.name == "surface")
+        spec = figure.spec
+        return [
+            (layer["mark"]["color"], len(spec["datasets"][layer["data"]["name"]]))
+            for layer in spec["layer"]
+            if "520" in json.dumps(layer["mark"].get("size"))
+        ]
+
+    assert ringed() == [(LIGHT["tied"], 4), (LIGHT["chosen"], 1)]
+    edit(study / "selection.json", lambda d: d.update(recommended=False, coefficients=None))
+    assert ringed() == [(LIGHT["tied"], 5), (LIGHT["chosen"], 0)]
+
+
 def test_every_figure_is_what_vega_lites_schema_allows(reported: Path) -> None:
     # a report leaves this look out, for its time
     figures = figures_of(read_content(reported))

@@ -27,6 +27,17 @@ pytestmark = [
     pytest.mark.skipif(DRIVER is None, reason="no chromedriver is installed (chromium-driver)"),
     pytest.mark.xdist_group("browser"),
 ]
+# pairs of a figure's different texts that are shown less than 2 pixels apart
+TOUCHING = """
+  const boxes = [...arguments[0].querySelectorAll(".live svg text")]
+    .filter((text) => text.textContent && getComputedStyle(text).opacity !== "0")
+    .map((text) => [text.textContent, text.getBoundingClientRect()]);
+  const near = (a, b) => a.left < b.right + 2 && b.left < a.right + 2
+                         && a.top < b.bottom && b.top < a.bottom;
+  return boxes.flatMap(([text, a], i) => boxes.slice(i + 1)
+    .filter(([other, b]) => other !== text && near(a, b))
+    .map(([other]) => `${text} | ${other}`));
+"""
 EVIL = "</script><script>window.pwned = 1</script><img src=x onerror=window.pwned=1>"
 
 
@@ -172,21 +183,39 @@ def test_tables_sort_by_pointer_and_by_key(browser: webdriver.Chrome) -> None:
     assert numbers == sorted(numbers) and losses[len(numbers) :] == ["–"] * 4
 
 
+def test_the_surface_has_its_colour_bar_and_names_the_choice(browser: webdriver.Chrome) -> None:
+    shown = """
+      const bar = arguments[0].querySelector(".live .role-legend-gradient [fill*=url]");
+      const id = bar.getAttribute("fill").split("#")[1].replace(/[^\\w-]/g, "");
+      return [document.getElementById(id).closest(".live svg") !== null,
+              document.getElementById(id).querySelectorAll("stop").length,
+              [...document.querySelectorAll("[id]")].length,
+              new Set([...document.querySelectorAll("[id]")].map((e) => e.id)).size]
+    """
+    of = figure(browser, "surface")
+    live, stops, ids, distinct = browser.execute_script(shown, of)
+    assert live and stops > 5, "the gradient is one that the browser draws"
+    assert ids == distinct
+    assert "chosen" in {text.text for text in of.find_elements(By.CSS_SELECTOR, ".live text")}
+
+
 def test_a_phone_and_the_dark_show_all(browser: webdriver.Chrome) -> None:
-    size = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    size = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     dark = [{"name": "prefers-color-scheme", "value": "dark"}]
     try:
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
         browser.refresh()
         wait(lambda: len(browser.find_elements(By.CSS_SELECTOR, "figure[data-live=true]")) == 12)
-        assert browser.execute_script("return document.documentElement.scrollWidth") == 375
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 360
         body = browser.find_element(By.TAG_NAME, "body")
         assert body.value_of_css_property("background-color") == "rgba(20, 24, 30, 1)"
         axis = browser.find_element(By.CSS_SELECTOR, ".live .role-axis-label text")
         assert axis.value_of_css_property("fill") == "rgb(231, 235, 240)", "themed as well"
         for found in browser.find_elements(By.CSS_SELECTOR, ".live svg"):
-            assert found.size["width"] <= 343
+            assert found.size["width"] <= 328
+        for found in browser.find_elements(By.CSS_SELECTOR, "figure[data-figure]"):
+            assert browser.execute_script(TOUCHING, found) == [], found.get_attribute("data-figure")
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

@@ -101,7 +101,7 @@ def mean_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def trial_rows(content: Content) -> list[dict[str, Any]]:
-    """One row for each trial that ran to its end on the validation split."""
+    """One row for each trial that ran to its end on the validation split; accuracy in percent."""
     rows, known = [], content.rows
     done = content.trials[
         (content.trials["state"] == "COMPLETE") & (content.trials["split"] == "val")
@@ -112,7 +112,9 @@ def trial_rows(content: Content) -> list[dict[str, Any]]:
             continue
         rows.append(
             {
+                "name": row["name"],
                 "flops": row["flops"],
+                "loss": trial["loss"],
                 "accuracy": 100 * trial["accuracy"],
                 "group": row["group"],
                 "tip": {

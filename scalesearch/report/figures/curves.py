@@ -88,17 +88,8 @@ def seed_spread(content: Content) -> Figure:
     shown = [row for row in shown if not row["is_baseline"]][:MOST] + [
         row for row in shown if row["is_baseline"]
     ]
-    keys = {row["name"] for row in shown}
-    rows = [
-        {
-            "name": trial["tip"]["network"],
-            "loss": float(trial["tip"]["loss"]),
-            "group": trial["group"],
-            "tip": trial["tip"],
-        }
-        for trial in trial_rows(content)
-        if trial["tip"]["network"] in keys
-    ]
+    named = {row["name"] for row in shown}
+    rows = [row for row in trial_rows(content) if row["name"] in named]
     means: list[dict[str, Any]] = [
         {"name": row["name"], "loss": row["loss"], "group": row["group"], "tip": hover(row)}
         for row in shown

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,18 @@ def draw(figures: Iterable[Figure], folder: Path) -> dict[str, Drawn]:
         svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
         write_text(folder / f"{figure.name}.svg", svg)
         write_bytes(folder / f"{figure.name}.png", small(vl_convert.svg_to_png(svg, scale=PIXELS)))
-        drawn[figure.name] = Drawn(figure, themed(svg), on_the_page(spec, bool(figure.legend)))
+        still = themed(own_names(svg, figure.name))
+        drawn[figure.name] = Drawn(figure, still, on_the_page(spec, bool(figure.legend)))
     return drawn
+
+
+def own_names(svg: str, figure: str) -> str:
+    """The SVG with its ids (of gradients) made its own.
+
+    On a page an id means its first bearer: where that is a still picture which is not shown, a live
+    figure with the same id is drawn without its gradient.
+    """
+    return re.sub(r"""(\bid="|\burl\(#)""", rf"\1still-{figure}-", svg)
 
 
 def small(png: bytes) -> bytes:

@@ -26,6 +26,7 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": "normal",
         "titlePadding": 8,
         "labelLimit": 240,
+        "labelSeparation": 5,
     },
     "legend": {
         "orient": "top",

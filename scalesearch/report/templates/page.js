@@ -40,15 +40,19 @@ function legend(entries, view) {
   return box;
 }
 
-// An axis's title in as many lines as a narrow page needs.
-function wrap(node, width) {
-  if (Array.isArray(node)) return node.forEach((child) => wrap(child, width));
+// Axes for a page of that width: titles in as many lines as they need, ticks that keep clear.
+function fit(node, width) {
+  if (Array.isArray(node)) return node.forEach((child) => fit(child, width));
   if (node === null || typeof node !== "object") return;
   for (const [channel, encoding] of Object.entries(node.encoding ?? {})) {
     const room = Math.floor((channel.startsWith("x") ? width - 90 : 300) / 6.4);
     if (typeof encoding.title === "string") encoding.title = lines(encoding.title, room);
+    const { axis } = encoding;
+    if (channel === "x" && axis?.tickCount) {
+      axis.tickCount = Math.min(axis.tickCount, Math.floor((width - 90) / 70));
+    }
   }
-  wrap(node.layer ?? null, width);
+  fit(node.layer ?? null, width);
 }
 
 function lines(text, room) {
@@ -68,7 +72,7 @@ async function enliven(figure) {
   try {
     const options = { renderer: "svg", actions: false, ast: true, defaultStyle: false,
                       tooltip: { disableDefaultStyle: true } };
-    wrap(spec, chart.clientWidth);
+    fit(spec, chart.clientWidth);
     if (chart.clientWidth < 500 && spec.usermeta?.crowded) {
       spec.layer = spec.layer.filter((layer) => layer.mark.type !== "text");
     }

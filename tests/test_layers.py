@@ -18,6 +18,7 @@ ROOMS = [
     "studies",
     "selection",
     "families",
+    "testing",
     "export",
     "report",
     "search",

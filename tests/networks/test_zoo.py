@@ -4,36 +4,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from scalesearch.networks import zoo
-from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import Network, build_network, weighted_loss
-from scalesearch.networks.count import count
 from scalesearch.networks.models import at_resolution
 from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.spaces.space import Recipe
+from scalesearch.testing import check_family
+from scalesearch.testing.families import small
 from scalesearch.trials.train import train, train_side
 from scalesearch.trials.trial import decoded, prepared
-
-AXES = ("depth", "width", "resolution")
-SMALLEST = {"inception_v3": 96, "alexnet": 96, "lenet5": 32}  # 64 for the others
-CASES = [(name, axis) for name in zoo.MODELS for axis in AXES]
-
-
-def scalable(arch: Arch, axis: str) -> bool:
-    """Whether the axis has a meaning for the arch."""
-    return axis not in dict(arch.rules.fixed)
-
-
-def small(name: str) -> Arch:
-    """The model with ten classes, narrowed and shrunk by its own rules, nothing dropped."""
-    arch = zoo.find(name)
-    width = 0.25 if scalable(arch, "width") else 1.0
-    arch = scale_arch(arch, Scale(1.0, width, SMALLEST.get(name, 64) / arch.resolution))
-    hidden = tuple(replace(layer, dropout=0.0) for layer in arch.hidden)
-    heads = tuple(replace(head, dropout=0.0) for head in arch.auxiliary)
-    return replace(arch, classes=10, dropout=0, stochastic_depth=0, hidden=hidden, auxiliary=heads)
 
 
 def test_the_zoo_has_every_system() -> None:
@@ -61,41 +41,14 @@ def test_efficientnet_v2_trains_on_smaller_images_than_it_is_evaluated_on() -> N
     }
 
 
-@pytest.mark.parametrize("name", zoo.MODELS)
-def test_scaling_by_one_changes_nothing(name: str) -> None:
-    assert scale_arch(zoo.find(name), Scale(1, 1, 1)) == zoo.find(name)
-
-
-@pytest.mark.parametrize(("name", "axis"), CASES)
-def test_cost_grows_along_each_axis(name: str, axis: str) -> None:
-    arch = zoo.find(name)
-    if not scalable(arch, axis):
-        with pytest.raises(ValueError, match=f"{axis} cannot be scaled"):
-            scale_arch(arch, Scale(**{axis: 2.0}))
-        return
-    flops = [count(scale_arch(arch, Scale(**{axis: by}))).flops for by in (1.0, 1.4, 2.0)]
-    assert flops == sorted(flops)
-    assert flops[0] < flops[-1]
-
-
-@pytest.mark.parametrize("name", zoo.MODELS)
-def test_a_scaled_network_runs_and_gradients_reach_every_parameter(name: str) -> None:
-    torch.manual_seed(0)
-    arch = small(name)
-    network = build_network(arch)
-    images = torch.randn(4, arch.channels, arch.resolution, arch.resolution)
-    labels = torch.tensor([1, 3, 5, 7])
-    weighted_loss(network, images, lambda logits: F.cross_entropy(logits, labels)).backward()
-    without = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    assert without == []
-    with torch.no_grad():
-        assert network.eval()(images).shape == (4, 10)
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+def test_a_family_keeps_the_contract(family: str) -> None:
+    check_family(zoo.FAMILIES[family])
 
 
 def test_auxiliary_heads_answer_in_training_only_and_weigh_in_the_loss() -> None:
-    arch = small("googlenet")
-    network = build_network(arch)
-    images = torch.randn(4, 3, 64, 64)
+    network = build_network(small(zoo.find("googlenet")))
+    images = torch.randn(4, 3, 32, 32)
     assert [logits.shape for logits in network(images)] == [(4, 10)] * 3
     assert network.eval()(images).shape == (4, 10)
     network.train()

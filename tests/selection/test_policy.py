@@ -5,6 +5,7 @@ import pytest
 
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.policy import POLICIES, SHARE, Decision, Terms, rungs
+from scalesearch.testing import check_policy
 
 KEYS = tuple(f"n{i}" for i in range(8))
 TERMS = Terms(KEYS, "1x", seeds=6, epochs=4)
@@ -25,6 +26,11 @@ def played(terms: Terms, policy: str = "rungs", gap: float = 0.02) -> tuple[Deci
             assert len(curves.get((ask.key, ask.seed), [])) < ask.epochs, "nothing is asked twice"
             curves[ask.key, ask.seed] = curve(ask.key, ask.seed, gap)[: ask.epochs]
     return decision, curves
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_policy_keeps_the_contract(policy: str) -> None:
+    check_policy(POLICIES[policy])
 
 
 def test_the_grid_trains_everything() -> None:
@@ -62,18 +68,6 @@ def test_ties_get_more_seeds_until_the_share_is_spent() -> None:
     assert "regret" in decision.ended or "30% of the full grid" in decision.ended
     spent = sum(len(losses) for (key, _), losses in curves.items() if key != "1x")
     assert spent <= SHARE * 8 * 20 * 4
-
-
-def test_a_decision_depends_on_the_losses_alone_so_that_an_interrupted_search_goes_on() -> None:
-    curves: dict[tuple[str, int], list[float]] = {}
-    rng = np.random.default_rng(0)
-    while (decision := rungs(curves, TERMS)).asks:
-        # only some of what was asked gets done before the next driver looks
-        for i in rng.permutation(len(decision.asks))[: rng.integers(1, 4)]:
-            ask = decision.asks[i]
-            curves[ask.key, ask.seed] = curve(ask.key, ask.seed)[: ask.epochs]
-    whole, all_curves = played(TERMS)
-    assert curves == all_curves and decision == whole
 
 
 def test_failed_trials_are_not_asked_for_again() -> None:

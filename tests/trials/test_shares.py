@@ -9,11 +9,10 @@ import pytest
 import ray
 import torch
 
-from scalesearch.trials.runners.cluster import joined
+from scalesearch.testing.runners import RECIPE, SOUND, Notes
 from scalesearch.trials.runners.ray import RayOptions, lacking_resources, run_ray
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Reader, Trial
-from tests.trials.test_runners import RECIPE, SOUND, Notes
 
 QUARTER = RayOptions(workers=4, gpus_per_trial=0.25, accelerator="TEST")
 
@@ -39,16 +38,21 @@ def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_repor
         for seed in (0, 1)
     ]
     notes = Notes(trials)
-    run_ray(notes.desk(), QUARTER, hungry)
+    lacking: list[str] = []
+
+    def report(trial: Trial, step: Metrics) -> bool:
+        for wanted in (
+            QUARTER,
+            replace(QUARTER, accelerator="H100"),
+            replace(QUARTER, gpus_per_trial=2),
+        ):
+            lacking.append(lacking_resources(wanted))
+        return notes.hear(trial, step)
+
+    run_ray(replace(notes.desk(), report=report), QUARTER, hungry)
     assert {seed: curve[-1].loss for seed, curve in notes.completed.items()} == {0: 0.5}
-    assert sorted(notes.lost_seeds) == [0, 1, 1], "0.25 -> 0.5, and of the second on to 1"
+    assert sorted(notes.lost) == [0, 1, 1], "0.25 -> 0.5, and of the second on to 1"
     assert notes.failed == {1: "OutOfMemoryError: CUDA out of memory"}
-
-
-def test_what_no_node_has_is_named_before_the_wait() -> None:
-    with joined(None, 4, None):
-        assert lacking_resources(QUARTER) == ""
-        assert lacking_resources(replace(QUARTER, accelerator="H100")) == (
-            "1 CPU, 0.25 GPU, 0.001 accelerator_type:H100"
-        )
-        assert lacking_resources(replace(QUARTER, gpus_per_trial=2)).startswith("1 CPU, 2 GPU")
+    here, kind, two = lacking
+    assert here == "" and kind == "1 CPU, 0.25 GPU, 0.001 accelerator_type:H100"
+    assert two.startswith("1 CPU, 2 GPU"), "what no node has is named before the wait"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tensorboardX.proto.event_pb2 import Event
 
+from scalesearch.testing.runners import SOUND, Notes
 from scalesearch.trials.runners.inline import run_inline
 from scalesearch.trials.runners.tensorboard import boarded
-from tests.trials.test_runners import SOUND, Notes
 
 
 def scalars(path: Path) -> dict[tuple[str, int], float]:

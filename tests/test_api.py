@@ -78,7 +78,7 @@ def test_a_run_gives_its_study(study: ss.SavedStudy) -> None:
     page = study.report()
     assert page == study.folder / "report.html" and page.stat().st_size > 1000
     assert study.report("csv") == study.folder / "report.csv"
-    with pytest.raises(ValueError, match="--format must be one of html, md, pdf, csv"):
+    with pytest.raises(ValueError, match="format must be html, md, pdf or csv"):
         study.report("docx")
 
 

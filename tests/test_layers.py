@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "scalesearch"
 ROOMS = [
     "units",
     "files",
+    "errors",
     "networks",
     "data",
     "spaces",
@@ -38,6 +39,7 @@ OWNERS = {
 WITHOUT_TORCH = (
     "units.py",
     "files.py",
+    "errors.py",
     "networks/arch.py",
     "networks/scaling.py",
     "networks/stride.py",

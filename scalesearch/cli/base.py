@@ -82,7 +82,16 @@ def main() -> None:
     try:
         app()
     except (ValueError, OSError) as error:
-        fail(" ".join(str(error).split()))
+        fail(" ".join(said(error).split()))
+
+
+def said(error: Exception) -> str:
+    """An error as the command line says it: a parameter by its flag."""
+    from scalesearch.errors import ParameterError
+
+    if isinstance(error, ParameterError):
+        return f"--{error.parameter.replace('_', '-')} {error.rule}"
+    return str(error)
 
 
 def fail(message: str) -> None:

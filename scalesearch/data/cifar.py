@@ -114,7 +114,9 @@ def read_archive(path: Path, layout: Layout, sha256: str) -> tuple[Images, Image
 def _read(layout: Layout, wanted: Wanted) -> Parts:
     path = data_cache(layout.name) / layout.archive
     if not path.exists():
-        otherwise = f"put the file there by hand, {path}, or use --data shapes, which needs none"
+        otherwise = (
+            f"put the file there by hand, {path}, or use the data set shapes, which needs none"
+        )
         download(URL + layout.archive, path, layout.sha256, otherwise)
     pool, test = read_archive(path, layout, layout.sha256)
     train, val = split(len(pool), wanted.train_examples, wanted.val_examples)

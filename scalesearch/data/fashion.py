@@ -37,7 +37,9 @@ SHA256 = {
         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
     ),
 }
-OTHERWISE = "apt-get install dataset-fashion-mnist, or use --data shapes, which needs no download"
+OTHERWISE = (
+    "apt-get install dataset-fashion-mnist, or use the data set shapes, which needs no download"
+)
 
 
 def describe(argument: str = "") -> DataInfo:

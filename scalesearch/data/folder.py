@@ -85,8 +85,11 @@ def list_folder(root: Path) -> Listing:
         held_out_roots = []
     classes = _classes(train_root)
     if len(classes) < 2:
+        loose = sum(path.suffix.lower() in SUFFIXES for path in train_root.iterdir())
+        hint = f" and {loose} loose images: move each into a folder of its class" if loose else ""
         raise ValueError(
-            f"{train_root} must have one folder a class, at least 2, got {', '.join(classes) or 0}"
+            f"{train_root} must have one folder a class, at least 2, "
+            f"got {', '.join(classes) or 0}{hint}"
         )
     held_out = {path.name: _held_out(path, classes) for path in held_out_roots}
     return Listing(classes, _files(train_root, classes), held_out.get("val"), held_out.get("test"))

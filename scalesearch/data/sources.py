@@ -1,12 +1,12 @@
 """From the name of a data set to its tensors."""
 
-import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from scalesearch.data import arrays, cifar, fashion, folder, shapes
 from scalesearch.data.images import DataInfo, DataSet, Parts, Wanted, channel_statistics, resized
+from scalesearch.errors import meant
 
 # what a source is called: how to describe it, how to read it; both are given what follows the colon
 SOURCES: dict[str, tuple[Callable[[str], DataInfo], Callable[[str, Wanted], Parts]]] = {
@@ -79,13 +79,19 @@ def _parse(source: str) -> tuple[str, str]:
     name, _, argument = source.partition(":")
     if name not in SOURCES:
         valid = ", ".join(name + ARGUMENTS.get(name, "") for name in SOURCES)
-        near = difflib.get_close_matches(name.lower(), SOURCES, n=1, cutoff=0.4)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"a data set must be one of {valid}, got {source!r}{meant}")
+        hint = path_meant(source) or meant(name, SOURCES, 0.4)
+        raise ValueError(f"a data set must be one of {valid}, got {source!r}{hint}")
     expects = ARGUMENTS.get(name, "")
     if bool(argument) != bool(expects) and not (name == "shapes" and not argument):
         raise ValueError(f"this data set must be written {name}{expects}, got {source!r}")
     return name, argument
+
+
+def path_meant(source: str) -> str:
+    """The source that a path without its prefix was meant as, as an error says it at its end."""
+    path = Path(source).expanduser()
+    prefix = "imagefolder" if path.is_dir() else "npz" if path.suffix == ".npz" else None
+    return f"; did you mean {prefix}:{source}?" if prefix else ""
 
 
 @contextmanager

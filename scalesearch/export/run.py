@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from scalesearch.errors import ParameterError, check_choice
 from scalesearch.export.card import Origin, citation, label, made_from, model_card, summary
 from scalesearch.export.check import example_images, settle
 from scalesearch.export.formats import FORMATS, SEED, make_job
@@ -56,8 +57,8 @@ def export(options: ExportOptions) -> dict[str, Any]:
     if isinstance(model, Arch):
         model = replace(model, auxiliary=())  # which are there in training only
     elif "python" in options.formats:
-        raise ValueError(
-            f"--format python needs a stage table, and {options.model} is Python code already"
+        raise ParameterError(
+            "format", f"python needs a stage table, and {options.model} is Python code already"
         )
     targets = {format: target_file(options, format, model) for format in options.formats}
     measured = cost(model)
@@ -100,22 +101,23 @@ def export(options: ExportOptions) -> dict[str, Any]:
 def check_options(options: ExportOptions) -> None:
     """Raise ValueError for options that are none, contradict one another, or lack a package."""
     for format in options.formats or ("",):
-        if format not in FORMATS:
-            raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {format!r}")
-    if options.names not in NAMES:
-        raise ValueError(f"--names must be one of {', '.join(NAMES)}, got {options.names!r}")
+        check_choice("format", format, FORMATS)
+    check_choice("names", options.names, NAMES)
     if options.names != NAMES[0] and options.formats != ("safetensors",):
-        raise ValueError(
-            f"--names is for --format safetensors, got {', '.join(options.formats)} with it"
+        raise ParameterError(
+            "names",
+            f"{options.names} is for the format safetensors alone, "
+            f"got {', '.join(options.formats)} with it",
         )
     if options.formats == ("python",) and options.weights:
-        raise ValueError(
-            "--format python writes code and no weights: export those with --format safetensors"
+        raise ParameterError(
+            "weights", "have no place in the format python, which is code: export safetensors too"
         )
     for format in options.formats:
         if missing := [name for name in FORMATS[format][1] if not there(name)]:
-            raise ValueError(
-                f"--format {format} needs {', '.join(missing)}: pip install 'scalesearch[export]'"
+            raise ParameterError(
+                "format",
+                f"{format} needs {', '.join(missing)}: pip install 'scalesearch[export]'",
             )
 
 
@@ -128,7 +130,7 @@ def there(package: str) -> bool:
 
 
 def target_file(options: ExportOptions, format: str, model: Model) -> Path:
-    """The file to be written: `--out`, or one of the model's name in that folder.
+    """The file to be written: `out`, or one of the model's name in that folder.
 
     Raises ValueError where it cannot be, or is there and may not be overwritten.
     """
@@ -137,17 +139,24 @@ def target_file(options: ExportOptions, format: str, model: Model) -> Path:
     out = options.out or Path()
     is_file = out.suffix in {row[0] for row in FORMATS.values()} and not out.is_dir()
     if is_file and (out.suffix != suffix or len(options.formats) > 1):
-        raise ValueError(
-            f"--out must be a folder, or a {suffix} file for --format {format} alone; got {out}"
+        raise ParameterError(
+            "out", f"must be a folder, or a {suffix} file for the format {format} alone; got {out}"
         )
     target = out if is_file else out / f"{stem}{suffix}"
     if not existing(target.parent).is_dir():
-        raise ValueError(f"--out must lie in a folder, and {existing(target.parent)} is a file")
+        raise ParameterError(
+            "out", f"must lie in a folder, and {existing(target.parent)} is a file"
+        )
     beside = [target.with_suffix(".yaml")] if format == "safetensors" else []
     for path in (target, *beside, target.with_name(f"{target.name}.md")):
         if path.exists() and not options.overwrite:
-            raise ValueError(f"{path} is there already: choose another --out, or add --overwrite")
+            raise taken(path)
     return target
+
+
+def taken(path: Path) -> ParameterError:
+    """The error of a file that is there and may not be overwritten."""
+    return ParameterError("out", f"must be another, or overwrite set: {path} is there already")
 
 
 def existing(folder: Path) -> Path:
@@ -190,7 +199,7 @@ def place(files: list[Path], folder: Path, overwrite: bool) -> list[Path]:
     for path in files:
         target = folder / path.name
         if target.exists() and not overwrite:
-            raise ValueError(f"{target} is there already: choose another --out, or add --overwrite")
+            raise taken(target)
         path.replace(target)
         placed.append(target)
     return placed

@@ -1,11 +1,12 @@
 """What is wrong with a table that was read from a file, in one line."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 from pydantic import ValidationError
+
+from scalesearch.errors import meant
 
 UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
 UNION_MEMBERS = ("Arch", "Steps", "str")  # which pydantic names beside the keys
@@ -22,8 +23,7 @@ def explain(error: ValidationError, tables: Sequence[type[Any]]) -> str:
     where = ".".join(str(part) for part in first["loc"] if part not in UNION_MEMBERS)
     if first["type"] in UNKNOWN_KEY:
         known = sorted({field.name for table in tables for field in fields(table)})
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, 1, cutoff=0.5)
-        return f"{where} is not a key" + (f"; did you mean {near[0]!r}?" if near else "")
+        return f"{where} is not a key{meant(str(first['loc'][-1]), known, 0.5)}"
     if first["type"] == "missing":
         return f"{where} is missing"
     return f"{where}: {first['msg'].removeprefix('Value error, ')}, got {first['input']!r}"

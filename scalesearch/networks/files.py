@@ -5,12 +5,14 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from scalesearch.errors import file_meant
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES, Arch
 from scalesearch.networks.checked import explain
 from scalesearch.networks.custom import DEFAULT_RESOLUTION, PREFIX, CustomModel, custom_model
 from scalesearch.networks.models import Model, at_resolution, realised
 
+SUFFIXES = (".yaml", ".yml")
 _ARCH = TypeAdapter(Arch)
 _OWN = TypeAdapter(CustomModel)
 
@@ -30,7 +32,9 @@ def read_model(path: Path) -> Model:
             return _OWN.validate_python(content)
         return _ARCH.validate_python(content)
     except OSError as error:
-        raise ValueError(f"{path} must be a readable file: {error.strerror}") from None
+        raise ValueError(
+            f"{path} must be a readable file: {error.strerror}{file_meant(with_suffixes(path))}"
+        ) from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise ValueError(f"{path} must be YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
@@ -43,15 +47,29 @@ def find_model(name: str, resolution: int | None = None) -> Model:
     if name.startswith(PREFIX):
         return realised(custom_model(name, resolution or DEFAULT_RESOLUTION))
     path = model_file(name)
-    model = read_model(path) if path else zoo.find(name)
+    model = read_model(path) if path else zoo_model(name)
     return at_resolution(model, resolution) if resolution else model
+
+
+def zoo_model(name: str) -> Arch:
+    """The zoo's model of that name. Raises ValueError, which tells of a file that was meant."""
+    try:
+        return zoo.find(name)
+    except ValueError as error:
+        hint = file_meant(with_suffixes(Path(name)))
+        raise ValueError(f"{error}{hint}") from None
+
+
+def with_suffixes(path: Path) -> list[Path]:
+    """The YAML files that a path without its suffix, or with the other one, may mean."""
+    return [path.with_suffix(suffix) for suffix in SUFFIXES] if path.name else []
 
 
 def model_file(name: str) -> Path | None:
     """The YAML file that a model's name means: itself, or the one that a folder has beside its
     weights; None for a model of the zoo or a function."""
     path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in SUFFIXES:
         return path
     if name.startswith(PREFIX) or name in zoo.MODELS or not path.is_dir():
         return None

@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from scalesearch.errors import ParameterError
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SECONDS = 120
 
@@ -19,9 +21,10 @@ def print_pdf(page: Path) -> Path:
     """The path of the PDF beside an HTML page. Raises ValueError where no browser prints it."""
     browser = find_browser()
     if browser is None:
-        raise ValueError(
-            "--format pdf needs Chromium to print with, got none: install it "
-            "(apt-get install chromium), or print report.html from any browser"
+        raise ParameterError(
+            "format",
+            "pdf needs Chromium to print with, got none: install it (apt-get install chromium), "
+            "or print report.html from any browser",
         )
     out = page.with_suffix(".pdf")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scalesearch.errors import check_choice
 from scalesearch.files import write_csv, write_text
 from scalesearch.report.content import Content, read_content
 from scalesearch.report.figures import draw, figures_of
@@ -39,8 +40,8 @@ def write_report(folder: Path, kind: str | None = None) -> Path:
 
 def check_format(kind: str | None) -> None:
     """Raise ValueError for a format that is none of FORMATS."""
-    if kind is not None and kind not in FORMATS:
-        raise ValueError(f"--format must be one of {', '.join(FORMATS)}, got {kind!r}")
+    if kind is not None:
+        check_choice("format", kind, FORMATS)
 
 
 def candidate_table(content: Content) -> pd.DataFrame:

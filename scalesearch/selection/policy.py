@@ -123,7 +123,7 @@ class Standings:
         share, rank = self.effects.p_best()[i], int(self.effects.means.argsort().argsort()[i])
         if rank >= fewest and share < NEGLIGIBLE:
             return f"P(best) {share:.1%} of {len(self.keys)}"
-        return f"{rank + 1}. of {len(self.keys)}, {most} go on" if rank >= most else ""
+        return f"rank {rank + 1} of {len(self.keys)}, {most} go on" if rank >= most else ""
 
     def why_end(self, alive: Sequence[str], spending: int, terms: Terms) -> str:
         """Why no more trials are worth their price; '' where they are."""

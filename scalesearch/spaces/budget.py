@@ -17,7 +17,12 @@ MEASURES: dict[str, Measure] = {
     "acts": "activations",
     "ms": "ms",
 }
-TERM = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(x|[KMGT]?)(flops|params|acts|ms|)(?:@(\d{1,6}))?")
+NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
+TERM = re.compile(NUMBER + r"(x|[KMGT]?)(flops|params|acts|ms|)(?:@(\d{1,6}))?")
+# what people write who mean one of those
+NEARLY = re.compile(
+    NUMBER + r"([xkmgt]?)(flops?|m?macs?|m?adds?|param(?:eter)?s?|act(?:ivation)?s?|ms|)(@\d+)?"
+)
 LARGEST = 1e15
 RULE = (
     "a budget must be a ratio above zero such as 2x or 0.5x, or multiply-adds such as 800M or "
@@ -76,9 +81,9 @@ class Budget:
 def parse_budget(text: str) -> Budget:
     """The budget that `2x`, `800M`, `30Mparams`, `5ms` or `2x,30Mparams` says.
 
-    Raises ValueError for any other, and where a measure is said twice.
+    `2X` and `2 x` are 2x. Raises ValueError for any other, and where a measure is said twice.
     """
-    terms = [parse_term(part.strip(), text) for part in text.split(",")]
+    terms = [parse_term(part, text) for part in text.split(",")]
     for i, term in enumerate(terms):
         if term.measure in [other.measure for other in terms[:i]]:
             raise ValueError(
@@ -88,16 +93,20 @@ def parse_budget(text: str) -> Budget:
 
 
 def parse_term(part: str, whole: str) -> Term:
-    """One term of the budget `whole`. Raises ValueError with the rule and the value met."""
+    """One term of the budget `whole`, spaces and a large X aside.
+
+    Raises ValueError with the rule, the value met and what was probably meant.
+    """
+    part = re.sub(r"(?<=[\d.])[X×]", "x", "".join(part.split()))
     match = TERM.fullmatch(part)
     if not match or not 0 < float(match[1]) < LARGEST:
-        raise ValueError(f"{RULE}; got {whole!r}")
+        raise ValueError(f"{RULE}; got {whole!r}{term_meant(part)}")
     amount, prefix, word, batch = float(match[1]), match[2], match[3], match[4]
     measure = MEASURES[word]
     counted = prefix in ("K", "M", "G", "T")
     # a bare number has no measure, thousands of milliseconds are none, only a latency has a batch
     if not (prefix or word) or (counted and word == "ms") or (batch is not None and word != "ms"):
-        raise ValueError(f"{RULE}; got {whole!r}")
+        raise ValueError(f"{RULE}; got {whole!r}{term_meant(part)}")
     if batch is not None and int(batch) == 0:
         raise ValueError(f"a latency's batch must be at least 1, got {whole!r}")
     images = int(batch or 1)
@@ -105,3 +114,22 @@ def parse_term(part: str, whole: str) -> Term:
         return Term(part, measure, ratio=amount, batch=images)
     size = 1000 ** ("KMGT".index(prefix) + 1) if prefix else 1
     return Term(part, measure, amount=amount * size, batch=images)
+
+
+def term_meant(part: str) -> str:
+    """The term that was probably meant, as an error says it at its end; '' where none is near."""
+    match = NEARLY.fullmatch(part.lower())
+    if not match:
+        return ""
+    number, prefix, word, batch = match[1], match[2], match[3], match[4] or ""
+    if word.startswith("flop"):  # of which many papers count two for a multiply-add
+        once, half = (f"{value:g}{prefix.upper()}" for value in (float(number), float(number) / 2))
+        return (
+            f"; by {part!r} did you mean {once!r} multiply-adds, or {half!r}, two flops for each?"
+        )
+    measure = next((known for known in ("params", "acts", "ms") if word[:2] == known[:2]), "")
+    own = prefix if prefix == "x" else prefix.upper()
+    likely = f"{number}{own or ('' if measure else 'x')}{measure}{batch}"
+    if likely == part or not TERM.fullmatch(likely):
+        return ""
+    return f"; by {part!r} did you mean {likely!r}?"

@@ -1,6 +1,5 @@
 """Space files: found by name, read and checked, written with every default."""
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,12 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from scalesearch.errors import file_meant, meant
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES
 from scalesearch.networks.checked import explain
+from scalesearch.networks.files import SUFFIXES, with_suffixes
+from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.proxy import baseline
 from scalesearch.spaces.space import Grid, Proxy, Recipe, Space, Steps
 
@@ -36,20 +38,28 @@ def load_space(name: str) -> Space:
     path = Path(name)
     if name in space_names():
         path = space_folder() / f"{name}.yaml"
-    elif path.suffix not in (".yaml", ".yml"):
-        near = difflib.get_close_matches(name, space_names(), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+    elif path.suffix not in SUFFIXES:
         known = ", ".join(space_names())
+        hint = file_meant(near(path)) or meant(name, space_names())
         raise ValueError(f"a space must be a YAML file or one of {known}; got {name!r}{hint}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError) as error:
-        raise ValueError(f"space {path} must be a readable file: {error}") from None
+    except OSError as error:
+        raise ValueError(
+            f"space {path} must be a readable file: {error.strerror}{file_meant(near(path))}"
+        ) from None
+    except UnicodeError as error:
+        raise ValueError(f"space {path} must be text in UTF-8: {error}") from None
     except yaml.YAMLError as error:
         raise ValueError(f"space {path} must be YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ValueError(f"space {path} must hold keys and values, got {type(content).__name__}")
     return check_space({"name": path.stem, **content}, str(path))
+
+
+def near(path: Path) -> list[Path]:
+    """The space files that a path which is none may have been meant as."""
+    return [path / "space.yaml", *with_suffixes(path)]
 
 
 def check_space(content: dict[str, Any], source: str) -> Space:
@@ -63,7 +73,8 @@ def check_space(content: dict[str, Any], source: str) -> Space:
     baseline(space)
     for name in space.matched:
         zoo.find(name)
-    return space
+    # as it is written everywhere: 2X and 2 x are the same study
+    return replace(space, budget=parse_budget(space.budget).text)
 
 
 def space_schema() -> dict[str, Any]:

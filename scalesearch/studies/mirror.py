@@ -17,6 +17,7 @@ from typing import Any
 
 import fsspec
 
+from scalesearch.errors import ParameterError
 from scalesearch.studies import JOURNAL, StudyLocked
 from scalesearch.trials.runners import Desk
 from scalesearch.trials.train import Metrics
@@ -115,7 +116,9 @@ def mirror_of(url: str, folder: Path) -> Mirror:
     try:
         files, root = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
-        raise ValueError(f"--mirror must be a URL that fsspec opens, got {url}: {error}") from None
+        raise ParameterError(
+            "mirror", f"must be a URL that fsspec opens, got {url}: {error}"
+        ) from None
     return Mirror(folder, f"{root.rstrip('/')}/{folder.name}", files)
 
 

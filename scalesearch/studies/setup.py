@@ -4,11 +4,12 @@ import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import yaml
 
 from scalesearch.data import DataInfo, absolute, describe
+from scalesearch.errors import ParameterError, check_choice
 from scalesearch.files import write_csv, write_json, write_text
 from scalesearch.networks.models import Model
 from scalesearch.plans.document import (
@@ -78,14 +79,19 @@ def prepare(
         space = narrow(space, proxy_name, recipe=recipe)
         proxy = space.proxies[proxy_name]
     if proxy.data is None:
-        raise ValueError(f"proxy {proxy_name} needs data of your own: name it with --data")
+        raise ParameterError(
+            "data",
+            f"must be given, for proxy {proxy_name} brings none: imagefolder:DIR, npz:FILE or "
+            "another",
+        )
     if policy is not None:
-        space = replace(space, policy=known_policy(policy))
-    space = replace(space, budget=budget or space.budget)
+        check_choice("policy", policy, get_args(PolicyName))
+        space = replace(space, policy=cast(PolicyName, policy))
+    asked = parse_budget(budget or space.budget)
+    space = replace(space, budget=asked.text)
     found = decoded(proxy.data, proxy.train_examples, proxy.val_examples)
     channels, classes = found.train.pixels.shape[1], len(found.classes)
-    label = parse_budget(space.budget).label
-    folder = study_folder(results, name or f"{space.name}-{data_label(found.name)}-{label}")
+    folder = study_folder(results, name or f"{space.name}-{data_label(found.name)}-{asked.label}")
     # what a study has timed is not timed again: its candidates must stay the same
     timings = read_timings(folder / "latency.json")
     plan = make_plan(space, proxy_name, None, channels, classes, timings)
@@ -95,14 +101,6 @@ def prepare(
     search = Search(space, plan, folder, notes, has_test=found.test is not None)
     refuse_another(search)
     return search
-
-
-def known_policy(name: str) -> PolicyName:
-    """The name as one of the policies. Raises ValueError where it is none."""
-    for known in get_args(PolicyName):
-        if name == known:
-            return known  # type: ignore[no-any-return]
-    raise ValueError(f"--policy must be one of {', '.join(get_args(PolicyName))}, got {name!r}")
 
 
 def data_label(name: str) -> str:
@@ -118,7 +116,7 @@ def refuse_another(search: Search) -> None:
         if search.folder.exists() and any(search.folder.iterdir()):
             raise ValueError(
                 f"a study's directory must be its own, and {search.folder} holds other files: "
-                "choose another --name"
+                "choose another name"
             )
         return
     # read as a space, so that what was left to a default is compared with that default
@@ -126,7 +124,7 @@ def refuse_another(search: Search) -> None:
     now = yaml.safe_load(dump_space(search.space))
     if differing := difference(before, now):
         raise ValueError(
-            f"{search.folder} belongs to another study ({differing}): choose another --name"
+            f"{search.folder} belongs to another study ({differing}): choose another name"
         )
 
 

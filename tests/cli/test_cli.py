@@ -252,7 +252,7 @@ def test_an_unknown_space_model_proxy_and_data(scalesearch: Command, tmp_path: P
     refused(scalesearch("run", "eficientnet"), "did you mean 'efficientnet'")
     refused(scalesearch("cost", "efficientnet_b33"), "did you mean 'efficientnet_b3'")
     refused(scalesearch("run", "--proxy", "quik"), "a proxy must be one of quick")
-    refused(scalesearch("run", "--data", "fashon-mnist"), "did you mean fashion-mnist")
+    refused(scalesearch("run", "--data", "fashon-mnist"), "did you mean 'fashion-mnist'")
     refused(scalesearch("run", "--proxy", "full"), "--data")
     refused(scalesearch("run", "no/such.yaml"), "readable file")
     assert list(tmp_path.iterdir()) == []

@@ -61,7 +61,7 @@ def noise(*shape: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     ],
 )
 def test_unknown_source_names_the_valid_ones_and_the_nearest(source: str, near: str) -> None:
-    message = fails(source, repr(source), f"did you mean {near}?")
+    message = fails(source, repr(source), f"did you mean {near!r}?")
     for valid in ("fashion-mnist", "cifar100", "shapes[:N]", "imagefolder:DIR", "npz:FILE"):
         assert valid in message
     assert "did you mean" not in fails("zzz", "'zzz'")
@@ -230,7 +230,12 @@ def test_fashion_mnist_out_of_reach_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
     monkeypatch.setattr(fashion, "SYSTEM_FOLDER", tmp_path / "not installed")
-    fails("fashion-mnist", "apt-get install dataset-fashion-mnist", "--data shapes", "within reach")
+    fails(
+        "fashion-mnist",
+        "apt-get install dataset-fashion-mnist",
+        "the data set shapes",
+        "within reach",
+    )
     assert not list(own_cache.rglob("*.*"))
     assert describe("fashion-mnist").side == 28
 
@@ -255,7 +260,7 @@ def test_every_address_is_https(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cache_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    fails("cifar10", "--data shapes")
+    fails("cifar10", "the data set shapes")
 
 
 def test_idx_that_is_broken(tmp_path: Path) -> None:
@@ -364,7 +369,7 @@ def sha(path: Path) -> str:
 
 def test_cifar_out_of_reach_says_where_to_put_it(own_cache: Path) -> None:
     path = own_cache / "cifar100" / "cifar-100-binary.tar.gz"
-    fails("cifar100", str(path), "by hand", "--data shapes")
+    fails("cifar100", str(path), "by hand", "the data set shapes")
     info = describe("cifar100")
     assert (len(set(info.classes)), info.channels, info.side) == (100, 3, 32)
     assert list(info.classes) == sorted(info.classes)

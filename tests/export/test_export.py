@@ -301,10 +301,16 @@ def test_bad_options_write_nothing(
     exported("narrow.yaml", Path("narrow"), "safetensors", resolution=32)
     weights = ("--weights", "narrow/narrow.safetensors")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    no("--format must be one of onnx, pt2, safetensors, python, got 'onxx'", "--format", "onxx")
-    no("--names is for --format safe", "--format", "pt2", "--names", "torchvision")
-    no("--names must be one of", "--format", "safetensors", "--names", "timmy")
-    no("writes code and no weights", "--format", "python", "--weights", "x")
+    no("--format must be onnx, pt2, safetensors or python, got 'onxx'", "--format", "onxx")
+    no(
+        "--names torchvision is for the format safetensors alone",
+        "--format",
+        "pt2",
+        "--names",
+        "torchvision",
+    )
+    no("--names must be scalesearch or torchvision", "--format", "safetensors", "--names", "timmy")
+    no("--weights have no place in the format python", "--format", "python", "--weights", "x")
     no("mine.py is there already", "--format", "python", "--out", "mine.py")
     no("must lie in a folder", "--format", "python", "--out", "mine.py/x")
     no("must be a safetensors file", "--format", "pt2", "--weights", "a.safetensors")

@@ -236,7 +236,7 @@ def test_pdf_is_printed(reported: Path) -> None:
 def test_formats_and_studies_that_are_none_are_one_line(
     study: Path, monkeypatch: pytest.MonkeyPatch, scalesearch: Command, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=r"--format must be one of html, md, pdf, csv, got 'doc'"):
+    with pytest.raises(ValueError, match=r"format must be html, md, pdf or csv, got 'doc'"):
         write_report(study, "doc")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ValueError, match="needs Chromium to print with"):

@@ -1,6 +1,7 @@
 """Budgets: the grammar, what a target and caps mean, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_the_first_term_is_the_target_and_the_others_are_caps() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("5Mms", "5", "5acts@2", "2x@2", "5 ms", "ms", "params", "2xxparams", "5kms", "-5ms"),
+        *("5Mms", "5", "5acts@2", "2x@2", "5s", "ms", "params", "2xxparams", "5kms", "-5ms"),
         *("2x,", ",2x", "2x,,5ms", "0ms", "0xparams", "5ms@", "5ms@-1", "inf", "1e3ms"),
         *("9" * 400 + "x", "5ms@1.5"),
     ],
@@ -83,6 +84,29 @@ def test_what_is_no_budget_states_the_rule_and_the_value(text: str) -> None:
         parse_budget(text)
     assert repr(text) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"), [("2X", "2x"), (" 2 x, 30M params", "2x,30Mparams"), ("1.5×acts", "1.5xacts")]
+)
+def test_what_can_mean_one_thing_alone_is_taken(text: str, same: str) -> None:
+    assert parse_budget(text) == parse_budget(same)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("2", "by '2' did you mean '2x'?"),
+        ("800m", "by '800m' did you mean '800M'?"),
+        ("2x,30Mparameters", "by '30Mparameters' did you mean '30Mparams'?"),
+        ("5MS@4", "by '5MS@4' did you mean '5ms@4'?"),
+        ("600MMACs", "by '600MMACs' did you mean '600M'?"),
+        ("600MFLOPs", "did you mean '600M' multiply-adds, or '300M', two flops for each?"),
+    ],
+)
+def test_what_was_probably_meant_is_asked(text: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(hint)):
+        parse_budget(text)
 
 
 def test_a_measure_is_said_once_and_a_batch_is_some_images() -> None:

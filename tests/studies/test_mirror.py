@@ -39,5 +39,5 @@ def test_a_driver_that_lives_is_named_and_one_long_silent_is_not(tmp_path: Path)
 
 
 def test_a_url_of_no_file_system_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--mirror must be a URL"):
+    with pytest.raises(ValueError, match="mirror must be a URL"):
         mirror_of("nosuch://bucket", tmp_path)

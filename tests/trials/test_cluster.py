@@ -53,7 +53,7 @@ def test_a_wrong_token_is_refused_in_one_line(nodes: Cluster, tiny: Path, tmp_pa
 
 def test_addresses_that_cannot_be_are_refused() -> None:
     for address in ("127.0.0.1:1", "nowhere", "host:port", "ray://127.0.0.1:10001", "::1:99999"):
-        with pytest.raises(ValueError, match=r"a Ray cluster must be at|--address must be"):
+        with pytest.raises(ValueError, match=r"address must be"):
             reachable(address)
     reachable("auto")
 

@@ -1,10 +1,10 @@
 """The zoo: every family is one file with a literal table and a dict `MODELS`. No torch here."""
 
-import difflib
 import importlib
 import pkgutil
 import re
 
+from scalesearch.errors import meant
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.scaling import Scale, scale_arch
 
@@ -28,8 +28,6 @@ def find(name: str) -> Arch:
     widened = re.fullmatch(r"(\w+)_w(\d+(?:\.\d+)?)", name)
     if widened and widened[1] in MODELS and float(widened[2]) > 0:
         return scale_arch(MODELS[widened[1]], Scale(width=float(widened[2])), name)
-    near = difflib.get_close_matches(name, MODELS, 1)
     raise ValueError(
-        f"a model must be one of `scalesearch models`, got {name!r}"
-        + (f"; did you mean {near[0]!r}?" if near else "")
+        f"a model must be one of `scalesearch models`, got {name!r}{meant(name, MODELS)}"
     )

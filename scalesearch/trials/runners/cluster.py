@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 
+from scalesearch.errors import ParameterError
 from scalesearch.networks.custom import PREFIX
 
 PACKAGE = Path(__file__).parents[2]
@@ -67,20 +68,22 @@ def reachable(address: str) -> None:
     if address == "auto":
         return
     if address.startswith("ray://"):
-        raise ValueError(
-            f"--address must be a cluster that this machine is part of, got {address!r}: by Ray's "
-            "client Tune leaves the study's machine; run `ray job submit`, or the command itself "
-            "on a node with --address auto"
+        raise ParameterError(
+            "address",
+            f"must be a cluster that this machine is part of, got {address!r}: by Ray's client "
+            "Tune leaves the study's machine; run `ray job submit`, or the command itself on a "
+            "node with the address auto",
         )
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise ValueError(f"--address must be auto or HOST:PORT, got {address!r}")
+        raise ParameterError("address", f"must be auto or HOST:PORT, got {address!r}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise ValueError(
-            f"a Ray cluster must be at {address}, got {error}: start it with "
-            "`ray start --head`, or name another --address"
+        raise ParameterError(
+            "address",
+            f"must be that of a Ray cluster, got {address}, {error}: start one there with "
+            "`ray start --head`, or name another",
         ) from None
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from ray import tune
 
+from scalesearch.errors import ParameterError
+
 TRACKERS = ("mlflow", "wandb")
 
 
@@ -44,4 +46,4 @@ def needs(package: str) -> None:
     import importlib.util
 
     if importlib.util.find_spec(package) is None:
-        raise ValueError(f"--log {package} needs its package: pip install {package}")
+        raise ParameterError("log", f"{package} needs its package: pip install {package}")

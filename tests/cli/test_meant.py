@@ -1,0 +1,67 @@
+"""What is nearly right: the answer says what was probably meant."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from scalesearch.networks.files import dump_model, find_model
+from tests.cli.test_cli import refused
+from tests.conftest import TINY, Command
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A directory with a space, a study's space, a model, loose images and arrays."""
+    (tmp_path / "mine.yaml").write_text(TINY)
+    (tmp_path / "results" / "a").mkdir(parents=True)
+    (tmp_path / "results" / "a" / "space.yaml").write_text(TINY)
+    (tmp_path / "net.yaml").write_text(dump_model(find_model("lenet5")))
+    (tmp_path / "loose").mkdir()
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(tmp_path / "loose" / f"{number}.png")
+    (tmp_path / "scans.npz").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("plan mine.yml", ["did you mean mine.yaml?"]),
+        ("plan mine", ["did you mean mine.yaml?"]),
+        ("plan results/a", ["did you mean results/a/space.yaml?"]),
+        ("plan EfficientNett", ["did you mean 'efficientnet'?"]),
+        ("plan no/such.yaml", ["space no/such.yaml must be a readable file: No such file"]),
+        ("cost net", ["did you mean net.yaml?"]),
+        ("cost net.yml", ["did you mean net.yaml?"]),
+        ("plan --data loose", ["did you mean imagefolder:loose?"]),
+        ("plan --data scans.npz", ["did you mean npz:scans.npz?"]),
+        ("plan --data imagefolder:loose", ["3 loose images: move each into a folder of its class"]),
+        ("plan mine.yaml --budget 600MFLOPs", ["did you mean '600M' multiply-adds, or '300M'"]),
+        ("run mine.yaml --policy rung", ["--policy must be rungs", "did you mean 'rungs'?"]),
+        ("run mine.yaml --runner inlin", ["--runner must be", "did you mean 'inline'?"]),
+        ("run mine.yaml --log tensorbord", ["--log must be", "did you mean 'tensorboard'?"]),
+        ("export lenet5 --format onx", ["--format must be onnx", "did you mean 'onnx'?"]),
+        (
+            "scale --coefficients 1,2",
+            ["--coefficients must be three numbers above zero, got '1,2'"],
+        ),
+        (
+            "scale --coefficients 1,2,1 --mode formulas",
+            ["--mode must be", "did you mean 'formula'?"],
+        ),
+        ("scale --coefficients 1,2,1 --phi one", ["--phi must be numbers"]),
+        ("scale", ["--coefficients must be given"]),
+    ],
+)
+def test_it_is_said(scalesearch: Command, here: Path, typed: str, words: list[str]) -> None:
+    before = sorted(here.rglob("*"))
+    refused(scalesearch(*typed.split()), *words)
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_budget_written_otherwise_is_the_same_study(scalesearch: Command, here: Path) -> None:
+    plan = ("plan", "mine.yaml", "--json", "--budget")
+    assert scalesearch(*plan, "2 X").stdout == scalesearch(*plan, "2x").stdout != ""
+    dry = scalesearch("run", "mine.yaml", "--dry-run", "--budget", "2X")
+    assert "results/mine-shapes-2x" in dry.stdout

@@ -5,6 +5,7 @@ fvcore's count of the convolution and matrix operators; `fvcore_total` also has 
 pooling; `activations` counts the elements that those operators write (Dollar et al. 2021).
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +24,6 @@ from scalesearch.networks.blocks.layout import emptied, map_sides
 from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.models import Model, build_model
 
-CACHE_VERSION = 2
 # aten operators that multiply matrices: these alone make `flops` and `activations`
 COMPUTE = {"_convolution", "addmm", "linear", "matmul", "mm", "bmm", "einsum"}
 # aten operators that fvcore has no formula for and that multiply no matrix: free by its
@@ -33,8 +33,10 @@ FREE = {
     *("sigmoid", "silu", "silu_", "hardtanh", "hardtanh_", "tanh", "softmax", "bernoulli_"),
     *("gelu", "leaky_relu", "leaky_relu_", "elu", "elu_", "prelu", "clamp", "exp", "log_softmax"),
     *("hardsigmoid", "hardswish", "hardswish_", "max_pool2d", "avg_pool2d", "sum"),
+    *("channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "unflatten"),
 }
 
+COUNTING = ("cost.py", "count.py")  # of this folder, beside the blocks
 CONVENTION = "multiply-adds of convolutions and matrix products, counted by fvcore"
 
 
@@ -74,8 +76,19 @@ def _own_cost(model: CustomModel) -> Cost:
 
 
 def cost_cache() -> Path:
-    """Where measured costs are kept, apart for each version of torch and of this file."""
-    return cache_root() / f"cost-{CACHE_VERSION}-torch-{torch.__version__}"
+    """Where costs are kept, apart for each version of torch and of what makes and counts blocks."""
+    return cache_root() / f"cost-{code_digest(Path(__file__).parent)}-torch-{torch.__version__}"
+
+
+@lru_cache(maxsize=1)
+def code_digest(networks: Path) -> str:
+    """Eight hex digits of the code of blocks and of counting in that folder.
+
+    A block that is edited has another cost, and its archs have their keys still.
+    """
+    files = [*sorted((networks / "blocks").glob("*.py")), *map(networks.joinpath, COUNTING)]
+    content = b"".join(path.read_bytes() for path in files)
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def measure(network: nn.Module, shape: tuple[int, int, int], images: int = 0) -> Cost:

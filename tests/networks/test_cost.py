@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from torch import nn
 
 from scalesearch.networks import zoo
 from scalesearch.networks.blocks import build_network
-from scalesearch.networks.cost import Cost, cost, measure
+from scalesearch.networks.cost import Cost, code_digest, cost, cost_cache, measure
 from scalesearch.networks.count import auxiliary_params, count
 from scalesearch.networks.scaling import Scale, scale_arch
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+NETWORKS = Path(zoo.__file__).parents[1]
 ROWS = list(csv.DictReader((GOLDEN / "models.csv").open()))
 # torchvision's num_params of Inception v3 has its auxiliary head's 3,326,696 (GoogLeNet's has
 # not): torchvision 0.29.2 models/inception.py; timm 1.0.31 counts 23.83 M without it
@@ -123,3 +125,14 @@ def test_a_batch_of_no_images_counts_what_fvcore_counts_for_one() -> None:
     measured = measure(network, (3, 65, 65))
     assert measured.flops == operators["conv"] + operators["linear"]
     assert measured.fvcore_total == sum(operators.values())
+
+
+def test_costs_are_kept_apart_for_each_version_of_the_blocks(tmp_path: Path) -> None:
+    shutil.copytree(NETWORKS, tmp_path / "networks")
+    digest = code_digest(NETWORKS)
+    assert cost_cache().name.startswith(f"cost-{digest}-torch-2.")
+    assert code_digest(tmp_path / "networks") == digest
+    with (tmp_path / "networks/blocks/residual.py").open("a") as file:
+        file.write("# edited")
+    code_digest.cache_clear()
+    assert code_digest(tmp_path / "networks") != digest

@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 import re
+from collections.abc import Mapping
+from types import ModuleType
 
 from scalesearch.errors import meant
 from scalesearch.networks.arch import Arch
@@ -13,9 +15,24 @@ FAMILIES = {
     module.name: importlib.import_module(f"{__name__}.{module.name}")
     for module in pkgutil.iter_modules(__path__)
 }
-MODELS: dict[str, Arch] = {
-    name: arch for family in FAMILIES.values() for name, arch in family.MODELS.items()
-}
+
+
+def models_of(families: Mapping[str, ModuleType]) -> dict[str, Arch]:
+    """Every arch of those families by its name. Raises ValueError where two have one name."""
+    found: dict[str, Arch] = {}
+    owners: dict[str, str] = {}
+    for family, module in families.items():
+        for name, arch in module.MODELS.items():
+            if name in found:
+                raise ValueError(
+                    f"a model's name must be its own in the zoo, got {name!r} in both "
+                    f"{owners[name]}.py and {family}.py: rename one"
+                )
+            found[name], owners[name] = arch, family
+    return found
+
+
+MODELS = models_of(FAMILIES)
 
 
 def find(name: str) -> Arch:

@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # one thread a process: many workers beat many threads
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test chaos docs data browser bench fuzz clean
+.PHONY: run test chaos docs reference data browser bench fuzz clean
 
 run: $(VENV)/installed data
 	$(BIN)/scalesearch run --budget 2x
@@ -21,6 +21,10 @@ test: $(VENV)/installed-dev data browser
 # a static site in build/site; the theme prints its authors' notice of a successor, which is no fault
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+# the pages of commands and of space files, and the schema, written again from the code
+reference: $(VENV)/installed-dev
+	$(BIN)/python docs/write_reference.py
 
 # the long form of what the suite does with a few hundred inputs: more than 100,000
 fuzz: $(VENV)/installed-dev

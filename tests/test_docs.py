@@ -1,6 +1,5 @@
 """What the documents show: every file in a code block is written, every command is run."""
 
-import importlib
 import json
 import os
 import re
@@ -97,10 +96,7 @@ def shrink_spaces(folder: Path) -> None:
 
 def use_spaces(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Have the spaces in `folder` be the shipped ones."""
-    # `scalesearch.spaces.space` is the function: the module has to be asked for
-    patch.setattr(
-        importlib.import_module("scalesearch.spaces.space"), "space_folder", lambda: folder
-    )
+    patch.setattr("scalesearch.spaces.files.space_folder", lambda: folder)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -176,17 +172,33 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (tmp_path / "results" / "small-shapes-2x" / "report.html").exists()
 
 
+def test_every_link_leads_to_a_file_of_the_repository() -> None:
+    """Whoever reads the pages where the code is hosted has no built site."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("results/*.md")]
+    links = [
+        (page.relative_to(ROOT), link)
+        for page in (*pages, ROOT / "docs" / "notebook.ipynb")
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+        if not re.match(r"\w+:", link)
+    ]
+    assert len(links) > 25
+    assert [(page, link) for page, link in links if not (ROOT / page.parent / link).exists()] == []
+
+
 class Fetched(HTMLParser):
-    """What a browser fetches to show a page."""
+    """What a browser fetches to show a page, and where the page's links lead."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             if (tag, name) in (("script", "src"), ("link", "href"), ("img", "src")) and value:
                 self.found.append(value)
+            if (tag, name) == ("a", "href") and value and not re.match(r"\w+:", value):
+                self.links.append(re.split("[#?]", value)[0])
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +227,8 @@ def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
             assert not re.match(r"(https?:)?//", path), f"{page.name} fetches {path}"
             if page.name != "404.html" and not path.startswith("data:"):
                 assert (page.parent / path.partition("?")[0]).resolve().exists(), path
+        for link in parser.links if page.name != "404.html" else ():
+            assert (page.parent / link).resolve().exists(), f"{page.name} links to {link}"
     assert (site / "search" / "search_index.js").stat().st_size > 10_000
 
 
@@ -233,9 +247,13 @@ def test_the_reference_has_every_function_command_and_key(site: Path) -> None:
             assert len(field["description"]) > 3, f"{key} does not say what it means"
 
 
+def test_the_reference_and_the_schema_are_the_code_s() -> None:
+    for path, text in runpy.run_path(str(ROOT / "docs" / "write_reference.py"))["pages"]().items():
+        assert path.read_text() == text, f"{path.name} is of older code: make reference"
+
+
 def test_the_schema_beside_the_spaces_is_theirs() -> None:
     schema = json.loads((ROOT / "search_spaces" / "schema.json").read_text())
-    assert schema == space_schema(), "scalesearch spaces --schema > search_spaces/schema.json"
     jsonschema.Draft202012Validator.check_schema(schema)
     for path in (ROOT / "search_spaces").glob("*.yaml"):
         text = path.read_text()

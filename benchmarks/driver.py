@@ -23,10 +23,11 @@ import numpy as np
 
 from scalesearch.networks import zoo
 from scalesearch.networks.scaling import Scale, scale_arch
-from scalesearch.search.driver import run_trials
+from scalesearch.search.driver import drive
+from scalesearch.search.events import Decided
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies import JOURNAL, Study
-from scalesearch.trials.runners import Desk
+from scalesearch.trials.runners import AskTell
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 
@@ -49,23 +50,23 @@ def trials(count: int) -> list[Trial]:
     ]
 
 
-def simulated(desk: Desk) -> None:
-    """Run all that the desk has, WORKERS at a time, each trial an epoch a turn."""
+def simulated(driver: AskTell) -> None:
+    """Run all that the driver has, WORKERS at a time, each trial an epoch a turn."""
     losses = np.zeros(EXAMPLES, np.float32)
     running: deque[tuple[Trial, list[Metrics]]] = deque()
     while True:
-        while len(running) < WORKERS and (trial := desk.ask()) is not None:
+        while len(running) < WORKERS and (trial := driver.ask()) is not None:
             running.append((trial, []))
         if not running:
             return
         trial, curve = running.popleft()
         epoch = len(curve) + 1
         curve.append(Metrics(epoch, 1 / epoch, 0.5, 1 / epoch, 5.0 * epoch, losses))
-        desk.report(trial, curve[-1])
+        driver.report(trial, curve[-1])
         if epoch < EPOCHS:
             running.append((trial, curve))
         else:
-            desk.complete(trial, curve, {"device": "simulated"})
+            driver.complete(trial, curve, {"device": "simulated"})
 
 
 def measure(count: int) -> dict[str, float]:
@@ -79,7 +80,7 @@ def measure(count: int) -> dict[str, float]:
         started = time.perf_counter()
         study.plan(wanted)
         planned = time.perf_counter()
-        run_trials(study, lambda: None, simulated)
+        drive(study, lambda: Decided("all"), simulated)
         ended = time.perf_counter()
         used = memory()
         size = (Path(folder) / JOURNAL).stat().st_size

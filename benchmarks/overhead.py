@@ -20,7 +20,8 @@ import torch
 
 from scalesearch.networks import zoo
 from scalesearch.networks.scaling import Scale, scale_arch
-from scalesearch.search.driver import run_trials
+from scalesearch.search.driver import drive
+from scalesearch.search.events import Decided
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies import Study
 from scalesearch.trials.runners.ray import RayOptions, run_ray
@@ -54,9 +55,8 @@ def measure(count: int, run: Run, examples: int) -> tuple[float, float]:
         study = Study(Path(folder), [ARCH.key])
         started = time.perf_counter()
         study.plan(trials)
-        run_trials(
-            study, lambda: None, lambda desk: run_ray(desk, RayOptions(workers=WORKERS), run)
-        )  # type: ignore[arg-type]
+        options = RayOptions(workers=WORKERS)
+        drive(study, lambda: Decided("all"), lambda driver: run_ray(driver, options, run))
         wall = time.perf_counter() - started
         return wall, float(study.trials()["seconds"].sum())
 

@@ -26,9 +26,9 @@ from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.plans.document import plan_document, plan_table
 from scalesearch.plans.plan import Plan, make_plan
 from scalesearch.report import write_report
-from scalesearch.search.driver import RunOptions
+from scalesearch.search.options import RunOptions, refuse_no_gpu
 from scalesearch.search.progress import status_document
-from scalesearch.search.run import refuse_no_gpu, reselect, run_search, verify_study
+from scalesearch.search.run import reselect, run_search, verify_study
 from scalesearch.selection.policy import Policy
 from scalesearch.selection.replay import Replayed, Table, read_table
 from scalesearch.selection.replay import replay as replay_policy
@@ -156,8 +156,10 @@ def run(
     """The study of a search: planned, trained, selected, scaled up and reported.
 
     What is None is the space's own, or this machine's. The same call again continues a study, and
-    trains nothing where it is complete. Progress goes to stderr unless `quiet`. Raises ValueError
-    where the directory holds another study or another process runs it.
+    trains nothing where it is complete; so does one that `max_trials` or `max_hours` had ended.
+    Unless `quiet`, progress is drawn where stderr is a terminal, and logged by `logging` as
+    "scalesearch" elsewhere. Raises ValueError where the directory holds another study or another
+    process runs it.
     """
     options = RunOptions(
         runner=runner,

@@ -1,9 +1,12 @@
 """What the commands share: the application, options that several take, errors of one line."""
 
 import json
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -80,7 +83,8 @@ Address = Annotated[str | None, typer.Option(help="A Ray cluster: auto, HOST:POR
 def main() -> None:
     """Run the command line: exit code 0, or 2 after a one-line error, 130 when interrupted."""
     try:
-        app()
+        with messages_on_stderr():
+            app()
     except (ValueError, OSError) as error:
         fail(" ".join(said(error).split()))
 
@@ -92,6 +96,32 @@ def said(error: Exception) -> str:
     if isinstance(error, ParameterError):
         return f"--{error.parameter.replace('_', '-')} {error.rule}"
     return str(error)
+
+
+class Stderr(logging.StreamHandler[TextIO]):
+    """A handler that writes to what stderr is when there is something to say.
+
+    The screen of a run takes stderr's place while it is drawn, so that lines stand above it.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+@contextmanager
+def messages_on_stderr() -> Iterator[None]:
+    """What the package logs stands on stderr, the messages alone, and nowhere else."""
+    logger, handler = logging.getLogger("scalesearch"), Stderr()
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
 
 
 def fail(message: str) -> None:

@@ -86,11 +86,16 @@ def show_selection(document: dict[str, Any]) -> None:
 
 def show_answer(folder: Path, document: dict[str, Any]) -> None:
     """Print how a run ended: the answer, the report's path, the next sensible command."""
-    show_selection(document)
-    if not document["trained"]:
+    if "headline" in document:
+        show_selection(document)
+    else:
+        print("no selection yet: it needs two seeds of every candidate and the baseline")
+    if not document["trained"] and not document["unfinished"]:
         print("nothing was trained: the study was complete")
     print(f"report: {document['report']}")
-    if document["recommended"]:
+    if document["unfinished"]:
+        print(f"{document['unfinished']}; the same command goes on")
+    elif document["recommended"]:
         print(f"next: scalesearch scale {document['space']} --study {folder}")
     else:
         print("next: the same command with more --epochs and another --name")

@@ -64,15 +64,17 @@ def run_command(
         ),
     ] = None,
     max_trials: Annotated[int | None, typer.Option(min=1, help="Trials of this run.")] = None,
-    max_hours: Annotated[float | None, typer.Option(min=0, help="Hours of this run.")] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Hours of this run; 0 trains nothing.")
+    ] = None,
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
     verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Search: plan, train, select, scale up, report. The same command again continues it."""
-    from scalesearch.search.driver import RunOptions
-    from scalesearch.search.run import refuse_no_gpu, run_search
+    from scalesearch.search.options import RunOptions, refuse_no_gpu
+    from scalesearch.search.run import run_search
     from scalesearch.spaces.files import load_space
     from scalesearch.studies.setup import prepare
 

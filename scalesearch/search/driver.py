@@ -1,62 +1,185 @@
-"""The loop of a run: plan what is wanted, hand trials out, hear of them, decide again."""
+"""The loop of a run: plan what is wanted, hand trials out, hear of them, decide again.
 
-import os
-from collections.abc import Callable, Iterable
+A runner holds the loop's thread while it has trials: it asks for the next one and tells what became
+of those it has. So the loop stands in what it asks and tells by.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from scalesearch.search.estimate import expected_work, policy_terms
+from scalesearch.search.events import (
+    Asked,
+    Completed,
+    Decided,
+    Ended,
+    Epoch,
+    Event,
+    Failed,
+    Listener,
+    Lost,
+    Paused,
+    Work,
+)
+from scalesearch.selection import answer
 from scalesearch.selection.losses import curves_of
 from scalesearch.selection.policy import POLICIES, Ask, Decision, Terms, grid
 from scalesearch.studies import Study
 from scalesearch.studies.setup import Search, networks, trial_of
 from scalesearch.trials.key import RATES
-from scalesearch.trials.runners import Desk
+from scalesearch.trials.runners import AskTell
+from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
+
+MadeWith = dict[str, str]
+CHECKS = "the sweep of the learning rate and the look at the test split, for the search has ended"
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How trials are run, which never changes what they measure."""
+class Driven:
+    """How a run went: how many trials it began, and why it began no more, "" at its end."""
 
-    runner: str = "ray"
-    workers: int | None = None
-    gpus_per_trial: float = 0.0
-    address: str | None = None
-    retry_failed: bool = False
-    max_trials: int | None = None
-    max_hours: float | None = None
-    accelerator: str | None = None
-    log: tuple[str, ...] = ()
-    mirror: str | None = None
-    verbose: bool = False
+    trials: int
+    halted: str
 
 
-def worker_count(options: RunOptions) -> int:
-    """How many trials run at once on this machine."""
-    return 1 if options.runner == "inline" else options.workers or len(os.sched_getaffinity(0))
+def never(trials: int) -> str:
+    """No reason to begin no more trials."""
+    return ""
+
+
+def drive(
+    study: Study,
+    decide: Callable[[], Decided],
+    run: Callable[[AskTell], None],
+    listeners: Sequence[Listener] = (),
+    halt: Callable[[int], str] = never,
+) -> Driven:
+    """Train what `decide` wants, again and again, until it wants nothing.
+
+    `run` is a runner. `halt` gives a reason to begin no more after so many trials, "" for none;
+    those that run then come to their end. Whatever stops the run, no trial is left running.
+    """
+    loop = Loop(study, decide, listeners, halt)
+    loop.plan()
+    if loop.may_begin():
+        try:
+            run(
+                AskTell(loop.ask, loop.report, loop.stopped, loop.complete, loop.fail, loop.lost),
+            )
+        finally:
+            study.release()
+    loop.tell(Ended(loop.halted))
+    return Driven(loop.begun, loop.halted)
+
+
+@dataclass(slots=True)
+class Loop:
+    """What a runner asks and tells, in the order in which it does; the study first hears of it."""
+
+    study: Study
+    decide: Callable[[], Decided]
+    listeners: Sequence[Listener]
+    halt: Callable[[int], str]
+    begun: int = 0
+    halted: str = ""
+    over: bool = False  # nothing more is wanted
+
+    def plan(self) -> None:
+        """Decide what is wanted next, and plan it."""
+        decided = self.decide()
+        self.study.plan(decided.trials)
+        self.over = not self.study.waiting()
+        self.tell(decided)
+
+    def ask(self) -> Trial | None:
+        """The next trial; all that was planned having ended, the next of what is then wanted."""
+        if not (self.over or self.study.waiting() or self.study.running()):
+            self.plan()
+        trial = self.study.ask() if self.may_begin() else None
+        if trial is not None:
+            self.begun += 1
+            self.tell(Asked(trial, self.study.trained(trial.key)))
+        return trial
+
+    def may_begin(self) -> bool:
+        """Whether there is a trial to begin, and no reason not to."""
+        if not self.study.waiting():
+            return False
+        self.halted = self.halt(self.begun)
+        return not self.halted
+
+    def report(self, trial: Trial, metrics: Metrics) -> bool:
+        """Record an epoch; whether the trial is to stop there."""
+        stop = self.study.report(trial, metrics)
+        self.tell(Epoch(trial, metrics))
+        return stop
+
+    def stopped(self, trial: Trial, curve: list[Metrics], made_with: MadeWith) -> None:
+        """Record a trial that has come as far as it was to."""
+        self.study.stopped(trial, curve, made_with)
+        self.tell(Paused(trial, curve[-1].point))
+
+    def complete(self, trial: Trial, curve: list[Metrics], made_with: MadeWith) -> None:
+        """Record a trial that has come to its end."""
+        self.study.complete(trial, curve, made_with)
+        self.tell(Completed(trial, curve[-1].point))
+
+    def fail(self, trial: Trial, message: str) -> None:
+        """Record a trial that has raised."""
+        self.study.fail(trial, message)
+        self.tell(Failed(trial, message))
+
+    def lost(self, trial: Trial) -> None:
+        """Put back a trial whose worker has died; it counts when it is begun again."""
+        self.begun -= 1
+        self.study.lost(trial)
+        self.tell(Lost(trial))
+
+    def tell(self, event: Event) -> None:
+        """Let everybody who listens hear of it."""
+        for listen in self.listeners:
+            listen(event)
+
+
+def search_decisions(search: Search, study: Study) -> Callable[[], Decided]:
+    """What a search wants next: what its policy asks for, then what its answer needs."""
+
+    def decide_next() -> Decided:
+        decision = decide(search, study)
+        stopped = len(decision.stops)
+        if decision.asks:
+            trials = asked_trials(search, decision.asks)
+            ahead = expected_work(search, curves_of(study.history("val")), terms_of(search, study))
+            return Decided(stage_text(decision.asks), trials, ahead, stopped)
+        trials = tuple(trial for trial in checks(search, study) if study.lacks(trial))
+        ahead = tuple(Work(trial.key.network, trial.last) for trial in trials)
+        return Decided(f"{CHECKS} ({decision.ended})", trials, ahead, stopped)
+
+    return decide_next
 
 
 def decide(search: Search, study: Study) -> Decision:
     """What the space's policy makes of all that the study knows; candidates it stops are pruned."""
-    terms = Terms(
-        candidates=tuple(candidate.key for candidate in search.plan.candidates),
-        baseline=search.plan.baseline.key,
-        seeds=search.proxy.seeds,
-        epochs=search.proxy.recipe.epochs,
-        failed=frozenset((key.network, key.seed) for key in study.failed() | study.pruned()),
-    )
-    curves = curves_of(study.history("val"))
-    decision = POLICIES.get(search.space.policy, grid)(curves, terms)
+    policy = POLICIES.get(search.space.policy, grid)
+    decision = policy(curves_of(study.history("val")), terms_of(search, study))
     for key in study.recorded():
         if key.network in decision.stops and key.part == "val":
             study.prune(key, decision.stops[key.network].reason)
     return decision
 
 
-def plan_asks(search: Search, study: Study, asks: Iterable[Ask]) -> None:
-    """Plan the trials that a policy asks for; those short of the last epoch pause."""
+def terms_of(search: Search, study: Study) -> Terms:
+    """What the policy decides about, without the trials that are not to be trained any further."""
+    over = study.failed() | study.pruned()
+    return policy_terms(search, frozenset((key.network, key.seed) for key in over))
+
+
+def asked_trials(search: Search, asks: Iterable[Ask]) -> tuple[Trial, ...]:
+    """The trials that a policy asks for; those short of the last epoch pause."""
     archs = {arch.key: arch for arch in networks(search)}
     last = search.proxy.recipe.epochs
-    study.plan(
+    return tuple(
         replace(
             trial_of(search, archs[ask.key], ask.seed),
             pause=ask.epochs if ask.epochs < last else None,
@@ -65,42 +188,24 @@ def plan_asks(search: Search, study: Study, asks: Iterable[Ask]) -> None:
     )
 
 
-def run_trials(study: Study, more: Callable[[], None], run: Callable[[Desk], None]) -> None:
-    """Run what is waiting in the study and what `more` plans whenever nothing is left.
+def checks(search: Search, study: Study) -> list[Trial]:
+    """What follows the search: the sweep of the learning rate, the look at the test split.
 
-    Whatever stops it, no trial is left running.
+    Seed 0 alone: the sweep of two candidates, the test of the chosen network and the baseline.
+    Raises ValueError where the trials do not make a selection.
     """
-
-    def ask() -> Trial | None:
-        if not study.waiting() and not study.running():
-            more()
-        return study.ask()
-
-    more()
-    if not study.waiting():
-        return
-    try:
-        run(Desk(ask, study.report, study.stopped, study.complete, study.fail, study.lost))
-    finally:
-        study.release()
+    selection = answer.selection_of(search, study)
+    swept = answer.swept(search, selection)
+    tested = (search.plan.baseline.key, answer.choose(search.plan, selection).key)
+    trials = {arch.key: trial_of(search, arch, 0) for arch in networks(search)}
+    sweep = [replace(trials[key], rate=rate) for key in swept for rate in RATES.values()]
+    test = [replace(trial, split="test") for key, trial in trials.items() if key in tested]
+    return [trial for trial in sweep if trial.rate != 1] + (test if search.has_test else [])
 
 
-def plan_test(search: Search, study: Study, chosen: str) -> None:
-    """Plan the one look at the test split: the chosen network and the baseline, seed 0."""
-    if search.has_test:
-        study.plan(
-            replace(trial_of(search, arch, 0), split="test")
-            for arch in networks(search)
-            if arch.key in (search.plan.baseline.key, chosen)
-        )
-
-
-def plan_sweep(search: Search, study: Study, keys: Iterable[str]) -> None:
-    """Plan the sweep of the learning rate on those networks, seed 0."""
-    archs = {arch.key: arch for arch in networks(search)}
-    study.plan(
-        replace(trial_of(search, archs[key], 0), rate=rate)
-        for key in keys
-        for rate in RATES.values()
-        if rate != 1
-    )
+def stage_text(asks: Sequence[Ask]) -> str:
+    """What a policy asks for next, in words."""
+    networks, seeds = {ask.key for ask in asks}, {ask.seed for ask in asks}
+    which = f"seed {min(seeds)}" if len(seeds) == 1 else f"seeds {min(seeds)} to {max(seeds)}"
+    many = "network" if len(networks) == 1 else "networks"
+    return f"{len(networks)} {many}, {which}, to epoch {max(ask.epochs for ask in asks)}"

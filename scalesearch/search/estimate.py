@@ -1,57 +1,109 @@
-"""What a run would take, before it is begun."""
+"""What a run is expected to take: all the trials still to come, and their time on this machine."""
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
-from scalesearch.search.driver import RunOptions, worker_count
-from scalesearch.selection.policy import FIRST_SEEDS, MIN_ALIVE, MIN_SEEDS, SHARE
-from scalesearch.spaces.space import Proxy, Recipe
+import numpy as np
+
+from scalesearch.search.events import Work
+from scalesearch.search.options import RunOptions, worker_count
+from scalesearch.selection.gates import extremes
+from scalesearch.selection.losses import Curves
+from scalesearch.selection.policy import POLICIES, Terms, grid
+from scalesearch.spaces.space import Recipe
 from scalesearch.studies.setup import Search, networks
+from scalesearch.trials.key import RATES
 from scalesearch.trials.pace import calibrate
 from scalesearch.trials.trial import decoded
 from scalesearch.units import duration
 
 RAY_START = 12.0
 EVALUATION = 0.3  # of a training step: forward alone, in larger batches
+NOISE = 0.03  # of a loss, from seed to seed: what the committed proxies show
+
+
+def policy_terms(search: Search, failed: frozenset[tuple[str, int]] = frozenset()) -> Terms:
+    """What the policy of a search decides about; `failed` are not to be trained any further."""
+    return Terms(
+        candidates=tuple(candidate.key for candidate in search.plan.candidates),
+        baseline=search.plan.baseline.key,
+        seeds=search.proxy.seeds,
+        epochs=search.proxy.recipe.epochs,
+        failed=failed,
+    )
+
+
+def expected_work(search: Search, curves: Curves, terms: Terms) -> tuple[Work, ...]:
+    """All that a run is still expected to train, in its order, from the losses known so far.
+
+    The policy is asked as if every network kept the mean loss that it has now, all the same where
+    there is none yet, with noise from seed to seed. The checks of the answer come last.
+    """
+    policy = POLICIES.get(search.space.policy, grid)
+    rng = np.random.default_rng(0)
+    known = levels(curves)
+    usual = float(np.mean([*known.values()])) if known else 1.0
+    imagined = dict(curves)
+    work = []
+    while asks := policy(imagined, terms).asks:
+        for ask in asks:
+            so_far = imagined.get((ask.key, ask.seed), ())
+            more = ask.epochs - len(so_far)
+            noise = 1 + NOISE * rng.standard_normal(more)
+            imagined[ask.key, ask.seed] = [*so_far, *known.get(ask.key, usual) * noise]
+            work.append(Work(ask.key, more))
+    return (*work, *expected_checks(search))
+
+
+def levels(curves: Curves) -> dict[str, float]:
+    """Each network's mean loss after the last epoch that one of its seeds has reached."""
+    ends: dict[str, dict[int, list[float]]] = {}
+    for (network, _), curve in curves.items():
+        ends.setdefault(network, {}).setdefault(len(curve), []).append(curve[-1])
+    return {network: float(np.mean(of[max(of)])) for network, of in ends.items()}
+
+
+def expected_checks(search: Search) -> list[Work]:
+    """The sweep of the learning rate and the look at the test split, of networks like the ones."""
+    candidates, epochs = search.plan.candidates, search.proxy.recipe.epochs
+    swept = [candidate.key for candidate in extremes(candidates)] * (len(RATES) - 1)
+    tested = [search.plan.baseline.key, candidates[0].key] if search.has_test else []
+    return [Work(key, epochs) for key in (*swept, *tested)]
 
 
 def estimate(search: Search, options: RunOptions) -> dict[str, Any]:
-    """How many epochs a run would train at most and how long that takes here, by timing steps."""
+    """What a run is expected to train and how long that takes here, by timing some steps."""
     recipe: Recipe = search.proxy.recipe
-    data = decoded(str(search.proxy.data), search.proxy.train_examples, search.proxy.val_examples)
-    steps = len(data.train) / recipe.batch_size
-    steps += EVALUATION * len(data.val) / recipe.batch_size
-    pace = calibrate(networks(search), recipe.batch_size, worker_count(options))
-    first, *others = [pace.step_seconds(arch) for arch in networks(search)]
-    seeds, epochs = most_epochs(search.space.policy, len(others), search.proxy)
-    mean = sum(others) / len(others)
-    checks = 5 * mean + first  # the sweep on two candidates, and the test's two trials
-    busy = steps * (epochs * mean + (seeds * first + checks) * recipe.epochs)
-    wall = busy / worker_count(options) + (RAY_START if options.runner == "ray" else 0)
+    terms = policy_terms(search)
+    work = expected_work(search, {}, terms)
+    of_candidates = work[: len(work) - len(expected_checks(search))]
+    epochs = sum(part.epochs for part in of_candidates if part.network != terms.baseline)
+    wall = seconds_of(search, work, options)
+    count = len(search.plan.candidates)
     return {
         "study": str(search.folder),
-        "candidates": len(search.plan.candidates),
+        "candidates": count,
         "policy": search.space.policy,
-        "seeds": seeds,
+        "seeds": terms.seeds,
+        "trials": len(work),
         "candidate_epochs": epochs,
         "epochs": recipe.epochs,
         "workers": worker_count(options),
         "expected_seconds": wall,
-        "text": f"{len(search.plan.candidates)} candidates and the 1x baseline, policy "
-        f"{search.space.policy}, at most {seeds} seeds and {epochs} epochs of candidates "
-        f"({recipe.epochs} a trial) in {search.folder}: at most about {duration(wall)} with "
-        f"{worker_count(options)} workers",
+        "text": f"{count} candidates and the 1x baseline, policy {search.space.policy}, at most "
+        f"{terms.seeds} seeds, in {search.folder}: about {len(work)} trials if the candidates are "
+        f"hard to tell apart, fewer if not; {epochs} epochs of candidates ({recipe.epochs} a "
+        f"trial); about {duration(wall)} with {worker_count(options)} workers",
     }
 
 
-def most_epochs(policy: str, candidates: int, proxy: Proxy) -> tuple[int, int]:
-    """The most seeds, and the most epochs of candidates, that a search comes to."""
-    last, seeds = proxy.recipe.epochs, proxy.seeds
-    whole = candidates * seeds * last
-    if policy != "rungs":
-        return seeds, whole
-    first, half = min(FIRST_SEEDS, seeds), math.ceil(last / 2)
-    alive = min(candidates, max(MIN_ALIVE, math.ceil(candidates / 2)))
-    least = first * (half * candidates + (last - half) * alive)
-    least += last * alive * (min(MIN_SEEDS, seeds) - first)
-    return seeds, max(least, min(whole, math.floor(SHARE * whole)))
+def seconds_of(search: Search, work: Sequence[Work], options: RunOptions) -> float:
+    """How long that work takes on this machine, all its workers busy."""
+    recipe = search.proxy.recipe
+    data = decoded(str(search.proxy.data), search.proxy.train_examples, search.proxy.val_examples)
+    steps = (len(data.train) + EVALUATION * len(data.val)) / recipe.batch_size
+    archs = {arch.key: arch for arch in networks(search)}
+    pace = calibrate([*archs.values()], recipe.batch_size, worker_count(options))
+    step = {key: pace.step_seconds(arch) for key, arch in archs.items()}
+    busy = sum(steps * part.epochs * step[part.network] for part in work)
+    return busy / worker_count(options) + (RAY_START if options.runner == "ray" else 0)

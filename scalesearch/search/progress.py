@@ -3,7 +3,8 @@
 The journal says what is trained; only the driver knows what comes next and how long that takes.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,21 @@ from pydantic import TypeAdapter
 
 from scalesearch.files import read_json, write_json
 from scalesearch.plans.plan import Plan, network_names
+from scalesearch.search.clock import Clock
+from scalesearch.search.events import (
+    Completed,
+    Decided,
+    Ended,
+    Epoch,
+    Event,
+    Failed,
+    Listener,
+    Lost,
+    Paused,
+)
 from scalesearch.selection.effects import interval
 from scalesearch.selection.losses import Curves, curves_of
-from scalesearch.selection.policy import Ask, compare
+from scalesearch.selection.policy import compare
 from scalesearch.studies import Study, read_status
 from scalesearch.studies.setup import Search
 from scalesearch.trials.key import TrialKey
@@ -24,6 +37,7 @@ from scalesearch.trials.trial import Trial
 from scalesearch.units import amount
 
 FILE = "progress.json"
+SELDOM = 0.5  # seconds between two looks at the study
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +63,9 @@ class Row:
 class Progress:
     """A run at one moment. Seconds are of training so far, all workers', and expected to come.
 
-    `workers` is None where the cluster decides; `running` names trials and how far they are.
+    `workers` is None where the cluster decides; `running` names trials and how far they are. Trials
+    `done` and `failed` are at their end, those `paused` may be gone on with. Of the `expected`
+    trials of this run, each time that one is gone on with counted, so many have `ended`.
     """
 
     study: str
@@ -65,6 +81,9 @@ class Progress:
     trained_seconds: float
     seconds_left: float | None
     warnings: tuple[str, ...]
+    paused: int = 0  # from here on: not in files of the first version
+    ended: int = 0
+    expected: int = 0
 
 
 _PROGRESS = TypeAdapter(Progress)
@@ -75,7 +94,7 @@ def progress_of(
     study: Study,
     live: Mapping[TrialKey, Metrics],
     stage: str,
-    seconds_left: float | None,
+    clock: Clock,
     workers: int | None,
     gpus_per_trial: float,
 ) -> Progress:
@@ -103,9 +122,38 @@ def progress_of(
         workers=workers,
         gpus_per_trial=gpus_per_trial,
         trained_seconds=study.trained_seconds(),
-        seconds_left=seconds_left,
+        seconds_left=clock.left(),
         warnings=search.notes,
+        paused=study.paused(),
+        ended=clock.ended,
+        expected=clock.total,
     )
+
+
+def watched(
+    look: Callable[[str, Mapping[TrialKey, Metrics]], Progress], show: Callable[[Progress], None]
+) -> Listener:
+    """A listener that shows how far a run is whenever something happens, but not too often.
+
+    `look` is given the stage that was last decided on, and the last epoch of the trials that run.
+    """
+    live: dict[TrialKey, Metrics] = {}
+    stage, last = "", 0.0
+
+    def hear(event: Event) -> None:
+        nonlocal stage, last
+        match event:
+            case Decided():
+                stage = event.stage
+            case Epoch(trial, metrics):
+                live[trial.key] = metrics
+            case Paused(trial) | Completed(trial) | Failed(trial) | Lost(trial):
+                live.pop(trial.key, None)
+        if isinstance(event, Ended) or time.monotonic() - last > SELDOM:
+            show(look(stage, live))
+            last = time.monotonic()
+
+    return hear
 
 
 def trial_text(trial: Trial, names: Mapping[str, str]) -> str:
@@ -128,14 +176,6 @@ def plan_text(plan: Plan) -> str:
         f"{len(plan.candidates)} within {plan.space.tolerance:.0%} of {plan.budget.said} "
         f"({amount(plan.target, plan.measure)})"
     )
-
-
-def stage_text(asks: Sequence[Ask]) -> str:
-    """What a policy asks for next, in words."""
-    networks, seeds = {ask.key for ask in asks}, {ask.seed for ask in asks}
-    which = f"seed {min(seeds)}" if len(seeds) == 1 else f"seeds {min(seeds)} to {max(seeds)}"
-    many = "network" if len(networks) == 1 else "networks"
-    return f"{len(networks)} {many}, {which}, to epoch {max(ask.epochs for ask in asks)}"
 
 
 def rows(

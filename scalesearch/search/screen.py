@@ -1,14 +1,12 @@
-"""What the terminal shows of a search that runs: one screen, or a line for every trial.
+"""What the terminal shows of a search that runs, always at the same place.
 
 The driver's screen and `status` draw the same thing, from a Progress.
 """
 
-import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +17,11 @@ from rich.text import Text
 
 from scalesearch.search.progress import Progress, Row, read_progress
 from scalesearch.studies import read_status
-from scalesearch.trials.key import TrialKey
-from scalesearch.trials.runners import Desk
-from scalesearch.trials.train import Metrics
-from scalesearch.trials.trial import Trial
 from scalesearch.units import duration
 
 WIDTH = 100
-OTHER_LINES = 12  # of the screen, beside the rows of its table
-SELDOM = 0.5  # seconds between two looks at the study
+TABLE_LINES = 3  # of the table beside its rows: its head, how many more, one to spare
+WRAP = 8  # columns that a line loses where it is broken between words
 COLUMNS = (
     "alpha/beta/gamma",
     "state",
@@ -40,172 +34,51 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What is to be known of a run, and the function that keeps it.
-
-    `label` names a trial; `ahead` are the trials planned, waiting or running; `weight` is how long
-    one takes beside the others; `look` makes a Progress of the last epochs of those that run and
-    the seconds left; `keep` leaves it for `status`.
-    """
-
-    label: Callable[[Trial], str]
-    ahead: Callable[[], list[Trial]]
-    weight: Callable[[Trial], float]
-    look: Callable[[Mapping[TrialKey, Metrics], float | None], Progress]
-    keep: Callable[[Progress], None]
-
-
-@dataclass(slots=True)
-class Clock:
-    """How long what is planned will take, from how long what has ended took."""
-
-    watch: Watch
-    started: float = field(default_factory=time.monotonic)
-    spent: float = 0.0  # weight of the trials that ended
-    begun: dict[TrialKey, float] = field(default_factory=dict)
-
-    def begin(self, trial: Trial) -> None:
-        """A trial begins: from now on its weight may change."""
-        self.begun[trial.key] = self.watch.weight(trial)
-
-    def end(self, trial: Trial) -> None:
-        """A trial has come as far as it was to."""
-        self.spent += self.begun.pop(trial.key)
-
-    def left(self) -> float | None:
-        """Seconds that the trials now planned will take; None before the first has ended."""
-        if not self.spent:
-            return None
-        todo = sum(self.watch.weight(trial) for trial in self.watch.ahead())
-        return (time.monotonic() - self.started) / self.spent * todo
-
-
 @contextmanager
-def watched(watch: Watch, quiet: bool, lines: bool) -> Iterator[Callable[[Desk], Desk]]:
-    """A function that makes a desk show what passes over it: one screen on a terminal, else lines.
-
-    With `lines`, these in any case. The run's state is kept for `status` whatever is shown.
-    """
-    clock = Clock(watch)
-    if quiet or lines or not sys.stderr.isatty():
-        tell = nothing if quiet else say
-        yield lambda desk: looked_at(told(desk, watch, clock, tell, tell), watch, clock, watch.keep)
-        return
+def on_screen() -> Iterator[Callable[[Progress], None]]:
+    """A function that shows a run's state on stderr's terminal, always at the same place."""
     shown: list[Progress] = []
+    started = time.monotonic()
+
+    def draw() -> RenderableType:
+        if not shown:
+            return Text("")
+        return screen(shown[0], console.width, console.height, time.monotonic() - started)
 
     def show(progress: Progress) -> None:
         shown[:] = [progress]
-        watch.keep(progress)
-
-    def draw() -> RenderableType:
-        elapsed = time.monotonic() - clock.started
-        return screen(shown[0], console.size.height, elapsed) if shown else Text("")
 
     console = Console(stderr=True)
     with Live(get_renderable=draw, console=console, refresh_per_second=2, transient=True):
-        # the screen shows what ends well; why a trial failed stays to be read
-        yield lambda desk: looked_at(told(desk, watch, clock, nothing, say), watch, clock, show)
+        yield show
 
 
-def nothing(text: str) -> None:
-    """Say nothing."""
+def screen(
+    progress: Progress, width: int = WIDTH, height: int | None = None, seconds: float = 0
+) -> RenderableType:
+    """A run's state: plan, what runs and what comes, networks' rows, warnings.
 
-
-def told(
-    desk: Desk,
-    watch: Watch,
-    clock: Clock,
-    tell: Callable[[str], None],
-    tell_failure: Callable[[str], None],
-) -> Desk:
-    """The desk, with a line for every trial that ends."""
-    ended = itertools.count(1)
-
-    def close(trial: Trial, what: str, tell: Callable[[str], None] = tell) -> None:
-        clock.end(trial)
-        n, left = next(ended), clock.left() or 0.0
-        total = n + len(watch.ahead())
-        tell(f"[{n}/{total}] {watch.label(trial)}: {what}; {duration(left)} left")
-
-    def ask() -> Trial | None:
-        trial = desk.ask()
-        if trial is not None:
-            clock.begin(trial)
-        return trial
-
-    def complete(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
-        desk.complete(trial, curve, made_with)
-        end = curve[-1]
-        close(trial, f"loss {end.loss:.4f}, accuracy {end.accuracy:.2%}, {end.seconds:.0f} s")
-
-    def stopped(trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
-        desk.stopped(trial, curve, made_with)
-        end = curve[-1]
-        close(trial, f"loss {end.loss:.4f} after epoch {end.epoch}, {end.seconds:.0f} s")
-
-    def fail(trial: Trial, message: str) -> None:
-        desk.fail(trial, message)
-        close(trial, f"FAILED: {message}", tell_failure)
-
-    return replace(desk, ask=ask, complete=complete, stopped=stopped, fail=fail)
-
-
-def looked_at(desk: Desk, watch: Watch, clock: Clock, show: Callable[[Progress], None]) -> Desk:
-    """The desk, with the run's state shown when something passes over it, but not too often."""
-    live: dict[TrialKey, Metrics] = {}
-    last = 0.0
-
-    def look(now: bool = False) -> None:
-        nonlocal last
-        if now or time.monotonic() - last > SELDOM:
-            show(watch.look(live, clock.left()))
-            last = time.monotonic()
-
-    def ask() -> Trial | None:
-        trial = desk.ask()
-        look(now=trial is None)
-        return trial
-
-    def report(trial: Trial, metrics: Metrics) -> bool:
-        live[trial.key] = metrics
-        stop = desk.report(trial, metrics)
-        look()
-        return stop
-
-    def end(trial: Trial, tell: Callable[[], None]) -> None:
-        live.pop(trial.key, None)
-        tell()
-        look()
-
-    return Desk(
-        ask=ask,
-        report=report,
-        stopped=lambda trial, *rest: end(trial, lambda: desk.stopped(trial, *rest)),
-        complete=lambda trial, *rest: end(trial, lambda: desk.complete(trial, *rest)),
-        fail=lambda trial, message: end(trial, lambda: desk.fail(trial, message)),
-        lost=lambda trial: end(trial, lambda: desk.lost(trial)),
-    )
-
-
-def screen(progress: Progress, height: int | None = None, seconds: float = 0) -> RenderableType:
-    """A run's state: plan, what runs and what comes, every network's row, warnings."""
-    most = len(progress.rows) if height is None else max(3, height - OTHER_LINES)
-    return Group(
+    With `height`, as many rows as fit into so many lines, but not fewer than three.
+    """
+    above = [
         Text(progress.study, style="bold"),
         Text(progress.plan),
         Text(f"now: {progress.stage}"),
         Text(counts(progress)),
         Text(spending(progress, seconds)),
-        networks(progress.rows, most),
-        *(Text(f"training {what}") for what in progress.running[:4]),
-        *warnings(progress),
-    )
+    ]
+    below = [*(Text(f"training {what}") for what in progress.running[:4]), *warnings(progress)]
+    most = len(progress.rows)
+    if height is not None:
+        taken = sum(1 + len(text) // (width - WRAP) for text in (*above, *below))
+        most = max(3, height - taken - TABLE_LINES)
+    return Group(*above, networks(progress.rows, most), *below)
 
 
 def networks(rows: Sequence[Row], most: int) -> RenderableType:
     """A table of the first `most` networks, and how many more there are."""
-    table = Table(box=None, pad_edge=False, width=WIDTH - 2)
+    # collapsed, so that the eight columns fit into a terminal of 80
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     for i, name in enumerate(COLUMNS):
         table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
     for row in rows[:most]:
@@ -233,11 +106,18 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def counts(progress: Progress) -> str:
-    """How many trials are where."""
-    return (
-        f"trials: {progress.done} done, {len(progress.running)} running, {progress.queue} in the "
-        f"queue, {progress.failed} failed"
-    )
+    """How many trials are where, and how far this run is."""
+    where = {
+        "done": progress.done,
+        "paused": progress.paused,
+        "running": len(progress.running),
+        "in the queue": progress.queue,
+        "failed": progress.failed,
+    }
+    said = ", ".join(f"{n} {state}" for state, n in where.items())
+    if progress.expected:
+        said += f"; {progress.ended} of about {progress.expected} of this run"
+    return f"trials: {said}"
 
 
 def spending(progress: Progress, seconds: float) -> str:
@@ -252,7 +132,7 @@ def spending(progress: Progress, seconds: float) -> str:
     if seconds:
         parts.append(f"{duration(seconds)} since the start")
     if progress.seconds_left is not None:
-        parts.append(f"about {duration(progress.seconds_left)} left of what is planned")
+        parts.append(f"about {duration(progress.seconds_left)} left")
     return "; ".join(parts)
 
 
@@ -290,8 +170,3 @@ def status_text(found: dict[str, Any], progress: Progress | None) -> RenderableT
         rest = [Text(progress.plan), networks(progress.rows, len(progress.rows))]
         return Group(Text("\n".join(lines)), *rest, *warnings(progress))
     return Group(Text("\n".join(lines)), screen(progress))
-
-
-def say(text: str) -> None:
-    """Print a line on stderr, where all but results goes."""
-    print(text, file=sys.stderr, flush=True)

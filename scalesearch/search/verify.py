@@ -22,7 +22,8 @@ from scalesearch.networks.scaling import Coefficients
 from scalesearch.plans.document import latency_fields
 from scalesearch.plans.limits import share
 from scalesearch.plans.plan import Candidate, Plan
-from scalesearch.search.driver import run_trials
+from scalesearch.search.driver import drive
+from scalesearch.search.events import Decided
 from scalesearch.selection.answer import selection_of
 from scalesearch.selection.effects import Effects, example_covariance, fit_effects, interval
 from scalesearch.selection.law import Law, Shape, error, fit_law, rank_correlation
@@ -30,7 +31,7 @@ from scalesearch.selection.losses import end_losses, loss_matrix
 from scalesearch.studies import Study, locked, read_losses
 from scalesearch.studies.setup import Search, trial_of
 from scalesearch.trials.key import TrialKey
-from scalesearch.trials.runners import Desk
+from scalesearch.trials.runners import AskTell
 
 AXES = ("depth", "width", "resolution")
 # rounding leaves a small proxy few costs: the nearest of these that some network meets is taken
@@ -93,7 +94,7 @@ def label(c: Coefficients) -> str:
 
 
 def train_scaled(
-    search: Search, networks: list[Scaled], folder: Path, seeds: int, run: Callable[[Desk], None]
+    search: Search, networks: list[Scaled], folder: Path, seeds: int, run: Callable[[AskTell], None]
 ) -> None:
     """Train them with the first seeds, in a study of their own under the study's directory."""
     archs = {scaled.member.arch.key: scaled.member.arch for scaled in networks}
@@ -101,9 +102,10 @@ def train_scaled(
     with locked(folder):
         study = Study(folder, list(archs))
         study.release()
-        wanted = [trial_of(search, arch, seed) for seed in range(seeds) for arch in archs.values()]
-        planned = iter([wanted])
-        run_trials(study, lambda: study.plan(next(planned, [])), run)
+        wanted = tuple(
+            trial_of(search, arch, seed) for seed in range(seeds) for arch in archs.values()
+        )
+        drive(study, lambda: Decided("the networks scaled up", wanted), run)
         write_csv(folder / "trials.csv", study.trials())
         write_csv(folder / "curves.csv", study.curves())
 
@@ -126,7 +128,7 @@ def trained(folder: Path) -> set[tuple[str, int]]:
 
 
 def verify(
-    search: Search, phi: float, top: int, seeds: int, run: Callable[[Desk], None]
+    search: Search, phi: float, top: int, seeds: int, run: Callable[[AskTell], None]
 ) -> dict[str, Any]:
     """What phi = 1 says of that phi, as plain data; written to verify.json in the study.
 

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,6 @@ import fsspec
 
 from scalesearch.errors import ParameterError
 from scalesearch.studies import JOURNAL, StudyLocked
-from scalesearch.trials.runners import Desk
-from scalesearch.trials.train import Metrics
-from scalesearch.trials.trial import Trial
 
 DRIVER = "driver.json"
 COPY_SECONDS = 30.0  # of work that the loss of the driver's machine may cost
@@ -72,7 +69,7 @@ class Mirror:
                 self.files.makedirs(place.rpartition("/")[0], exist_ok=True)
                 self.files.put_file(str(path), place)
                 self.copied[name] = state
-        self.say(time.time())
+        self.beat(time.time())
         self.last = time.monotonic()
 
     def driver(self) -> dict[str, Any] | None:
@@ -83,8 +80,16 @@ class Mirror:
             return None
         return found
 
-    def say(self, seconds: float) -> None:
-        """Write when this driver was last heard of; 0 for never again."""
+    def push_seldom(self) -> None:
+        """`push`, where that was COPY_SECONDS ago or more."""
+        if time.monotonic() - self.last > COPY_SECONDS:
+            self.push()
+
+    def beat(self, seconds: float) -> None:
+        """Write that this driver was alive then, in seconds since 1970; 0 says that it has ended.
+
+        Another driver takes the study over where that is GONE_SECONDS ago.
+        """
         self.files.makedirs(self.url, exist_ok=True)
         content = json.dumps({"name": me(), "time": seconds})
         self.files.pipe_file(f"{self.url}/{DRIVER}", content.encode())
@@ -103,12 +108,12 @@ def opened(url: str, folder: Path) -> Iterator[Mirror]:
     """
     mirror = mirror_of(url, folder)
     mirror.pull()
-    mirror.say(time.time())
+    mirror.beat(time.time())
     try:
         yield mirror
     finally:
         mirror.push()
-        mirror.say(0.0)
+        mirror.beat(0.0)
 
 
 def mirror_of(url: str, folder: Path) -> Mirror:
@@ -120,15 +125,3 @@ def mirror_of(url: str, folder: Path) -> Mirror:
             "mirror", f"must be a URL that fsspec opens, got {url}: {error}"
         ) from None
     return Mirror(folder, f"{root.rstrip('/')}/{folder.name}", files)
-
-
-def mirrored(desk: Desk, mirror: Mirror) -> Desk:
-    """The desk, with the study copied to its URL every COPY_SECONDS."""
-
-    def report(trial: Trial, metrics: Metrics) -> bool:
-        stop = desk.report(trial, metrics)
-        if time.monotonic() - mirror.last > COPY_SECONDS:
-            mirror.push()
-        return stop
-
-    return replace(desk, report=report)

@@ -102,12 +102,7 @@ class Study:
 
     def _queue(self) -> None:
         """Want every planned trial that waits and has not trained as far as it is to."""
-        self._wanted = {
-            key: trial
-            for key, trial in self._planned.items()
-            if (record := self._records[key]).state == TrialState.WAITING
-            and record.epochs < trial.last
-        }
+        self._wanted = {key: trial for key, trial in self._planned.items() if self.lacks(trial)}
 
     def _add(self, key: TrialKey) -> None:
         waiting = optuna.create_trial(
@@ -178,6 +173,18 @@ class Study:
     def running(self) -> list[Trial]:
         """The trials that are run now."""
         return [self._planned[key] for key in self._running]
+
+    def lacks(self, trial: Trial) -> bool:
+        """Whether a trial may still be trained as far as it is wanted."""
+        record = self._records.get(trial.key)
+        return record is None or (record.state == TrialState.WAITING and record.epochs < trial.last)
+
+    def paused(self) -> int:
+        """How many trials have come as far as they were wanted, and have not come to their end."""
+        return sum(
+            record.state == TrialState.WAITING and record.epochs > 0 and key not in self._wanted
+            for key, record in self._records.items()
+        )
 
     def trained(self, key: TrialKey) -> int:
         """How many epochs of a trial are on record."""

@@ -1,4 +1,4 @@
-"""The contract of a runner: every trial of the desk ends once, as it would anywhere else."""
+"""The contract of a runner: every trial of the driver ends once, as it would anywhere else."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,12 +8,12 @@ import numpy as np
 from scalesearch.networks import zoo
 from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.spaces.space import Recipe
-from scalesearch.trials.runners import Desk
+from scalesearch.trials.runners import AskTell
 from scalesearch.trials.runners.inline import run_inline
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 
-Runner = Callable[[Desk], None]
+Runner = Callable[[AskTell], None]
 ARCH = scale_arch(zoo.find("mobilenet_v1"), Scale(0.2, 0.1, 20 / 224))
 RECIPE = Recipe(epochs=2, batch_size=50)
 SOUND = [
@@ -30,7 +30,7 @@ LONG = [
 
 @dataclass(slots=True)
 class Notes:
-    """A desk that hands out its trials and notes, by their seeds, what it is told.
+    """A driver that hands out its trials and notes, by their seeds, what it is told.
 
     A trial of a seed in `stop_after` is stopped after that epoch; one that paused is handed out
     again to go on from its checkpoint, and one that was lost to begin again.
@@ -45,9 +45,9 @@ class Notes:
     lost: list[int] = field(default_factory=list)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
 
-    def desk(self) -> Desk:
-        """The desk whose calls are noted here."""
-        return Desk(
+    def driver(self) -> AskTell:
+        """The calls of a driver, noted here."""
+        return AskTell(
             ask=lambda: self.waiting.pop(0) if self.waiting else None,
             report=self.hear,
             stopped=self.stop,
@@ -80,21 +80,21 @@ class Notes:
 def check_runner(run: Runner) -> None:
     """Raise AssertionError where a runner breaks its contract.
 
-    `run` is called with a desk and returns when that has no trial left. Every trial must end once,
-    and each of its epochs be reported once; one that diverges or raises must say why in one line;
-    one that is stopped must stop there; one that paused must go on from its checkpoint; and all
-    metrics must be, to the bit, those of the inline runner. What the desk raises must end the run
-    and be raised.
+    `run` is given what a driver gives a runner, and returns when there is no trial left. Every
+    trial must end once, and each of its epochs be reported once; one that diverges or raises must
+    say why in one line; one that is stopped must stop there; one that paused must go on from its
+    checkpoint; and all metrics must be, to the bit, those of the inline runner. What the driver
+    raises must end the run and be raised.
     """
     paused = replace(LONG[0], pause=2)
     notes = Notes([SOUND[0], DIVERGES, RAISES, paused, SOUND[1], LONG[1]], {LONG[1].seed: 3})
-    run(notes.desk())
+    run(notes.driver())
     check_ends(notes)
     check_failures(notes)
     alone = Notes([*SOUND, *LONG])
-    run_inline(alone.desk())
+    run_inline(alone.driver())
     check_metrics(notes, alone)
-    check_broken_desk(run)
+    check_broken_driver(run)
 
 
 def check_ends(notes: Notes) -> None:
@@ -135,17 +135,17 @@ def check_same(mine: Sequence[Metrics], theirs: Sequence[Metrics]) -> None:
         assert a.loss == b.losses.mean(dtype=np.float64) or np.isclose(a.loss, a.losses.mean())
 
 
-def check_broken_desk(run: Runner) -> None:
-    """Raise AssertionError where an error of the desk does not end the run."""
+def check_broken_driver(run: Runner) -> None:
+    """Raise AssertionError where an error of the driver does not end the run."""
     notes = Notes([*SOUND, *LONG])
 
     def full(trial: Trial, step: Metrics) -> bool:
         raise OSError(28, "No space left on device")
 
     try:
-        run(replace(notes.desk(), report=full))
+        run(replace(notes.driver(), report=full))
     except OSError as error:
         assert error.errno == 28, error
     else:
-        raise AssertionError("an error of the desk must be raised")
-    assert not notes.completed, "nothing completes once the desk has failed"
+        raise AssertionError("an error of the driver must be raised")
+    assert not notes.completed, "nothing completes once the driver has failed"

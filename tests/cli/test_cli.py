@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -142,13 +143,28 @@ def test_other_policies_run_to_the_end(
     assert f"policy was '{policy}', is 'rungs'" in other.stderr
 
 
-def test_a_run_may_be_limited_and_gone_on_with(scalesearch: Command, tiny: Path) -> None:
-    command = ("run", tiny, "--runner", "inline", "--json", "--policy", "grid")
-    some = scalesearch(*command, "--max-trials", 6)
-    assert some.returncode == 2, "one seed alone says nothing"
-    assert "two seeds" in some.stderr
-    rest = json.loads(scalesearch(*command).stdout)
-    assert rest["trained"] == 2 * 6 + 6 - 6
+def test_a_run_may_be_limited_and_gone_on_with(
+    scalesearch: Command, tiny: Path, tmp_path: Path
+) -> None:
+    command = ("run", tiny, "--runner", "inline")
+    expected = json.loads(scalesearch(*command, "--dry-run", "--json").stdout)["trials"]
+    none = scalesearch(*command, "--max-hours", 0)
+    assert (
+        none.returncode == 0 and "to take at most 0 hours; the same command goes on" in none.stdout
+    )
+    some = scalesearch(*command, "--max-trials", 2)
+    assert some.returncode == 0, some.stderr
+    assert "[2/2] " in some.stderr and "no selection yet: it needs two seeds" in some.stdout
+    assert "has trained 2 trials, and ended early: it was to begin at most 2" in some.stdout
+    assert (tmp_path / "results" / "tiny-shapes-2x" / "report.html").exists()
+    assert json.loads(scalesearch(*command, "--max-trials", 1, "--json").stdout)["trained"] == 1
+    rest = scalesearch(*command)
+    counted = re.findall(r"^\[(\d+)/(\d+)\] .* left$", rest.stderr, re.MULTILINE)
+    whole = expected - 3
+    assert counted == [(str(n), str(whole)) for n in range(1, whole + 1)], "of the whole run"
+    told = f"2 of 5 candidates stopped; next: 4 networks, seeds 0 to 1, to epoch 2; about {8 + 6} "
+    assert told in rest.stderr
+    assert "the same command goes on" not in rest.stdout
 
 
 def test_verify_compares_with_networks_scaled_up_further(

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from scalesearch.search.progress import FILE, Progress, read_progress, rows, stage_text
+from scalesearch.search.driver import CHECKS, stage_text
+from scalesearch.search.progress import FILE, Progress, read_progress, rows
 from scalesearch.search.screen import screen, status_text
 from scalesearch.selection.policy import Ask
 from scalesearch.studies import read_status
@@ -74,21 +75,34 @@ def test_a_stage_is_told_in_words() -> None:
     assert stage_text(asks[:1]) == "1 network, seed 0, to epoch 4"
 
 
-def drawn(progress: Progress, height: int | None = None) -> str:
-    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(screen(progress, height))
+def drawn(progress: Progress, width: int, height: int | None = None) -> str:
+    console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(screen(progress, width, height))
     return console.export_text()
 
 
-def test_a_screen_fits_a_hundred_columns_and_the_terminals_height(undisturbed: Path) -> None:
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_screen_fits_the_terminal_whole(undisturbed: Path, width: int) -> None:
     progress = read_progress(undisturbed)
     assert progress is not None and progress.queue == 0 and not progress.running
-    text = drawn(progress)
-    assert "grid points ->" in text and "P(best)" in text and "1x baseline" in text
-    assert "warning: the images are synthetic" in text
-    assert max(map(len, text.splitlines())) <= 100
-    many = replace(progress, rows=progress.rows * 30)
-    assert "more" in drawn(many, 30) and len(drawn(many, 30).splitlines()) <= 30
+    progress = replace(progress, stage=CHECKS, seconds_left=100, trained_seconds=5000)
+    text = drawn(progress, width)
+    assert "grid points ->" in text and "1x baseline" in text and "P(best)" in text
+    assert all(f" {row.p_best:.0%}" in text for row in progress.rows if row.p_best is not None)
+    assert "warning: the images are synthetic" in text and "\u2026" not in text, "nothing is cut"
+    assert max(map(len, text.splitlines())) <= width
+    names = [replace(row, name="1.15/1.25/1.15", state="training") for row in progress.rows]
+    many = replace(progress, rows=(*names,) * 30)
+    assert "\u2026" not in drawn(many, width)
+    assert "more" in drawn(many, width, 30) and len(drawn(many, width, 30).splitlines()) <= 30
+
+
+def test_trials_that_pause_are_counted_as_such(undisturbed: Path) -> None:
+    progress = read_progress(undisturbed)
+    assert progress is not None
+    text = " ".join(drawn(replace(progress, done=0, paused=14, ended=14, expected=46), 80).split())
+    assert "trials: 0 done, 14 paused, 0 running, 0 in the queue" in text
+    assert "14 of about 46 of this run" in text
 
 
 def test_a_damaged_file_is_as_none(undisturbed: Path, tmp_path: Path) -> None:
@@ -108,7 +122,7 @@ def test_status_shows_how_a_study_stands(scalesearch: Command, undisturbed: Path
 
 def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
     line = command(tiny, tmp_path, "seen", "--runner", "inline")
     environment = {**os.environ, "TERM": "xterm-256color"}
     with subprocess.Popen(line, stdout=theirs, stderr=theirs, env=environment) as driver:
@@ -121,8 +135,10 @@ def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_pa
                 break
     os.close(ours)
     assert driver.returncode == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
-    assert "in the queue" in text and "alpha/beta/gamma" in text
+    text = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).split())
+    assert "in the queue" in text and "of about 26 of this run" in text
+    assert re.search(r"alpha/beta/gamma +state +epochs .* interval +P\(best\)", text)
+    assert re.search(r"2 of 5 candidates stopped; next: .* about 14 trials", text)
     assert re.search(r"training \S+( baseline)? seed \d.*: (begun|epoch \d)", text)
     assert "report: " in text.rpartition("P(best)")[2], "the answer stands last"
     assert "Traceback" not in text

@@ -49,7 +49,7 @@ def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_repor
             lacking.append(lacking_resources(wanted))
         return notes.hear(trial, step)
 
-    run_ray(replace(notes.desk(), report=report), QUARTER, hungry)
+    run_ray(replace(notes.driver(), report=report), QUARTER, hungry)
     assert {seed: curve[-1].loss for seed, curve in notes.completed.items()} == {0: 0.5}
     assert sorted(notes.lost) == [0, 1, 1], "0.25 -> 0.5, and of the second on to 1"
     assert notes.failed == {1: "OutOfMemoryError: CUDA out of memory"}

@@ -1,5 +1,5 @@
-"""Runners: they take trials from a desk, run them, and hand the metrics back to it."""
+"""Runners: they ask for trials, run them, and tell what became of them."""
 
-from scalesearch.trials.runners.desk import Desk
+from scalesearch.trials.runners.ask_tell import AskTell
 
-__all__ = ["Desk"]
+__all__ = ["AskTell"]

@@ -43,7 +43,7 @@ def joined(
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # the desk hears of every failure
+    # the driver hears of every failure
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     level = logging.INFO if verbose else logging.ERROR
     with tempfile.TemporaryDirectory(prefix="scalesearch-code-") as staging:

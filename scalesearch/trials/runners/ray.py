@@ -1,9 +1,10 @@
 """The Ray runner: Ray Tune runs the trials in workers that are reused.
 
-Tune is given a searcher that asks the desk and tells it what came back, so that the study stays
-the one record: nothing of Tune's own bookkeeping is kept or restored.
+Tune is given a searcher that asks the driver for trials and tells it what came back, so that the
+study stays the one record: nothing of Tune's own bookkeeping is kept or restored.
 """
 
+import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,20 +14,21 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from scalesearch.trials.runners.ask_tell import AskTell, Failure
 from scalesearch.trials.runners.cluster import joined
-from scalesearch.trials.runners.desk import Desk, Failure
 from scalesearch.trials.runners.worker import Job, Outcome, Run, Worker, packed
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial, decoded, run_trial
 
 Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class RayOptions:
     """Where and how wide: Ray's address (None: start one here), workers, the share of a GPU for
     each trial and the kind of GPU; the module of a user's own function; Tune's callbacks; whether
-    Ray's own messages and its workers' output are shown; who is told what the run waits for.
+    Ray's own messages and its workers' output are shown.
     """
 
     address: str | None = None
@@ -36,16 +38,15 @@ class RayOptions:
     function: str | None = None
     callbacks: Sequence[tune.Callback] = ()
     verbose: bool = False
-    tell: Callable[[str], None] = lambda text: None
 
 
-def run_ray(desk: Desk, options: RayOptions, run: Run = run_trial) -> None:
-    """Run every trial that the desk has on Ray's workers, one CPU thread each."""
+def run_ray(driver: AskTell, options: RayOptions, run: Run = run_trial) -> None:
+    """Run every trial that the driver has on Ray's workers, one CPU thread each."""
     here = options.workers if options.address is None else None
     with joined(options.address, here, options.function, options.verbose):
         if lacking := lacking_resources(options):
-            options.tell(f"waiting: no node of the cluster has {lacking} yet; `ray status` tells")
-        searcher = DeskSearcher(desk, options, run)
+            log.warning("waiting: no node of the cluster has %s yet; `ray status` tells", lacking)
+        searcher = DriverSearcher(driver, options, run)
         with tempfile.TemporaryDirectory(prefix="scalesearch-ray-") as scratch:
             tuner = tune.Tuner(
                 tune.with_resources(Worker, wanted_resources),
@@ -108,17 +109,17 @@ class Slot:
     curve: list[Metrics] = field(default_factory=list)
 
 
-class DeskSearcher(Searcher):
-    """Tune's searcher that stands between Tune and the desk, in the driver's process.
+class DriverSearcher(Searcher):
+    """Tune's searcher that stands between Tune and the driver, in its process.
 
-    A trial of Tune's is a slot here: a worker that the desk's trials pass through. Tune takes an
-    error of the desk's, a full disk for example, for the trial's. So the first such error is kept
+    A trial of Tune's is a slot here: a worker that the driver's trials pass through. Tune takes an
+    error of the driver's, a full disk for example, for the trial's. So the first such error is kept
     in `broken`, all that follows is let go, and run_ray raises it in the end.
     """
 
-    def __init__(self, desk: Desk, options: RayOptions, run: Run) -> None:
+    def __init__(self, driver: AskTell, options: RayOptions, run: Run) -> None:
         super().__init__()
-        self.desk = desk
+        self.driver = driver
         self.options = options
         self.run = run
         self.slots: dict[str, Slot] = {}
@@ -128,7 +129,7 @@ class DeskSearcher(Searcher):
         self.broken: Exception | None = None
 
     def suggest(self, trial_id: str) -> Any:
-        trial = self.guard(self.held.pop if self.held else self.desk.ask)
+        trial = self.guard(self.held.pop if self.held else self.driver.ask)
         if self.broken is not None:
             return Searcher.FINISHED
         if trial is None:
@@ -160,13 +161,13 @@ class DeskSearcher(Searcher):
         return Job(replace(trial, start=None), start, self.data[wanted], self.run)
 
     def stops(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Whether a slot ends with that result: the desk has no trial to go on with in it."""
+        """Whether a slot ends with that result: the driver has no trial to go on with in it."""
         outcome = result["outcome"]
         goes_on = self.guard(lambda: self.hear(trial_id, outcome))
         return self.broken is not None or not goes_on
 
     def hear(self, slot_id: str, outcome: Outcome) -> bool:
-        """Tell the desk what a step brought, hand over the next trial; whether the slot goes on."""
+        """Tell what a step brought, hand over the next trial; whether the slot goes on."""
         slot = self.slots[slot_id]
         if not self.ended(slot, outcome):
             return True
@@ -181,7 +182,7 @@ class DeskSearcher(Searcher):
 
     def following(self, share: float) -> Trial | None:
         """The next trial for a worker with that share of a GPU; None where there is none."""
-        trial = self.desk.ask()
+        trial = self.driver.ask()
         if trial is not None and self.share_of(trial) != share:
             self.held.append(trial)
             return None
@@ -192,25 +193,25 @@ class DeskSearcher(Searcher):
         trial, step = slot.trial, outcome.step
         if isinstance(step, Metrics):
             slot.curve.append(step)
-            stop = self.desk.report(trial, replace(step, checkpoint=arrived(outcome)))
+            stop = self.driver.report(trial, replace(step, checkpoint=arrived(outcome)))
             if step.epoch == trial.recipe.epochs:
-                self.desk.complete(trial, slot.curve, outcome.made_with)
+                self.driver.complete(trial, slot.curve, outcome.made_with)
             elif stop or step.epoch == trial.last:
-                self.desk.stopped(trial, slot.curve, outcome.made_with)
+                self.driver.stopped(trial, slot.curve, outcome.made_with)
             else:
                 return False
         elif isinstance(step, Failure):
             self.failed(slot, step)
         else:
-            self.desk.lost(trial)
+            self.driver.lost(trial)
         return True
 
     def failed(self, slot: Slot, failure: Failure) -> None:
         """Fail a trial; one that ran out of a GPU's memory is run again with twice the share."""
         if not (failure.out_of_memory and 0 < slot.share < 1):
-            return self.desk.fail(slot.trial, failure.message)
+            return self.driver.fail(slot.trial, failure.message)
         self.shares[slot.trial.arch.key] = min(1.0, 2 * slot.share)
-        return self.desk.lost(slot.trial)
+        return self.driver.lost(slot.trial)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -218,13 +219,13 @@ class DeskSearcher(Searcher):
         """The end of a slot; where its worker died, its trial is handed back."""
         slot = self.slots.pop(trial_id, None)
         if slot is not None:
-            self.guard(lambda: self.desk.lost(slot.trial))
+            self.guard(lambda: self.driver.lost(slot.trial))
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Nothing: `stops` has heard it."""
 
     def guard(self, call: Callable[[], Result]) -> Result | None:
-        """The call's result, or None once the desk has failed."""
+        """The call's result, or None once the driver has failed."""
         if self.broken is not None:
             return None
         try:

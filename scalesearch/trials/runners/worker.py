@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ray import tune
 
 from scalesearch.data import DataSet, Images
-from scalesearch.trials.runners.desk import Failure, advance
+from scalesearch.trials.runners.ask_tell import Failure, advance
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Reader, Trial, decoded, versions
 
@@ -64,9 +64,9 @@ class Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         if self.job is not None:
             self.epochs, self.job = begun(self.job), None
-        step, kept = advance(self.epochs), None
+        step, checkpoint = advance(self.epochs), None
         if isinstance(step, Metrics) and step.checkpoint is not None:
-            kept, step = ray.put(step.checkpoint), replace(step, checkpoint=None)
+            checkpoint, step = ray.put(step.checkpoint), replace(step, checkpoint=None)
         made_with = versions() | {"node": socket.gethostname()}
         here = ray.get_runtime_context().current_actor
         shown = (
@@ -74,7 +74,7 @@ class Worker(tune.Trainable):
             if isinstance(step, Metrics)
             else {}
         )
-        return {"outcome": Outcome(step, made_with, kept, here), **shown}
+        return {"outcome": Outcome(step, made_with, checkpoint, here), **shown}
 
 
 def begun(job: Job) -> Iterator[Metrics]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tensorboardX.proto.event_pb2 import Event
 
+from scalesearch.search.events import Epoch
+from scalesearch.search.tensorboard import board
 from scalesearch.testing.runners import SOUND, Notes
 from scalesearch.trials.runners.inline import run_inline
-from scalesearch.trials.runners.tensorboard import boarded
 
 
 def scalars(path: Path) -> dict[tuple[str, int], float]:
@@ -23,7 +24,10 @@ def scalars(path: Path) -> dict[tuple[str, int], float]:
 
 def test_every_epoch_of_a_trial_is_written(tmp_path: Path) -> None:
     notes = Notes(SOUND[:1])
-    run_inline(boarded(notes.desk(), tmp_path))
+    run_inline(notes.driver())
+    listen = board(tmp_path)
+    for metrics in notes.completed[0]:
+        listen(Epoch(SOUND[0], metrics))
     (folder,) = tmp_path.iterdir()
     assert folder.name == f"{SOUND[0].arch.key}-0-val"
     found: dict[tuple[str, int], float] = {}

@@ -10,11 +10,13 @@ from scalesearch.trials.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Plain callables between a runner and the study, called in the driver's process only.
+class AskTell:
+    """How a runner asks for trials and tells what became of them: plain callables.
 
-    `report` says whether the trial is to stop there; then, or where the trial pauses, it is told
-    as `stopped`. `lost` is for a trial whose worker died: the desk may hand it out again.
+    They are called in the driver's process only. `ask` gives the next trial, None where there is
+    none now. `report` tells of an epoch and says whether the trial is to stop there; then, or where
+    the trial pauses, `stopped` is told of it. The other ends are `complete`, `fail` with why, and
+    `lost` for a trial whose worker died, which `ask` may give again.
     """
 
     ask: Callable[[], Trial | None]

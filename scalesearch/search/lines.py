@@ -1,0 +1,74 @@
+"""A run as lines: one for every trial that ends, and for every decision."""
+
+import logging
+from collections.abc import Mapping
+
+from scalesearch.search.clock import Clock
+from scalesearch.search.events import Completed, Decided, Event, Failed, Listener, Paused
+from scalesearch.search.progress import trial_text
+from scalesearch.trials.trial import Trial
+from scalesearch.units import duration
+
+log = logging.getLogger(__name__)
+
+
+def decisions(clock: Clock, candidates: int) -> Listener:
+    """A listener that logs what was decided on, how many of the candidates it stopped, and what
+    the rest of the run is now expected to take. `clock` must have heard of each event before.
+    """
+    stopped = 0
+
+    def hear(event: Event) -> None:
+        nonlocal stopped
+        if isinstance(event, Decided) and event.trials:
+            log.info("%s", decision_text(event, event.stopped - stopped, candidates, clock))
+            stopped = event.stopped
+
+    return hear
+
+
+def trials(clock: Clock, names: Mapping[str, str]) -> Listener:
+    """A listener that logs a line for every trial that pauses or ends well.
+
+    `clock` must have heard of each event before; `names` are the networks', by their keys.
+    """
+
+    def hear(event: Event) -> None:
+        match event:
+            case Completed(trial, end):
+                said = f"loss {end.loss:.4f}, accuracy {end.accuracy:.2%}, {end.seconds:.0f} s"
+                log.info("%s", trial_line(clock, names, trial, said))
+            case Paused(trial, end):
+                said = f"loss {end.loss:.4f} after epoch {end.epoch}, {end.seconds:.0f} s"
+                log.info("%s", trial_line(clock, names, trial, said))
+
+    return hear
+
+
+def failures(clock: Clock, names: Mapping[str, str]) -> Listener:
+    """A listener that logs why a trial failed, whatever else is shown."""
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Failed):
+            said = f"FAILED: {event.message}"
+            log.warning("%s", trial_line(clock, names, event.trial, said))
+
+    return hear
+
+
+def trial_line(clock: Clock, names: Mapping[str, str], trial: Trial, said: str) -> str:
+    """What became of a trial, which of the run's it is, and how long the rest takes."""
+    return f"[{clock.ended}/{clock.total}] {trial_text(trial, names)}: {said}{left_text(clock)}"
+
+
+def decision_text(decided: Decided, stopped: int, candidates: int, clock: Clock) -> str:
+    """What is trained next, and what the rest of the run is expected to take from here."""
+    stops = f"{stopped} of {candidates} candidates stopped; " if stopped else ""
+    rest = clock.total - clock.ended
+    return f"{stops}next: {decided.stage}; about {rest} trials to the end{left_text(clock, ', ')}"
+
+
+def left_text(clock: Clock, before: str = "; about ") -> str:
+    """How long the rest of the run takes; nothing where no epoch has told yet."""
+    left = clock.left()
+    return "" if left is None else f"{before}{duration(left)} left"

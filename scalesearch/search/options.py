@@ -1,0 +1,112 @@
+"""How trials are run, which never changes what they measure."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from scalesearch.networks.custom import CustomModel
+from scalesearch.studies.setup import Search
+from scalesearch.trials.runners import AskTell
+from scalesearch.trials.runners.inline import run_inline
+
+LOGS = ("tensorboard", "mlflow", "wandb")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How trials are run, which never changes what they measure."""
+
+    runner: str = "ray"
+    workers: int | None = None
+    gpus_per_trial: float = 0.0
+    address: str | None = None
+    retry_failed: bool = False
+    max_trials: int | None = None
+    max_hours: float | None = None
+    accelerator: str | None = None
+    log: tuple[str, ...] = ()
+    mirror: str | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a run may spend, beside what its policy allows; None for any amount."""
+
+    trials: int | None = None
+    hours: float | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def spent(self, trials: int) -> str:
+        """Why a run that has begun so many trials may begin no more; "" where it may."""
+        if self.trials is not None and trials >= self.trials:
+            return f"it was to begin at most {self.trials}"
+        hours = (time.monotonic() - self.started) / 3600
+        if self.hours is not None and hours >= self.hours:
+            return f"it was to take at most {self.hours:g} hours"
+        return ""
+
+
+def cores() -> int:
+    """How many processors this process may use, as far as the system and Python can tell."""
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # not on macOS, nor on Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def worker_count(options: RunOptions) -> int:
+    """How many trials run at once on this machine."""
+    return 1 if options.runner == "inline" else options.workers or cores()
+
+
+def refuse_no_gpu(options: RunOptions) -> None:
+    """Raise ValueError where a GPU is asked of a machine without: trials would wait for ever."""
+    if options.gpus_per_trial > 0 and options.address is None and not torch.cuda.is_available():
+        raise ValueError(
+            f"--gpus-per-trial must be 0 where torch finds no GPU, got {options.gpus_per_trial:g}: "
+            "leave it out, or name a cluster's --address"
+        )
+
+
+def check_options(options: RunOptions) -> None:
+    """Raises ValueError for a runner or a log that is none, or that do not go together."""
+    if options.runner not in ("ray", "inline"):
+        raise ValueError(f"--runner must be ray or inline, got {options.runner!r}")
+    for name in options.log:
+        if name not in LOGS:
+            raise ValueError(f"--log must be of {', '.join(LOGS)}, got {name!r}")
+        if name != "tensorboard" and options.runner != "ray":
+            raise ValueError(f"--log {name} is written by Ray's callback: it needs --runner ray")
+
+
+def runner_of(options: RunOptions, search: Search) -> Callable[[AskTell], None]:
+    """The runner that the options name, for the trials of that search."""
+    if options.runner == "inline":
+        return run_inline
+    return lambda driver: run_with_ray(driver, options, search)
+
+
+def run_with_ray(driver: AskTell, options: RunOptions, search: Search) -> None:
+    """Run the trials that a driver has on Ray, as the options say."""
+    from scalesearch.trials.runners.ray import RayOptions, run_ray
+    from scalesearch.trials.runners.trackers import callbacks
+
+    start = search.plan.baseline
+    workers = options.workers or (worker_count(options) if options.address is None else None)
+    return run_ray(
+        driver,
+        RayOptions(
+            address=options.address,
+            workers=workers,
+            gpus_per_trial=options.gpus_per_trial,
+            accelerator=options.accelerator,
+            function=start.function if isinstance(start, CustomModel) else None,
+            callbacks=callbacks([x for x in options.log if x != "tensorboard"], search.folder),
+            verbose=options.verbose,
+        ),
+    )

@@ -9,7 +9,7 @@ from scalesearch.search.events import Work
 from scalesearch.search.options import RunOptions, worker_count
 from scalesearch.selection.gates import extremes
 from scalesearch.selection.losses import Curves
-from scalesearch.selection.policy import POLICIES, Terms, grid
+from scalesearch.selection.policy import POLICIES, Policy, Terms, grid
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies.setup import Search, networks
 from scalesearch.trials.key import RATES
@@ -34,12 +34,17 @@ def policy_terms(search: Search, failed: frozenset[tuple[str, int]] = frozenset(
 
 
 def expected_work(search: Search, curves: Curves, terms: Terms) -> tuple[Work, ...]:
-    """All that a run is still expected to train, in its order, from the losses known so far.
-
-    The policy is asked as if every network kept the mean loss that it has now, all the same where
-    there is none yet, with noise from seed to seed. The checks of the answer come last.
-    """
+    """All that a run is still expected to train, in its order, from the losses known so far."""
     policy = POLICIES.get(search.space.policy, grid)
+    return (*expected_asks(policy, curves, terms), *expected_checks(search))
+
+
+def expected_asks(policy: Policy, curves: Curves, terms: Terms) -> list[Work]:
+    """All that a policy is still expected to ask for.
+
+    It is asked as if every network kept the mean loss that it has now, all the same where there is
+    none yet, with noise from seed to seed.
+    """
     rng = np.random.default_rng(0)
     known = levels(curves)
     usual = float(np.mean([*known.values()])) if known else 1.0
@@ -52,7 +57,7 @@ def expected_work(search: Search, curves: Curves, terms: Terms) -> tuple[Work, .
             noise = 1 + NOISE * rng.standard_normal(more)
             imagined[ask.key, ask.seed] = [*so_far, *known.get(ask.key, usual) * noise]
             work.append(Work(ask.key, more))
-    return (*work, *expected_checks(search))
+    return work
 
 
 def levels(curves: Curves) -> dict[str, float]:
@@ -76,8 +81,8 @@ def estimate(search: Search, options: RunOptions) -> dict[str, Any]:
     recipe: Recipe = search.proxy.recipe
     terms = policy_terms(search)
     work = expected_work(search, {}, terms)
-    of_candidates = work[: len(work) - len(expected_checks(search))]
-    epochs = sum(part.epochs for part in of_candidates if part.network != terms.baseline)
+    asked = work[: len(work) - len(expected_checks(search))]
+    epochs = sum(part.epochs for part in asked if part.network != terms.baseline)
     wall = seconds_of(search, work, options)
     count = len(search.plan.candidates)
     return {

@@ -1,44 +1,31 @@
 """The commands that go through a study from end to end: run, dry run, select."""
 
 import logging
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from scalesearch.families.of_study import write_family
 from scalesearch.files import read_json, write_csv, write_json
 from scalesearch.networks.scaling import Coefficients
-from scalesearch.plans.plan import network_names
 from scalesearch.report import write_comparison, write_report
-from scalesearch.search.clock import Clock
-from scalesearch.search.driver import Driven, decide, drive, search_decisions
-from scalesearch.search.events import Listener
-from scalesearch.search.interrupt import patient
-from scalesearch.search.lines import decisions, failures, trials
+from scalesearch.search.driver import Driven, decide
 from scalesearch.search.options import (
     RunOptions,
-    Spending,
     check_options,
     refuse_no_gpu,
     runner_of,
     worker_count,
 )
-from scalesearch.search.progress import Progress, progress_of, watched, write_progress
-from scalesearch.search.screen import on_screen
-from scalesearch.search.tensorboard import board
+from scalesearch.search.training import train
 from scalesearch.search.verify import verify
 from scalesearch.selection import answer
-from scalesearch.studies import Study, locked, read_curves, read_trials
+from scalesearch.studies import locked, read_curves, read_trials
 from scalesearch.studies.mirror import Mirror, opened
-from scalesearch.studies.setup import Search, networks, open_search, open_study
-from scalesearch.trials.key import TrialKey
-from scalesearch.trials.pace import Pace, calibrate
-from scalesearch.trials.train import Metrics
+from scalesearch.studies.setup import Search, open_search, open_study
 from scalesearch.trials.trial import versions
 
 log = logging.getLogger(__name__)
@@ -90,77 +77,6 @@ def kept_at(url: str | None, folder: Path) -> Iterator[Mirror | None]:
     else:
         with opened(url, folder) as mirror:
             yield mirror
-
-
-def train(
-    search: Search, study: Study, options: RunOptions, quiet: bool, mirror: Mirror | None
-) -> Driven:
-    """Train whatever the policy asks for, then what the gates and the test need.
-
-    Raises KeyboardInterrupt: after one interrupt when the trials that run have ended, at once
-    after two.
-    """
-    spending = Spending(options.max_trials, options.max_hours)
-    drawing = not (quiet or options.verbose) and sys.stderr.isatty()
-    if not quiet:
-        log.info("training in %s, %d at once", search.folder, worker_count(options))
-    with patient(log.warning) as interrupted, on_screen() if drawing else nullcontext() as draw:
-
-        def show(progress: Progress) -> None:
-            write_progress(search.folder, progress)
-            if draw is not None:
-                draw(progress)
-
-        def halt(trials: int) -> str:
-            return "it was interrupted" if interrupted() else spending.spent(trials)
-
-        listeners = listeners_of(search, study, options, quiet, drawing, show, mirror)
-        decide_next = search_decisions(search, study)
-        driven = drive(study, decide_next, runner_of(options, search), listeners, halt)
-        if interrupted():
-            raise KeyboardInterrupt
-    if not driven.trials and not driven.halted:
-        log.info("nothing to train: every planned trial is in the study")
-    return driven
-
-
-def listeners_of(
-    search: Search,
-    study: Study,
-    options: RunOptions,
-    quiet: bool,
-    drawing: bool,
-    show: Callable[[Progress], None],
-    mirror: Mirror | None,
-) -> list[Listener]:
-    """Who hears what happens in a run; the clock first, for others ask it."""
-    names = network_names(search.plan)
-    clock = Clock(epoch_weight(search), options.max_trials)
-    workers = None if options.address and not options.workers else worker_count(options)
-
-    def look(stage: str, live: Mapping[TrialKey, Metrics]) -> Progress:
-        return progress_of(search, study, live, stage, clock, workers, options.gpus_per_trial)
-
-    listeners = [clock.hear, watched(look, show)]
-    if not quiet:
-        listeners += [decisions(clock, len(names) - 1), failures(clock, names)]
-        listeners += [] if drawing else [trials(clock, names)]
-    if "tensorboard" in options.log:
-        listeners.append(board(search.folder / "tensorboard"))
-    if mirror is not None:
-        listeners.append(lambda event: mirror.push_seldom())
-    return listeners
-
-
-def epoch_weight(search: Search) -> Callable[[str], float]:
-    """How long an epoch of a network takes: by timing some networks once, when first asked."""
-    archs = {arch.key: arch for arch in networks(search)}
-
-    @cache
-    def pace() -> Pace:
-        return calibrate([*archs.values()], search.proxy.recipe.batch_size)
-
-    return cache(lambda key: pace().step_seconds(archs[key]))
 
 
 def run_record(search: Search, options: RunOptions, started: float, trained: int) -> dict[str, Any]:

@@ -9,14 +9,16 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
+from scalesearch.trials.curve import LearningCurve, read_curve
 from scalesearch.trials.key import PARTS, TrialKey
 
 JOURNAL = "study.journal"
@@ -155,3 +157,26 @@ def key_of(recorded: FrozenTrial) -> TrialKey:
 def latest(trials: Iterable[FrozenTrial]) -> dict[TrialKey, FrozenTrial]:
     """The last record of every trial: a failed trial may have been planned again."""
     return {key_of(frozen): frozen for frozen in trials}
+
+
+@dataclass(slots=True)
+class Record:
+    """What the journal has of one trial: Optuna's id for it, its state, how far it is."""
+
+    number: int
+    state: TrialState
+    curve: LearningCurve = ()  # of the epochs that it has trained and kept
+    workers_lost: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it has trained and kept."""
+        return self.curve[-1].epoch if self.curve else 0
+
+
+def record_of(frozen: FrozenTrial) -> Record:
+    """What the journal has of a trial. Raises what a row of its curve that is none raises."""
+    noted = frozen.user_attrs
+    curve = read_curve(noted.get("curve", ()))
+    # Optuna has no public name for what its storage calls a trial; a test holds this one
+    return Record(frozen._trial_id, frozen.state, curve, int(noted.get("workers_lost", 0)))

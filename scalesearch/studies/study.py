@@ -1,7 +1,7 @@
 """The study's one writer: what is planned, running, trained and failed."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import optuna
 import pandas as pd
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from scalesearch.files import write_bytes
 from scalesearch.studies.artifacts import checkpoint_path, read_checkpoint, write_losses
@@ -18,35 +18,22 @@ from scalesearch.studies.journal import (
     PART,
     STUDY_NAME,
     HeldLock,
+    Record,
     WholeLines,
     cut_torn_tail,
     latest,
     params_of,
+    record_of,
     whole_journal,
 )
 from scalesearch.studies.tables import curve_table, trial_table
-from scalesearch.trials.curve import LearningCurve, read_curve
+from scalesearch.trials.curve import LearningCurve
 from scalesearch.trials.key import PARTS, Part, TrialKey
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial, versions
 
 MAX_SEED = 2**31 - 1
 MAX_WORKERS_LOST = 5  # of one trial; nodes come and go, but a trial may also kill its worker
-
-
-@dataclass(slots=True)
-class Record:
-    """What the journal has of one trial: Optuna's id for it, its state, how far it is."""
-
-    number: int
-    state: TrialState
-    curve: LearningCurve = ()  # of the epochs that it has trained and kept
-    workers_lost: int = 0
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs it has trained and kept."""
-        return self.curve[-1].epoch if self.curve else 0
 
 
 class Study:
@@ -298,11 +285,3 @@ class Study:
     def trials(self) -> pd.DataFrame:
         """One row a trial: candidate, seed, state, loss, accuracy, epochs, seconds, message."""
         return trial_table(self._study.get_trials(deepcopy=False))
-
-
-def record_of(frozen: FrozenTrial) -> Record:
-    """What the journal has of a trial. Raises what a row of its curve that is none raises."""
-    noted = frozen.user_attrs
-    curve = read_curve(noted.get("curve", ()))
-    # Optuna has no public name for what its storage calls a trial; a test holds this one
-    return Record(frozen._trial_id, frozen.state, curve, int(noted.get("workers_lost", 0)))

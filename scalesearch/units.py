@@ -27,6 +27,11 @@ def milliseconds(row: Mapping[str, Any]) -> str:
     return f"{row['ms']:.3g}±{(row['ms_high'] - row['ms_low']) / 2:.2g}"
 
 
+def counted(n: int, what: str) -> str:
+    """So many of a thing: 1 trial, 2 trials."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
     seconds = round(seconds)

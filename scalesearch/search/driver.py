@@ -32,7 +32,7 @@ from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 
 MadeWith = dict[str, str]
-CHECKS = "the sweep of the learning rate and the look at the test split, for the search has ended"
+CHECKS = "the sweep of the learning rate, and the look at the test split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def search_decisions(search: Search, study: Study) -> Callable[[], Decided]:
             return Decided(stage_text(decision.asks), trials, ahead, stopped)
         trials = tuple(trial for trial in checks(search, study) if study.lacks(trial))
         ahead = tuple(Work(trial.key.network, trial.last) for trial in trials)
-        return Decided(f"{CHECKS} ({decision.ended})", trials, ahead, stopped)
+        return Decided(CHECKS, trials, ahead, stopped, decision.ended)
 
     return decide_next
 

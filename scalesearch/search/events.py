@@ -21,13 +21,15 @@ class Decided:
     """What is trained next, in words too; none where nothing more is wanted.
 
     `ahead` is all the work expected from here to the end of the run, that of `trials` first;
-    `stopped` how many candidates have been stopped so far.
+    `stopped` how many candidates have been stopped so far; `ended` why the search has ended, and
+    "" while it has not.
     """
 
     stage: str
     trials: tuple[Trial, ...] = ()
     ahead: tuple[Work, ...] = ()
     stopped: int = 0
+    ended: str = ""
 
 
 @dataclass(frozen=True, slots=True)

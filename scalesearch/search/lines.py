@@ -7,22 +7,26 @@ from scalesearch.search.clock import Clock
 from scalesearch.search.events import Completed, Decided, Event, Failed, Listener, Paused
 from scalesearch.search.progress import trial_text
 from scalesearch.trials.trial import Trial
-from scalesearch.units import duration
+from scalesearch.units import counted, duration
 
 log = logging.getLogger(__name__)
 
 
 def decisions(clock: Clock, candidates: int) -> Listener:
-    """A listener that logs what was decided on, how many of the candidates it stopped, and what
-    the rest of the run is now expected to take. `clock` must have heard of each event before.
+    """A listener that logs what was decided on first, and again where a decision stopped some of
+    the candidates, ended the search, or changed what the whole run is expected to take.
+
+    `clock` must have heard of each event before.
     """
-    stopped = 0
+    stopped, total = 0, 0
 
     def hear(event: Event) -> None:
-        nonlocal stopped
-        if isinstance(event, Decided) and event.trials:
+        nonlocal stopped, total
+        if not isinstance(event, Decided) or not event.trials:
+            return
+        if event.stopped > stopped or event.ended or clock.total != total:
             log.info("%s", decision_text(event, event.stopped - stopped, candidates, clock))
-            stopped = event.stopped
+        stopped, total = event.stopped, clock.total
 
     return hear
 
@@ -64,8 +68,10 @@ def trial_line(clock: Clock, names: Mapping[str, str], trial: Trial, said: str) 
 def decision_text(decided: Decided, stopped: int, candidates: int, clock: Clock) -> str:
     """What is trained next, and what the rest of the run is expected to take from here."""
     stops = f"{stopped} of {candidates} candidates stopped; " if stopped else ""
-    rest = clock.total - clock.ended
-    return f"{stops}next: {decided.stage}; about {rest} trials to the end{left_text(clock, ', ')}"
+    end = f"the search has ended, for {decided.ended}; " if decided.ended else ""
+    rest = counted(clock.total - clock.ended, "trial")
+    left = left_text(clock, ", ")
+    return f"{stops}{end}next: {decided.stage}; about {rest} to the end{left}"
 
 
 def left_text(clock: Clock, before: str = "; about ") -> str:

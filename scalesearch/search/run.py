@@ -27,6 +27,7 @@ from scalesearch.studies import locked, read_curves, read_trials
 from scalesearch.studies.mirror import Mirror, opened
 from scalesearch.studies.setup import Search, open_search, open_study
 from scalesearch.trials.trial import versions
+from scalesearch.units import counted
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict
     """
     check_options(options)
     search.folder.mkdir(parents=True, exist_ok=True)
-    with locked(search.folder), kept_at(options.mirror, search.folder) as mirror:
+    with locked(search.folder), mirror_at(options.mirror, search.folder) as mirror:
         study = open_study(search)
         if options.retry_failed:
             study.retry_failed()
@@ -64,13 +65,13 @@ def how_far(search: Search, driven: Driven) -> dict[str, Any]:
     """How many trials a run has trained; as `unfinished` why no more, None at its end."""
     unfinished = None
     if driven.halted:
-        trained = "1 trial" if driven.trials == 1 else f"{driven.trials} trials"
+        trained = counted(driven.trials, "trial")
         unfinished = f"this run has trained {trained}, and ended early: {driven.halted}"
     return {"study": str(search.folder), "trained": driven.trials, "unfinished": unfinished}
 
 
 @contextmanager
-def kept_at(url: str | None, folder: Path) -> Iterator[Mirror | None]:
+def mirror_at(url: str | None, folder: Path) -> Iterator[Mirror | None]:
     """The mirror of a study's directory at a URL; None where none is wanted."""
     if url is None:
         yield None

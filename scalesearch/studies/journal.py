@@ -23,7 +23,7 @@ from scalesearch.trials.key import PARTS, TrialKey
 
 JOURNAL = "study.journal"
 STUDY_NAME = "scalesearch"
-LOOKS = 5
+ATTEMPTS = 5
 # a damaged journal has lines that Optuna never writes; reading them raises one of these, for
 # example RuntimeError for a trial of two values
 JOURNAL_FAULTS = (
@@ -42,8 +42,8 @@ class StudyLocked(ValueError):
 
 
 def lock(file: TextIO) -> bool:
-    """Whether the file could be locked; one that only looks holds it for a moment (driver_of)."""
-    for _ in range(LOOKS):
+    """Whether the file could be locked. Tried some times: `driver_of` holds it for a moment."""
+    for _ in range(ATTEMPTS):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True

@@ -16,7 +16,7 @@ import torch
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from scalesearch.data.images import DataInfo, Images, Parts, Wanted, at_most, split, val_share
+from scalesearch.data.images import DataInfo, Images, Parts, Wanted, held_out_of, split, trained_on
 
 CHANNELS = (1, 3)
 
@@ -32,7 +32,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The names of a split's two arrays; channels, side, and whether the channels come last."""
+    """A split's two arrays: their names, and the images' channels, side in pixels and layout."""
 
     images: str
     labels: str
@@ -42,7 +42,10 @@ class Pair:
 
 
 def describe(argument: str) -> DataInfo:
-    """Classes (numbered), channels and side; of the images only the headers are read."""
+    """Classes, named by their numbers; channels and side. Reads headers and training labels.
+
+    `argument` is the path of the .npz file. Raises ValueError where its arrays are not in order.
+    """
     path = Path(argument).expanduser()
     train = _pairs(path)["train"]
     labels = _train_labels(path, train)
@@ -51,24 +54,27 @@ def describe(argument: str) -> DataInfo:
 
 
 def read(argument: str, wanted: Wanted) -> Parts:
-    """The arrays as images; where there is no x_val, validation comes out of x_train."""
+    """The file's images; where it has no x_val, some of x_train are held out.
+
+    Raises ValueError where its arrays are not in order.
+    """
     path = Path(argument).expanduser()
     pairs = _pairs(path)
     classes = int(_train_labels(path, pairs["train"]).max()) + 1
     images = {name: _read_split(path, pair, classes) for name, pair in pairs.items()}
     pool, own_val, test = images["train"], images.get("val"), images.get("test")
     if own_val is not None:
-        train, _ = split(len(pool), at_most(wanted.train_examples, len(pool)), 0)
+        train, _ = split(len(pool), trained_on(len(pool), wanted), 0)
         return Parts(pool.at(train), own_val, test)
-    val_examples, notes = val_share(len(pool), wanted)
-    train_examples = at_most(wanted.train_examples, len(pool) - val_examples)
+    val_examples, notes = held_out_of(len(pool), wanted)
+    train_examples = trained_on(len(pool) - val_examples, wanted)
     train, val = split(len(pool), train_examples, val_examples)
     return Parts(pool.at(train), pool.at(val), test, notes)
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[None]:
-    """Makes what a broken file raises a ValueError that names it."""
+def _refusing_broken(path: Path) -> Iterator[None]:
+    """Raises ValueError, which names the file, for whatever a broken zip archive raises inside."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
@@ -76,9 +82,9 @@ def _whole(path: Path) -> Iterator[None]:
 
 
 def _headers(path: Path) -> dict[str, Header]:
-    """The header of every array in the file, by name."""
+    """The header of every array in the file, by name. Raises ValueError for a broken file."""
     headers = {}
-    with _whole(path), zipfile.ZipFile(path) as archive:
+    with _refusing_broken(path), zipfile.ZipFile(path) as archive:
         for entry in archive.namelist():
             name = entry.removesuffix(".npy")
             with archive.open(entry) as member:
@@ -90,7 +96,10 @@ def _headers(path: Path) -> dict[str, Header]:
 
 
 def _pairs(path: Path) -> dict[str, Pair]:
-    """The splits that the file has, checked by their headers alone."""
+    """The file's splits by name: train, perhaps val and test.
+
+    Raises ValueError where an array's header is not what its name wants, or there is no train.
+    """
     headers = _headers(path)
     pairs = {}
     for part in ("train", "val", "test"):
@@ -112,7 +121,10 @@ def _pairs(path: Path) -> dict[str, Pair]:
 
 
 def _pair(x: Header, y: Header) -> Pair:
-    """One split's arrays, uint8 and square, with as many labels as images."""
+    """One split, of the headers of its images and labels.
+
+    Raises ValueError unless the images are uint8 and square, with a whole number each as label.
+    """
     if x.dtype != np.uint8:
         raise ValueError(f"{x.name} must be uint8, 0 to 255, got {x.dtype}")
     if y.dtype.kind not in "iu":
@@ -138,13 +150,17 @@ def _pair(x: Header, y: Header) -> Pair:
 
 
 def _array(path: Path, name: str) -> NDArray[Any]:
-    with _whole(path), np.load(path, allow_pickle=False) as arrays:
+    """One array of the file, of whatever shape and type. Raises ValueError for a broken file."""
+    with _refusing_broken(path), np.load(path, allow_pickle=False) as arrays:
         array: NDArray[Any] = arrays[name]
         return array
 
 
 def _train_labels(path: Path, pair: Pair) -> NDArray[Any]:
-    """The training labels, (n,), which must use every number from 0 up, and at least two."""
+    """The training labels, (n,).
+
+    Raises ValueError unless every number from 0 to the largest occurs, and there are two at least.
+    """
     labels = _array(path, pair.labels).reshape(-1)
     found = np.unique(labels)
     if len(found) < 2 or found[0] != 0 or found[-1] != len(found) - 1:
@@ -156,7 +172,7 @@ def _train_labels(path: Path, pair: Pair) -> NDArray[Any]:
 
 
 def _read_split(path: Path, pair: Pair, classes: int) -> Images:
-    """The images of one split, channels first, with labels below `classes`."""
+    """The images of one split. Raises ValueError for a label that is not below `classes`."""
     pixels, labels = _array(path, pair.images), _array(path, pair.labels).reshape(-1)
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(

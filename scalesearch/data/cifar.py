@@ -112,6 +112,7 @@ def read_archive(path: Path, layout: Layout, sha256: str) -> tuple[Images, Image
 
 
 def _read(layout: Layout, wanted: Wanted) -> Parts:
+    """Both splits of the archive, which is downloaded first where it is not in the cache."""
     path = data_cache(layout.name) / layout.archive
     if not path.exists():
         otherwise = (
@@ -124,7 +125,10 @@ def _read(layout: Layout, wanted: Wanted) -> Parts:
 
 
 def _records(path: Path, name: str, content: bytes, layout: Layout) -> Images:
-    """The images of one member, (n, 3, 32, 32)."""
+    """The images of one member, (n, 3, 32, 32).
+
+    Raises ValueError for records that are cut off, or a label that is no class.
+    """
     size = layout.label_bytes + 3 * SIDE**2
     if not content or len(content) % size:
         raise ValueError(
@@ -141,4 +145,5 @@ def _records(path: Path, name: str, content: bytes, layout: Layout) -> Images:
 
 
 def _joined(parts: list[Images]) -> Images:
+    """The images of all parts, in their order."""
     return Images(torch.cat([p.pixels for p in parts]), torch.cat([p.labels for p in parts]))

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from scalesearch.data.images import DataInfo, Images, Parts, Wanted, at_most, split, val_share
+from scalesearch.data.images import DataInfo, Images, Parts, Wanted, held_out_of, split, trained_on
 
 SIDE = 224
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -32,24 +32,26 @@ class Listing:
 
 
 def describe(argument: str) -> DataInfo:
-    """The classes, named by their folders; RGB, 224 pixels. No image is opened."""
+    """The classes, named by their folders; RGB, 224 pixels. No image is opened.
+
+    `argument` is the folder's path. Raises ValueError where its folders are not in order.
+    """
     listing = list_folder(Path(argument).expanduser())
     return DataInfo(f"imagefolder:{argument}", listing.classes, channels=3, side=SIDE)
 
 
 def read(argument: str, wanted: Wanted) -> Parts:
-    """The images as RGB, only those that are wanted decoded.
+    """The images as RGB, at the side that is wanted; those that are not wanted stay undecoded.
 
     Those that cannot be read are left out, and a note names them. Raises ValueError where they are
-    more than MAX_UNREADABLE of all.
+    more than MAX_UNREADABLE of all, and where the folders are not in order.
     """
     listing = list_folder(Path(argument).expanduser())
     notes: tuple[str, ...] = ()
     val_examples = 0
     if listing.val is None:
-        val_examples, notes = val_share(len(listing.train), wanted)
-    there = len(listing.train) - val_examples
-    train_examples = at_most(wanted.train_examples, there)
+        val_examples, notes = held_out_of(len(listing.train), wanted)
+    train_examples = trained_on(len(listing.train) - val_examples, wanted)
     train, held_out = split(len(listing.train), train_examples, val_examples)
     files = {
         "train": [listing.train[i] for i in train.tolist()],
@@ -120,7 +122,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _held_out(folder: Path, classes: tuple[str, ...]) -> Files:
-    """The files of a val or test folder, whose classes must be those of train."""
+    """The files of a val or test folder. Raises ValueError unless its classes are train's."""
     if differ := sorted(set(classes) ^ set(_classes(folder))):
         raise ValueError(
             f"{folder} must have the classes of train, got a difference in {', '.join(differ[:5])}"
@@ -129,7 +131,10 @@ def _held_out(folder: Path, classes: tuple[str, ...]) -> Files:
 
 
 def _files(folder: Path, classes: tuple[str, ...]) -> Files:
-    """Every image file with its label, in an order that no file system decides."""
+    """Every image file with its label, sorted, so that no file system decides their order.
+
+    Raises ValueError for a class without an image.
+    """
     files: Files = []
     for label, name in enumerate(classes):
         found = sorted(p for p in (folder / name).rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -160,7 +165,10 @@ def _decode(files: Files, side: int, unreadable: list[str]) -> Images:
 
 
 def _note_unreadable(unreadable: list[str], total: int) -> tuple[str, ...]:
-    """A note of the images that were left out; ValueError where they are too many."""
+    """A note that names images which were left out, none where none were.
+
+    Raises ValueError where they are more than MAX_UNREADABLE of `total`.
+    """
     if not unreadable:
         return ()
     named = ", ".join(unreadable[:NAMED]) + (", ..." if len(unreadable) > NAMED else "")

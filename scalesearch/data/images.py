@@ -1,6 +1,6 @@
 """Images as uint8 tensors: the values that travel, splitting, resizing, channel statistics."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ RESIZE_CHUNK = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """Pixels, uint8 (n, channels, side, side), and labels, int64 (n,)."""
+    """Images of one split: pixels, uint8 (n, channels, side, side), and labels, int64 (n,)."""
 
     pixels: Tensor
     labels: Tensor
@@ -35,9 +35,10 @@ class Images:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """A data set in memory; `mean` and `std` per channel of the training split, in [0, 1].
+    """A data set in memory, its splits all of one side; `test` is None where there is none.
 
-    `notes` say what a report must not hide: images left out, a split that was cut smaller.
+    `mean` and `std` are of the training pixels, for each channel, as fractions of 255. `notes` say
+    what a report must not hide: images left out, a split that was cut smaller.
     """
 
     name: str
@@ -50,15 +51,10 @@ class DataSet:
     synthetic: bool = False
     notes: tuple[str, ...] = ()
 
-    def to(self, device: torch.device | str) -> "DataSet":
-        """The same data set with its tensors on `device`."""
-        test = self.test and self.test.to(device)
-        return replace(self, train=self.train.to(device), val=self.val.to(device), test=test)
-
 
 @dataclass(frozen=True, slots=True)
 class DataInfo:
-    """What is known of a data set before it is loaded; `side` is its native one, in pixels."""
+    """What is known of a data set before it is loaded; `side` is its images' own, in pixels."""
 
     name: str
     classes: tuple[str, ...]
@@ -69,7 +65,10 @@ class DataInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """How much of a data set to load, and at what side; None is all of it, and the native side."""
+    """How many images to load, and at what side in pixels; None is all, and their own side.
+
+    Raises ValueError for a number below 1.
+    """
 
     train_examples: int | None = None
     val_examples: int = 5000
@@ -84,7 +83,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """What a source hands over: the splits as it stores them, and notes for the report."""
+    """What a source has read: splits at any side, no `test` where it has none, notes as above."""
 
     train: Images
     val: Images
@@ -93,7 +92,10 @@ class Parts:
 
 
 def resized(images: Images, side: int) -> Images:
-    """`images` at `side` pixels, antialiased bilinear, rounded to uint8; the same if they are."""
+    """The images at `side` pixels, bilinear with antialiasing, rounded to uint8.
+
+    `images` itself where that is its side already.
+    """
     if images.pixels.shape[-1] == side:
         return images
     chunks = []
@@ -105,9 +107,10 @@ def resized(images: Images, side: int) -> Images:
 
 
 def channel_statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, in [0, 1], exact from a histogram of the bytes.
+    """Mean and standard deviation of each channel, as fractions of 255.
 
-    A constant channel deviates by 1, so that normalising it gives 0.
+    Exact, from a histogram of the bytes. A constant channel is said to deviate by 1, so that
+    normalising it gives 0.
     """
     levels = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
@@ -136,8 +139,11 @@ def split(total: int, train_examples: int | None, val_examples: int) -> tuple[Te
     return order[val_examples:end], order[:val_examples]
 
 
-def val_share(total: int, wanted: Wanted) -> tuple[int, tuple[str, ...]]:
-    """How many of a user's `total` training images are for validation, and a note of it."""
+def held_out_of(total: int, wanted: Wanted) -> tuple[int, tuple[str, ...]]:
+    """How many of a user's `total` training images are held out to validate, and a note of it.
+
+    As many as are wanted, but at most VAL_FRACTION of all.
+    """
     val_examples = min(wanted.val_examples, max(1, int(total * VAL_FRACTION)))
     note = f"validation split: {val_examples} of the {total} training images"
     if val_examples < wanted.val_examples:
@@ -145,6 +151,7 @@ def val_share(total: int, wanted: Wanted) -> tuple[int, tuple[str, ...]]:
     return val_examples, (note,)
 
 
-def at_most(train_examples: int | None, there: int) -> int | None:
-    """The training images to take of a user's own: those asked for, or all where they are fewer."""
-    return None if train_examples is None else min(train_examples, max(there, 1))
+def trained_on(there: int, wanted: Wanted) -> int | None:
+    """How many of a user's `there` training images to take: as many as wanted; None is all."""
+    examples = wanted.train_examples
+    return None if examples is None else min(examples, max(there, 1))

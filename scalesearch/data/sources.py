@@ -22,12 +22,12 @@ ARGUMENTS = {"shapes": "[:N]", "imagefolder": ":DIR", "npz": ":FILE"}
 
 
 def describe(source: str) -> DataInfo:
-    """Classes, channels and native side of `source`, without decoding an image or a download.
+    """Classes, channels and side of `source`'s images, without a download or decoding an image.
 
     Raises ValueError, in one line, where the source is unknown or what it names is not in order.
     """
     name, argument = _parse(source)
-    with _one_line(source):
+    with _named_in_errors(source):
         return SOURCES[name][0](argument)
 
 
@@ -38,17 +38,17 @@ def load(
     val_examples: int = 5000,
     side: int | None = None,
 ) -> DataSet:
-    """`source` in memory, on the CPU, its validation images taken out of the training set.
+    """`source` in memory, on the CPU, its images at `side` pixels (None: their own side).
 
-    A validation split that the user's data bring is used whole, and `val_examples` is not; where
-    they bring none, at most a fifth of the training images is taken; of these all are taken where
-    they are fewer than `train_examples`. Images are `side` pixels
-    (None: native). Raises ValueError, in one line, for what cannot be had.
+    `val_examples` of the training images are held out to validate, and `train_examples` of the rest
+    are taken (None: all). Of a user's own images (imagefolder, npz) at most a fifth is held out,
+    all are taken where there are fewer, and a validation split of theirs is used whole. Raises
+    ValueError, in one line, for a source that is unknown, out of reach or not in order.
     """
     wanted = Wanted(train_examples=train_examples, val_examples=val_examples, side=side)
     name, argument = _parse(source)
     info = describe(source)
-    with _one_line(source):
+    with _named_in_errors(source):
         parts = SOURCES[name][1](argument, wanted)
     side = side or info.side
     train = resized(parts.train, side)
@@ -67,15 +67,21 @@ def load(
 
 
 def absolute(source: str) -> str:
-    """`source` with its path made absolute, so that it means the same in any process."""
+    """`source` with its path, if it has one, made absolute, so that any process can read it.
+
+    Raises ValueError where the source is unknown.
+    """
     name, argument = _parse(source)
     if name not in ("imagefolder", "npz"):
         return source
-    return f"{name}:{Path(argument).resolve()}"
+    return f"{name}:{Path(argument).expanduser().resolve()}"
 
 
 def _parse(source: str) -> tuple[str, str]:
-    """The name of the source and what follows its colon, '' where nothing does."""
+    """The name of the source and what follows its colon, "" where nothing does.
+
+    Raises ValueError for an unknown name, or one that wants something after a colon and has not.
+    """
     name, _, argument = source.partition(":")
     if name not in SOURCES:
         valid = ", ".join(name + ARGUMENTS.get(name, "") for name in SOURCES)
@@ -95,8 +101,8 @@ def path_meant(source: str) -> str:
 
 
 @contextmanager
-def _one_line(source: str) -> Iterator[None]:
-    """Makes what goes wrong in reading `source` a ValueError of one line that names it."""
+def _named_in_errors(source: str) -> Iterator[None]:
+    """Raises ValueError, one line that names `source`, for an OSError or ValueError inside."""
     try:
         yield
     except OSError as error:

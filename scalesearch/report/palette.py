@@ -41,17 +41,3 @@ def themed(text: str) -> str:
 def variables(colours: dict[str, str]) -> str:
     """The colours as CSS variables."""
     return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
-
-
-def contrast(a: str, b: str) -> float:
-    """The contrast of two colours by WCAG 2.2: 1 to 21."""
-
-    def luminance(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        red, green, blue = (
-            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts
-        )
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-    high, low = sorted((luminance(a), luminance(b)), reverse=True)
-    return (high + 0.05) / (low + 0.05)

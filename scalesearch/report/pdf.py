@@ -39,7 +39,8 @@ def print_pdf(page: Path) -> Path:
             f"--print-to-pdf={partial}",
             page.resolve().as_uri(),
         ]
-        if os.geteuid() == 0:  # Chromium's sandbox refuses root
+        # Chromium's sandbox refuses root, whom Windows does not have
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
             command.insert(1, "--no-sandbox")
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)

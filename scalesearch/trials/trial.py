@@ -114,8 +114,7 @@ def prepared(
     data = read(source, train_examples, val_examples)
 
     def place(images: Images, pixels: int = side) -> Images:
-        small = resized(images, pixels)
-        return Images(small.pixels.to(device), small.labels.to(device))
+        return resized(images, pixels).to(device)
 
     return DataSet(
         name=data.name,

@@ -15,7 +15,17 @@ import pytest
 import torch
 from PIL import Image
 
-from scalesearch.data import DataSet, Images, cifar, describe, fashion, fetch, folder, load, resized
+from scalesearch.data import (
+    Images,
+    absolute,
+    cifar,
+    describe,
+    fashion,
+    fetch,
+    folder,
+    load,
+    resized,
+)
 from scalesearch.data.images import RESIZE_CHUNK, channel_statistics, split
 from scalesearch.data.shapes import draw
 
@@ -50,6 +60,14 @@ def noise(*shape: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 # names
+
+
+def test_a_path_is_made_absolute_from_home_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.chdir("/")
+    assert absolute("imagefolder:~/photos") == "imagefolder:/home/ada/photos"
+    assert absolute("npz:a.npz") == "npz:/a.npz"
+    assert absolute("cifar10") == "cifar10"
 
 
 @pytest.mark.parametrize(
@@ -125,13 +143,6 @@ def test_channel_statistics() -> None:
     assert mean == pytest.approx(scaled.mean((0, 2, 3)).tolist(), abs=1e-12)
     assert std == pytest.approx(scaled.std((0, 2, 3), correction=0).tolist(), abs=1e-12)
     assert channel_statistics(torch.full((2, 1, 3, 3), 255, dtype=torch.uint8)) == ((1.0,), (1.0,))
-
-
-def test_to_moves_every_tensor() -> None:
-    moved = load("shapes:20", val_examples=10).to("meta")
-    assert isinstance(moved, DataSet) and moved.test
-    for images in (moved.train, moved.val, moved.test):
-        assert images.pixels.device.type == images.labels.device.type == "meta"
 
 
 # shapes

@@ -17,7 +17,7 @@ from scalesearch.report.compare import compare
 from scalesearch.report.content import read_content
 from scalesearch.report.figures import figures_of
 from scalesearch.report.page import render_html
-from scalesearch.report.palette import DARK, LIGHT, contrast, themed
+from scalesearch.report.palette import DARK, LIGHT, themed
 from scalesearch.report.transfer import expected_loss
 from scalesearch.report.words import change, command, in_a_sentence
 from scalesearch.selection.law import Law, Shape
@@ -244,6 +244,20 @@ def test_formats_and_studies_that_are_none_are_one_line(
     monkeypatch.undo()
     found = scalesearch("report", tmp_path / "nothing")
     assert found.returncode == 2 and found.stderr.startswith("error: a study's directory must have")
+
+
+def contrast(a: str, b: str) -> float:
+    """The contrast of two colours by WCAG 2.2: 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
 
 
 def test_both_themes_have_contrast_enough() -> None:

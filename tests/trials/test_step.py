@@ -24,9 +24,8 @@ def made(device: str, images: int = 100) -> DataSet:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (images, 3, 24, 24), dtype=torch.uint8, generator=generator)
     labels = torch.randint(4, (images,), generator=generator)
-    both = Images(pixels, labels)
-    data = DataSet("made", both, both, None, tuple("abcd"), (0.5,) * 3, (0.2, 0.3, 0.4))
-    return data.to(device)
+    both = Images(pixels, labels).to(device)
+    return DataSet("made", both, both, None, tuple("abcd"), (0.5,) * 3, (0.2, 0.3, 0.4))
 
 
 def losses(device: str, graph: bool, steps: int = 6) -> tuple[list[float], torch.Tensor]:

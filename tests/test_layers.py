@@ -44,7 +44,7 @@ WITHOUT_TORCH = (
     "networks/scaling.py",
     "networks/stride.py",
     "networks/custom.py",
-    "networks/published.py",
+    "networks/accuracies.py",
     "networks/zoo",
     "spaces",
     "selection",

@@ -145,7 +145,7 @@ def cost_command(
 @app.command("models")
 def models_command(as_json: AsJson = False) -> None:
     """List the zoo: each model's cost, and its published accuracy on ImageNet."""
-    from scalesearch.networks.published import model_rows
+    from scalesearch.networks.accuracies import model_rows
 
     rows = model_rows()
     if as_json:

@@ -22,6 +22,7 @@ from scalesearch.plans.grid import solve_resolution
 from scalesearch.plans.limits import figure, share
 from scalesearch.units import NAMES, Measure
 
+TABLE = "COEFFICIENT_TABLE"  # by this name in a family's file of the zoo
 # how far a member may be from its target: parameters come in steps, of a third at the most in the
 # zoo, and latency jumps and is noisy
 TOLERANCE: dict[Measure, float] = {
@@ -71,9 +72,9 @@ def member(
 
 def published(family: str) -> list[Member]:
     """The published scale-ups of a family, by its own table. Raises ValueError if it has none."""
-    table = getattr(zoo.FAMILIES.get(family), "PUBLISHED", None)
+    table = getattr(zoo.FAMILIES.get(family), TABLE, None)
     if table is None:
-        known = ", ".join(name for name, room in zoo.FAMILIES.items() if hasattr(room, "PUBLISHED"))
+        known = ", ".join(name for name, room in zoo.FAMILIES.items() if hasattr(room, TABLE))
         raise ValueError(f"a family with a published table must be one of {known}; got {family!r}")
     archs = [zoo.MODELS[name] for name in table]
     base = cost(archs[0])

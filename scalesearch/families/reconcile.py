@@ -14,11 +14,11 @@ from scalesearch.networks import zoo
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.count import count
 from scalesearch.networks.scaling import Scale, scale_arch
-from scalesearch.networks.zoo.efficientnet import COEFFICIENTS, PUBLISHED
+from scalesearch.networks.zoo.efficientnet import COEFFICIENT_TABLE, COEFFICIENTS
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PrintedRow:
     """A row as printed: top-1 in percent, multiply-adds and parameters with their unit."""
 
     table: int
@@ -39,7 +39,7 @@ class Recount:
     relative to the published figure; `agrees` says whether ours rounds to what is printed.
     """
 
-    published: Published
+    printed: PrintedRow
     resolution: int | None
     formula: float | None
     flops: int | None
@@ -70,58 +70,58 @@ TABLE_2_PRINTED = {
 }
 
 
-def _table_2() -> tuple[Published, ...]:
+def _table_2() -> tuple[PrintedRow, ...]:
     """Table 2, with the coefficients that only the TPU code states (efficientnet_builder.py)."""
     rows = []
     for name, (flops, params, top1, remark) in TABLE_2_PRINTED.items():
-        depth, width, px, _ = PUBLISHED[name]
+        depth, width, px, _ = COEFFICIENT_TABLE[name]
         scale = Scale(depth, width, px / zoo.find("efficientnet_b0").resolution)
-        rows.append(Published(2, "efficientnet_b0", name, scale, flops, top1, params, remark))
+        rows.append(PrintedRow(2, "efficientnet_b0", name, scale, flops, top1, params, remark))
     return tuple(rows)
 
 
 TABLE_2 = _table_2()
 TABLE_3 = (
-    Published(3, "mobilenet_v1", "baseline", Scale(), "0.6B", 70.6),
-    Published(3, "mobilenet_v1", "width w=2", Scale(width=2), "2.2B", 74.2),
-    Published(
+    PrintedRow(3, "mobilenet_v1", "baseline", Scale(), "0.6B", 70.6),
+    PrintedRow(3, "mobilenet_v1", "width w=2", Scale(width=2), "2.2B", 74.2),
+    PrintedRow(
         *(3, "mobilenet_v1", "resolution r=2", Scale(resolution=2), "2.2B", 72.7),
         remark="2.27 is printed as 2.2",
     ),
-    Published(
+    PrintedRow(
         *(3, "mobilenet_v1", "compound d=1.4 w=1.2 r=1.3", Scale(1.4, 1.2, 1.3), "2.3B", 75.6),
         remark="depends on how the 13 blocks are grouped when depth is scaled",
     ),
-    Published(3, "mobilenet_v2", "baseline", Scale(), "0.3B", 72.0),
-    Published(3, "mobilenet_v2", "depth d=4", Scale(depth=4), "1.2B", 76.8),
-    Published(3, "mobilenet_v2", "width w=2", Scale(width=2), "1.1B", 76.4),
-    Published(3, "mobilenet_v2", "resolution r=2", Scale(resolution=2), "1.2B", 74.8),
-    Published(3, "mobilenet_v2", "compound", None, "1.3B", 77.4, remark=UNSTATED),
-    Published(3, "resnet50", "baseline", Scale(), "4.1B", 76.0),
-    Published(
+    PrintedRow(3, "mobilenet_v2", "baseline", Scale(), "0.3B", 72.0),
+    PrintedRow(3, "mobilenet_v2", "depth d=4", Scale(depth=4), "1.2B", 76.8),
+    PrintedRow(3, "mobilenet_v2", "width w=2", Scale(width=2), "1.1B", 76.4),
+    PrintedRow(3, "mobilenet_v2", "resolution r=2", Scale(resolution=2), "1.2B", 74.8),
+    PrintedRow(3, "mobilenet_v2", "compound", None, "1.3B", 77.4, remark=UNSTATED),
+    PrintedRow(3, "resnet50", "baseline", Scale(), "4.1B", 76.0),
+    PrintedRow(
         *(3, "resnet50", "depth d=4", Scale(depth=4), "16.2B", 78.1), remark=f"{SWAPPED} w=2"
     ),
-    Published(
+    PrintedRow(
         *(3, "resnet50", "width w=2", Scale(width=2), "14.7B", 77.7), remark=f"{SWAPPED} d=4"
     ),
-    Published(3, "resnet50", "resolution r=2", Scale(resolution=2), "16.4B", 77.5),
-    Published(3, "resnet50", "compound", None, "16.7B", 78.8, remark=UNSTATED),
+    PrintedRow(3, "resnet50", "resolution r=2", Scale(resolution=2), "16.4B", 77.5),
+    PrintedRow(3, "resnet50", "compound", None, "16.7B", 78.8, remark=UNSTATED),
 )
 TABLE_7 = (
-    Published(7, "efficientnet_b0", "baseline", Scale(), "0.4B", 77.3),
-    Published(
+    PrintedRow(7, "efficientnet_b0", "baseline", Scale(), "0.4B", 77.3),
+    PrintedRow(
         *(7, "efficientnet_b0", "depth d=4", Scale(depth=4), "1.8B", 79.0),
         remark=NOT_EXACT.format("d=4"),
     ),
-    Published(
+    PrintedRow(
         *(7, "efficientnet_b0", "width w=2", Scale(width=2), "1.8B", 78.9),
         remark=NOT_EXACT.format("w=2"),
     ),
-    Published(
+    PrintedRow(
         *(7, "efficientnet_b0", "resolution r=2", Scale(resolution=2), "1.9B", 79.1),
         remark=NOT_EXACT.format("r=2") + "; r=2.2 costs 1.92 G",
     ),
-    Published(
+    PrintedRow(
         7, "efficientnet_b0", "compound d=1.4 w=1.2 r=1.3", Scale(1.4, 1.2, 1.3), "1.8B", 81.1
     ),
 )
@@ -132,7 +132,7 @@ def reconcile() -> tuple[Recount, ...]:
     return tuple(recount(row) for row in (*TABLE_2, *TABLE_3, *TABLE_7))
 
 
-def recount(row: Published) -> Recount:
+def recount(row: PrintedRow) -> Recount:
     """The row beside the formula's figure and our count of the network it describes."""
     if row.scale is None:
         return Recount(row, None, None, None, None, None, None, None)
@@ -141,7 +141,7 @@ def recount(row: Published) -> Recount:
     measured = count(arch)
     scale = row.scale
     return Recount(
-        published=row,
+        printed=row,
         resolution=arch.resolution,
         formula=count(baseline).flops * scale.depth * scale.width**2 * scale.resolution**2,
         flops=measured.flops,
@@ -176,21 +176,21 @@ def plain_rows(rows: Sequence[Recount]) -> list[dict[str, Any]]:
     """The rows as plain values, for JSON: flops are multiply-adds, None where unknown."""
     return [
         {
-            "table": row.published.table,
-            "baseline": row.published.baseline,
-            "row": row.published.row,
-            **_triple("", row.published.scale),
+            "table": row.printed.table,
+            "baseline": row.printed.baseline,
+            "row": row.printed.row,
+            **_triple("", row.printed.scale),
             "pixels": row.resolution,
-            "published_flops": amount(row.published.flops),
+            "published_flops": amount(row.printed.flops),
             "formula_flops": row.formula,
             "flops": row.flops,
             "difference": row.difference,
             "agrees": row.agrees,
-            "published_params": amount(row.published.params) if row.published.params else None,
+            "published_params": amount(row.printed.params) if row.printed.params else None,
             "params": row.params,
-            "published_top1": row.published.top1,
+            "published_top1": row.printed.top1,
             **_triple("phi_", row.phi),
-            "remark": row.published.remark,
+            "remark": row.printed.remark,
         }
         for row in rows
     ]
@@ -222,16 +222,16 @@ def text_table(rows: Sequence[Recount]) -> str:
 def _cells(row: Recount) -> tuple[str, ...]:
     phi = row.phi
     return (
-        str(row.published.table),
-        row.published.baseline,
-        row.published.row,
+        str(row.printed.table),
+        row.printed.baseline,
+        row.printed.row,
         "-" if row.resolution is None else str(row.resolution),
-        row.published.flops,
+        row.printed.flops,
         "-" if row.formula is None else f"{row.formula / 1e9:.3f}",
         "-" if row.flops is None else f"{row.flops / 1e9:.3f}",
         "-" if row.difference is None else f"{row.difference:+.1%}",
         "-" if row.params is None else f"{row.params:,}",
         "-" if phi is None else f"{phi.depth:.2f} {phi.width:.2f} {phi.resolution:.2f}",
-        f"{row.published.top1:.1f}",
-        row.published.remark,
+        f"{row.printed.top1:.1f}",
+        row.printed.remark,
     )

@@ -1,4 +1,4 @@
-"""Where the curve of the coefficients, alpha^phi, beta^phi, gamma^phi, meets a cost."""
+"""The phi at which alpha^phi, beta^phi, gamma^phi meet a cost."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ LONGEST = 1000.0  # milliseconds; a family's larger members would take minutes e
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A network on the curve, its latency, and the ratio to the baseline's, round by round."""
+    """A network at some phi, its latency, and the ratio to the baseline's, round by round."""
 
     phi: float
     arch: Model
@@ -27,7 +27,7 @@ class Timed:
 
 
 def nominal(c: Coefficients, measure: Measure) -> float:
-    """What one step of phi is taken to multiply a measure by: only its direction matters."""
+    """What one step of phi nominally multiplies a measure by: above 1 where it grows with phi."""
     factors: dict[Measure, float] = {
         "flops": c.nominal,
         "params": c.alpha * c.beta**2,
@@ -40,9 +40,10 @@ def nominal(c: Coefficients, measure: Measure) -> float:
 def solve_phi(
     baseline: Model, coefficients: Coefficients, target: float, measure: Measure = "flops"
 ) -> float:
-    """The phi, below 0 to go against the coefficients, at which the formula crosses a target.
+    """The phi at which the formula's network crosses a target, counted by that measure.
 
-    Raises ValueError when the coefficients cannot reach it.
+    It is below 0 for a target on the other side of the baseline than the coefficients lead to.
+    Raises ValueError for coefficients whose nominal cost is 1 by the measure.
     """
     low, high = bracket(baseline, coefficients, target, measure)
     return (low + high) / 2
@@ -79,7 +80,7 @@ def bracket(
 def nearest_params(
     baseline: Model, coefficients: Coefficients, target: float
 ) -> tuple[float, Model]:
-    """The phi and the network on the curve whose parameters come nearest to a target.
+    """The phi whose network has the parameters nearest to a target, and that network.
 
     They grow by steps, and the two networks at the step that crosses the target are compared.
     """
@@ -91,17 +92,18 @@ def nearest_params(
 
 
 def time_one(model: Model, batch: int) -> Repeats:
-    """The latency of one model."""
+    """The latency of one model for `batch` images, in milliseconds, over ROUNDS rounds."""
     return timed(Timings(conditions_here(batch)), {"one": model}, ROUNDS)["one"]
 
 
 def nearest_latency(
     baseline: Model, coefficients: Coefficients, ratio: float, batch: int, enough: float
 ) -> Timed:
-    """The network on the curve whose latency is nearest to `ratio` times the baseline's, of TRIES.
+    """The network along the coefficients whose latency is nearest to `ratio` times the baseline's.
 
-    Latency goes roughly with a power of flops, by which each try is guessed from those before it;
-    it ends within `enough` of the ratio. Raises ValueError for a latency above LONGEST.
+    Of TRIES at most, that is: latency goes roughly with a power of flops, by which each phi is
+    guessed from those before it, and the search ends within `enough`, a share of the ratio.
+    Latencies are of `batch` images. Raises ValueError for an expected one above LONGEST.
     """
     expected = ratio * time_one(baseline, batch).median
     if expected > LONGEST:

@@ -1,4 +1,4 @@
-"""Named rules for spending compute: each is a direction in depth, width and resolution.
+"""Strategies: coefficients by name, each a direction in depth, width and resolution.
 
 All take flops to grow as depth * width^2 * resolution^2, which rounding and small networks only
 roughly do; what a scale costs is measured afterwards, as everywhere.
@@ -6,7 +6,7 @@ roughly do; what a scale costs is measured afterwards, as everywhere.
 
 import math
 
-from scalesearch.networks.scaling import Coefficients, Scale
+from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.zoo.efficientnet import COEFFICIENTS
 
 
@@ -43,7 +43,7 @@ STRATEGIES: dict[str, Coefficients] = {
 
 
 def find(name: str, coefficients: Coefficients | None = None) -> Coefficients:
-    """The direction of the strategy of that name; `compound` is that of the coefficients given.
+    """The coefficients of the strategy of that name; those given are `compound`'s.
 
     Raises ValueError for a name that does not exist, coefficients missing or not asked for, or
     some whose nominal cost does not grow.
@@ -70,9 +70,3 @@ def nominal_phi(coefficients: Coefficients, ratio: float) -> float:
     if not (math.isfinite(ratio) and ratio > 0):
         raise ValueError(f"a ratio of flops must be above 0, got {ratio}")
     return math.log(ratio) / math.log(coefficients.nominal)
-
-
-def scale_by(name: str, ratio: float, coefficients: Coefficients | None = None) -> Scale:
-    """The scale that the strategy of that name makes of a ratio of flops, by its formula."""
-    direction = find(name, coefficients)
-    return direction.at(nominal_phi(direction, ratio))

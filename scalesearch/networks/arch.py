@@ -6,13 +6,17 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, reduce
 from typing import Any, ClassVar, Literal
 
-# tables read from a file have no other keys than these (read by pydantic, in space.py), and what
-# stands under a key says what it means
+# pydantic's, of tables that are read from files: other keys are errors, and the text under a key
+# is its description in the JSON schema
 STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 
 
+# columns of rows by the names that files of the first version have for them
+RENAMED = {"once": "fixed_depth"}
+
+
 class InputTooSmall(ValueError):
-    """A resolution that a network's strides or kernels leave nothing of."""
+    """A resolution so small that a stride or kernel of the network has no pixels to work on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ class Stage:
     """Squeeze-excitation's width over the block's input width; 0 for none."""
     branches: tuple[tuple["Stage", ...], ...] = ()
     """Sequences of rows side by side, their outputs put together."""
-    once: bool = False
+    fixed_depth: bool = False
     """Whether scaling leaves the row's depth alone."""
 
     def width_after(self, in_width: int) -> int:
@@ -180,7 +184,7 @@ class Arch:
 
     @property
     def key(self) -> str:
-        """Twelve hex digits that name the network itself: equal archs, whatever their name."""
+        """Twelve hex digits of all that makes the network: archs that differ in name share it."""
         content = {
             field: tuple(map(_content, value)) if isinstance(value, tuple) else value
             for field in self.__slots__
@@ -206,8 +210,14 @@ TABLES = (Arch, Stage, Rules, Hidden, Auxiliary)  # of what a YAML file of a net
 
 @lru_cache(maxsize=65536)
 def _content(row: Stage | Hidden | Auxiliary) -> dict[str, Any]:
-    """A row as plain values, for keys: a grid's networks share most of theirs."""
-    return asdict(row)
+    """A row as plain values, for keys of archs: the networks of a grid share most of their rows."""
+    return asdict(row, dict_factory=_first_names)
+
+
+def _first_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Columns by the names that they first had, so that studies keep the keys of their networks."""
+    first = {new: old for old, new in RENAMED.items()}
+    return {first.get(name, name): value for name, value in pairs}
 
 
 def width_after(rows: tuple[Stage, ...], in_width: int) -> int:

@@ -1,4 +1,4 @@
-"""What is wrong with a table that was read from a file, in one line."""
+"""Tables that are read from files: renamed keys, and what is wrong, in one line."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -7,9 +7,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from scalesearch.errors import meant
+from scalesearch.networks.arch import RENAMED
 
 UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
 UNION_MEMBERS = ("Arch", "Steps", "str")  # which pydantic names beside the keys
+
+
+def renewed(content: Any) -> Any:
+    """What a YAML file holds, with the columns of rows by their names of today (arch.RENAMED)."""
+    if isinstance(content, list):
+        return [renewed(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    names = RENAMED if "block" in content else {}
+    return {names.get(key, key): renewed(value) for key, value in content.items()}
 
 
 def explain(error: ValidationError, tables: Sequence[type[Any]]) -> str:

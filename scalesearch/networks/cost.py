@@ -53,7 +53,7 @@ class Cost:
 def cost(model: Model) -> Cost:
     """The cost of `model` as fvcore measures it, kept on disk by the key of an arch."""
     if isinstance(model, CustomModel):
-        return _own_cost(replace(model, name=""))
+        return _custom_cost(replace(model, name=""))
     arch = replace(model, auxiliary=())  # which are there in training only
     path = cost_cache() / f"{arch.key}.json"
     with suppress(OSError, ValueError, TypeError):
@@ -69,7 +69,7 @@ def cost(model: Model) -> Cost:
 
 
 @lru_cache(maxsize=65536)
-def _own_cost(model: CustomModel) -> Cost:
+def _custom_cost(model: CustomModel) -> Cost:
     """The cost of a user's model; not kept on disk, for the code behind it may change."""
     shape = (model.channels, model.resolution, model.resolution)
     return measure(build_model(model), shape, images=1)

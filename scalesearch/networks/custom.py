@@ -1,4 +1,4 @@
-"""A user's own network: a function of three multipliers, in place of a stage table. No torch."""
+"""Custom models: a user's function of three multipliers, in place of a stage table. No torch."""
 
 import hashlib
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class CustomModel:
         module, _, function = self.function.removeprefix(PREFIX).partition(":")
         if not (self.function.startswith(PREFIX) and module and function):
             raise ValueError(
-                f"a model of your own must be python:package.module:function, got {self.function!r}"
+                f"a custom model must be python:package.module:function, got {self.function!r}"
             )
 
     @property
@@ -52,12 +52,12 @@ class CustomModel:
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """None: the stages of a function are its own affair."""
+        """(): what stages a function makes is not known."""
         return ()
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """None: the stages of a function are its own affair."""
+        """(): what stages a function makes is not known."""
         return ()
 
     @property

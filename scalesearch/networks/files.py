@@ -8,28 +8,28 @@ from pydantic import TypeAdapter, ValidationError
 from scalesearch.errors import file_meant
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES, Arch
-from scalesearch.networks.checked import explain
+from scalesearch.networks.checked import explain, renewed
 from scalesearch.networks.custom import DEFAULT_RESOLUTION, PREFIX, CustomModel, custom_model
 from scalesearch.networks.models import Model, at_resolution, realised
 
 SUFFIXES = (".yaml", ".yml")
 _ARCH = TypeAdapter(Arch)
-_OWN = TypeAdapter(CustomModel)
+_CUSTOM = TypeAdapter(CustomModel)
 
 
 def dump_model(model: Model) -> str:
     """A model as YAML; read_model gives it back."""
     if isinstance(model, CustomModel):
-        return yaml.safe_dump(_OWN.dump_python(model, mode="json"), sort_keys=False)
+        return yaml.safe_dump(_CUSTOM.dump_python(model, mode="json"), sort_keys=False)
     return yaml.safe_dump(_ARCH.dump_python(model, mode="json"), sort_keys=False)
 
 
 def read_model(path: Path) -> Model:
     """The model in a YAML file. Raises ValueError, in one line, where it is none."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = renewed(yaml.safe_load(path.read_text(encoding="utf-8")))
         if isinstance(content, dict) and "function" in content:
-            return _OWN.validate_python(content)
+            return _CUSTOM.validate_python(content)
         return _ARCH.validate_python(content)
     except OSError as error:
         raise ValueError(

@@ -24,7 +24,10 @@ def build_model(model: Model) -> nn.Module:
 
 
 def scale_model(model: Model, scale: Scale, name: str | None = None) -> Model:
-    """The model with depth, width and resolution multiplied; realised."""
+    """The model with depth, width and resolution multiplied, rounded by its own rules.
+
+    Raises ValueError for an axis that has no meaning for an arch, or where `realised` does.
+    """
     if isinstance(model, Arch):
         return scale_arch(model, scale, name)
     return realised(
@@ -39,7 +42,10 @@ def scale_model(model: Model, scale: Scale, name: str | None = None) -> Model:
 
 
 def at_resolution(model: Model, pixels: int) -> Model:
-    """The model for images of that many pixels; training images keep their proportion."""
+    """The model for images of `pixels` a side.
+
+    Where it trains on images of another size, theirs changes in proportion.
+    """
     if isinstance(model, CustomModel):
         return realised(replace(model, resolution=pixels))
     train = model.train_resolution and round_resolution(
@@ -49,17 +55,17 @@ def at_resolution(model: Model, pixels: int) -> Model:
 
 
 def realised(model: Model) -> Model:
-    """A user's model with its channels, classes and structure filled in by building it once.
+    """A user's model with its channels, classes and structure, found by building it once.
 
-    Raises ValueError where the function gives no network, or one that does not make logits of
-    the images.
+    Archs, which state theirs, are returned as they are. Raises ValueError, in one line, where the
+    function returns no network, or one that does not turn an image into a row of logits.
     """
     if isinstance(model, Arch):
         return model
     network = call_function(model)
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     channels = model.channels or (convolutions[0].in_channels if convolutions else 3)
-    logits = answer(model, network, channels)
+    logits = forward_zeros(model, network, channels)
     wanted = model.classes or "classes"
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -75,27 +81,33 @@ def realised(model: Model) -> Model:
 
 
 @torch.no_grad()
-def answer(model: CustomModel, network: nn.Module, channels: int) -> object:
-    """What a user's network makes of one image in eval mode."""
+def forward_zeros(model: CustomModel, network: nn.Module, channels: int) -> object:
+    """What a user's network returns in eval mode for one image of zeros, (1, channels, px, px).
+
+    Raises ValueError, in one line, where it cannot take such an image.
+    """
     shape = (channels, model.resolution, model.resolution)
     try:
         return network.eval()(torch.zeros(1, *shape))
     except Exception as error:
         raise ValueError(
             f"{model.function}: the network must take images of {' x '.join(map(str, shape))}, "
-            f"got {said(error)}"
+            f"got {in_one_line(error)}"
         ) from None
 
 
 def call_function(model: CustomModel) -> nn.Module:
-    """The network that a user's function returns for the model's multipliers."""
+    """The network that a user's function returns for the model's multipliers.
+
+    Raises ValueError, in one line, where it raises anything or returns something else.
+    """
     function = load_function(model.function)
     m = model.multipliers
     call = f"{model.function} called with {m.depth:g}, {m.width:g}, {m.resolution:g}"
     try:
         network = function(m.depth, m.width, m.resolution)
     except Exception as error:
-        raise ValueError(f"{call} must return a network, got {said(error)}") from None
+        raise ValueError(f"{call} must return a network, got {in_one_line(error)}") from None
     if not isinstance(network, nn.Module):
         raise ValueError(f"{call} must return an nn.Module, got {type(network).__name__}")
     return network
@@ -114,13 +126,13 @@ def load_function(reference: str) -> Callable[..., object]:
     except (Exception, SystemExit) as error:
         raise ValueError(
             f"{reference}: {module} must be a module that can be imported from {os.getcwd()}, "
-            f"got {said(error)}"
+            f"got {in_one_line(error)}"
         ) from None
     if not callable(found):
         raise ValueError(f"{reference}: {module} must have a function {name!r}, got {found!r}")
     return found
 
 
-def said(error: BaseException) -> str:
-    """An error in one line."""
+def in_one_line(error: BaseException) -> str:
+    """An error's class and message, without line breaks."""
     return " ".join(f"{type(error).__name__}: {error}".split())

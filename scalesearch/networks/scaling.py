@@ -74,7 +74,7 @@ def scale_arch(arch: Arch, scale: Scale, name: str | None = None) -> Arch:
         train_resolution=_enlarge(arch, arch.train_resolution, scale),
         stem=_widen(arch.stem, scale.width, arch.rules),
         stages=tuple(
-            row if row.once else replace(row, depth=_deepen(row.depth, scale, arch.rules))
+            row if row.fixed_depth else replace(row, depth=_deepen(row.depth, scale, arch.rules))
             for row in _widen(arch.stages, scale.width, arch.rules)
         ),
         head=_widen(arch.head, head_width, arch.rules),

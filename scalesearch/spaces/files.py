@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from scalesearch.errors import file_meant, meant
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES
-from scalesearch.networks.checked import explain
+from scalesearch.networks.checked import explain, renewed
 from scalesearch.networks.files import SUFFIXES, with_suffixes
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.proxy import baseline
@@ -65,7 +65,7 @@ def near(path: Path) -> list[Path]:
 def check_space(content: dict[str, Any], source: str) -> Space:
     """The space that `content` declares. Raises ValueError with the rule and the value met."""
     try:
-        space: Space = _ADAPTER.validate_python(content)
+        space: Space = _ADAPTER.validate_python(renewed(content))
     except ValidationError as error:
         raise ValueError(
             f"space {source}: {explain(error, (Space, Grid, Steps, Proxy, Recipe, *TABLES))}"

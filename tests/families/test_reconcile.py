@@ -8,7 +8,7 @@ from scalesearch.families.reconcile import (
     TABLE_2,
     TABLE_3,
     TABLE_7,
-    Published,
+    PrintedRow,
     plain_rows,
     reconcile,
     recount,
@@ -50,7 +50,7 @@ PHI = {  # from depth, width and px; multiply-adds over B0's
 
 
 @pytest.mark.parametrize("row", TABLE_2, ids=[row.row for row in TABLE_2])
-def test_table_2_and_the_phi_of_each_coefficient(row: Published) -> None:
+def test_table_2_and_the_phi_of_each_coefficient(row: PrintedRow) -> None:
     found = recount(row)
     phi = found.phi
     ratio = found.flops / 385_814_752
@@ -64,7 +64,7 @@ def test_table_2_and_the_phi_of_each_coefficient(row: Published) -> None:
 
 def test_table_3() -> None:
     found = {
-        (row.published.baseline, row.published.row): (round(row.flops / 1e9, 3), row.params)
+        (row.printed.baseline, row.printed.row): (round(row.flops / 1e9, 3), row.params)
         for row in map(recount, TABLE_3)
         if row.flops is not None and row.params is not None
     }
@@ -73,7 +73,7 @@ def test_table_3() -> None:
 
 def test_table_7() -> None:
     found = {
-        row.published.row: (round(row.flops / 1e9, 3), row.params)
+        row.printed.row: (round(row.flops / 1e9, 3), row.params)
         for row in map(recount, TABLE_7)
         if row.flops is not None
     }
@@ -86,7 +86,7 @@ def test_resnet_50s_depth_and_width_agree_once_swapped() -> None:
     assert deep.flops / 14.7e9 == pytest.approx(1, abs=0.01)
     assert wide.flops / 16.2e9 == pytest.approx(1, abs=0.01)
     assert deep.difference < -0.09 and wide.difference > 0.09
-    assert "swapped" in deep.published.remark and "swapped" in wide.published.remark
+    assert "swapped" in deep.printed.remark and "swapped" in wide.printed.remark
 
 
 def test_table_7s_single_dimensions_do_not_recount_and_compound_does() -> None:
@@ -94,7 +94,7 @@ def test_table_7s_single_dimensions_do_not_recount_and_compound_does() -> None:
     for label in ("depth d=4", "width w=2", "resolution r=2"):
         assert rows[label].difference < -0.1
         assert not rows[label].agrees
-        assert rows[label].published.remark
+        assert rows[label].printed.remark
     assert rows["compound d=1.4 w=1.2 r=1.3"].agrees
 
 
@@ -104,8 +104,8 @@ def test_the_formula_is_depth_times_squares() -> None:
 
 
 def test_rows_without_coefficients_are_not_counted() -> None:
-    unknown = [row for row in reconcile() if row.published.scale is None]
-    assert [row.published.baseline for row in unknown] == ["mobilenet_v2", "resnet50"]
+    unknown = [row for row in reconcile() if row.printed.scale is None]
+    assert [row.printed.baseline for row in unknown] == ["mobilenet_v2", "resnet50"]
     assert all(row.flops is None and row.difference is None for row in unknown)
 
 

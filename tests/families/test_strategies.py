@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalesearch.families.strategies import STRATEGIES, fast, find, powers, scale_by
+from scalesearch.families.strategies import STRATEGIES, fast, find, nominal_phi, powers
 from scalesearch.networks import zoo
 from scalesearch.networks.count import count
 from scalesearch.networks.scaling import Coefficients, Scale, scale_arch
@@ -15,6 +15,12 @@ def nominal(scale: Scale) -> float:
 
 def axes(scale: Scale) -> tuple[float, float, float]:
     return scale.depth, scale.width, scale.resolution
+
+
+def scale_by(name: str, ratio: float, found: Coefficients | None = None) -> Scale:
+    """The scale that the strategy of that name makes of a ratio of flops."""
+    direction = find(name, found)
+    return direction.at(nominal_phi(direction, ratio))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -1,13 +1,16 @@
 """Rounding, scaling and keys: arithmetic that needs no network."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import Arch, Auxiliary, Hidden, Rules, Stage
+from scalesearch.networks.files import dump_model, read_model
 from scalesearch.networks.scaling import (
     Coefficients,
     Scale,
@@ -16,6 +19,7 @@ from scalesearch.networks.scaling import (
     round_width,
     scale_arch,
 )
+from scalesearch.spaces.files import check_space
 
 # stem, widths, repeats, head of the published EfficientNets: the TPU code's rounding of Table 1
 EFFICIENTNETS = {
@@ -93,6 +97,27 @@ def test_the_key_is_of_the_network_not_of_its_name_or_rules() -> None:
         replace(arch, stages=(*arch.stages[:3], replace(arch.stages[3], groups=2))),
     )
     assert len({arch.key, *(changed.key for changed in changes)}) == 6
+
+
+def test_keys_are_those_that_studies_of_the_first_version_have() -> None:
+    known = {
+        "efficientnet_b0": "3eb27dd43f16",
+        "googlenet": "feed904446fd",  # the columns of branches and auxiliary heads are in it too
+        "inception_v3": "ec72a9035e3f",
+    }
+    assert {name: zoo.find(name).key for name in known} == known
+
+
+def test_a_row_may_still_say_once_for_fixed_depth(tmp_path: Path) -> None:
+    old = dump_model(zoo.find("inception_v3")).replace("fixed_depth:", "once:")
+    assert "once: true" in old
+    (tmp_path / "old.yaml").write_text(old)
+    assert read_model(tmp_path / "old.yaml") == zoo.find("inception_v3")
+    space = {"model": yaml.safe_load(old), "grid": {"alpha": [1, 2], "beta": [1], "gamma": [1]}}
+    content = {"name": "old", **space, "proxies": {"quick": {"data": "shapes"}}}
+    assert check_space(content, "old.yaml").model == zoo.find("inception_v3")
+    with pytest.raises(ValueError, match="once is not a key"):
+        check_space({**content, "once": True}, "old.yaml")
 
 
 def test_groups_stay_valid_when_a_grouped_bottleneck_is_widened() -> None:

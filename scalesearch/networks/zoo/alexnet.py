@@ -2,7 +2,7 @@
 
 from scalesearch.networks.arch import Arch, Hidden, Rules, Stage
 
-POOL = Stage(block="max_pool", kernel=3, stride=2, padding=0, once=True)
+POOL = Stage(block="max_pool", kernel=3, stride=2, padding=0, fixed_depth=True)
 
 ALEXNET = Arch(
     name="alexnet",

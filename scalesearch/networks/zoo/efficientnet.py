@@ -42,7 +42,7 @@ B0 = Arch(
 COEFFICIENTS = Coefficients(1.2, 1.1, 1.15)
 
 # tensorflow/tpu models/official/efficientnet/efficientnet_builder.py; phi never appears there
-PUBLISHED = {
+COEFFICIENT_TABLE = {
     # depth, width, resolution in pixels, dropout
     "efficientnet_b0": (1.0, 1.0, 224, 0.2),
     "efficientnet_b1": (1.1, 1.0, 240, 0.2),
@@ -67,4 +67,4 @@ def _published(name: str, depth: float, width: float, px: int, dropout: float) -
     return replace(arch, dropout=dropout)
 
 
-MODELS = {name: _published(name, *row) for name, row in (PUBLISHED | LATER).items()}
+MODELS = {name: _published(name, *row) for name, row in (COEFFICIENT_TABLE | LATER).items()}

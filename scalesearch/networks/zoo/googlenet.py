@@ -11,7 +11,7 @@ def _conv(width: int, kernel: int = 1, stride: int = 1) -> Stage:
 
 
 def _pool(kernel: int) -> Stage:
-    return Stage(block="max_pool_ceil", kernel=kernel, stride=2, padding=0, once=True)
+    return Stage(block="max_pool_ceil", kernel=kernel, stride=2, padding=0, fixed_depth=True)
 
 
 def _inception(one: int, three: tuple[int, int], five: tuple[int, int], pooled: int) -> Stage:

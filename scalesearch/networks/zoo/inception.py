@@ -4,7 +4,7 @@ from scalesearch.networks.arch import Arch, Auxiliary, Rules, Stage
 
 Rows = tuple[Stage, ...]
 AVERAGE = Stage(block="avg_pool", kernel=3)
-POOL = Stage(block="max_pool", kernel=3, stride=2, padding=0, once=True)
+POOL = Stage(block="max_pool", kernel=3, stride=2, padding=0, fixed_depth=True)
 
 
 def _conv(width: int, kernel: int | tuple[int, int] = 1) -> Stage:
@@ -15,8 +15,8 @@ def _cut(width: int, kernel: int = 3, stride: int = 2) -> Stage:
     return Stage(block="conv", width=width, kernel=kernel, stride=stride, padding=0)
 
 
-def _branches(*branches: Rows, depth: int = 1, once: bool = False) -> Stage:
-    return Stage(block="branches", branches=branches, depth=depth, once=once)
+def _branches(*branches: Rows, depth: int = 1, fixed_depth: bool = False) -> Stage:
+    return Stage(block="branches", branches=branches, depth=depth, fixed_depth=fixed_depth)
 
 
 def _a(pooled: int, depth: int) -> Stage:
@@ -41,7 +41,7 @@ INCEPTION_V3 = Arch(
     stages=(
         _a(pooled=32, depth=1),
         _a(pooled=64, depth=2),
-        _branches((_cut(384),), (_conv(64), _conv(96, 3), _cut(96)), (POOL,), once=True),
+        _branches((_cut(384),), (_conv(64), _conv(96, 3), _cut(96)), (POOL,), fixed_depth=True),
         _c(128, depth=1),
         _c(160, depth=2),
         _c(192, depth=1),
@@ -49,7 +49,7 @@ INCEPTION_V3 = Arch(
             (_conv(192), _cut(320)),
             (_conv(192), _conv(192, (1, 7)), _conv(192, (7, 1)), _cut(192)),
             (POOL,),
-            once=True,
+            fixed_depth=True,
         ),
         _branches(
             (_conv(320),),

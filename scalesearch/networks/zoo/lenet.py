@@ -11,7 +11,7 @@ def _conv(block: str, width: int) -> Stage:
     return Stage(block=block, width=width, kernel=5, padding=0)
 
 
-SUBSAMPLE = Stage(block="subsample", kernel=2, stride=2, once=True)
+SUBSAMPLE = Stage(block="subsample", kernel=2, stride=2, fixed_depth=True)
 
 LENET5 = Arch(
     name="lenet5",

@@ -9,7 +9,7 @@ DEPTHS = {
     "vgg16": (2, 2, 3, 3, 3),
     "vgg19": (2, 2, 4, 4, 4),
 }
-POOL = Stage(block="max_pool", kernel=2, stride=2, padding=0, once=True)
+POOL = Stage(block="max_pool", kernel=2, stride=2, padding=0, fixed_depth=True)
 
 
 def _vgg(name: str, block: str, depths: tuple[int, ...]) -> Arch:

@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from scalesearch.networks.published import model_rows
+from scalesearch.networks.accuracies import model_rows
 from scalesearch.report.figures.figure import (
     COSTS,
     Entry,

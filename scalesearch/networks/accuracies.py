@@ -29,7 +29,7 @@ def _rows(source: str, **models: tuple[int, float]) -> tuple[Top1, ...]:
     return tuple(Top1(model, px, top1, source) for model, (px, top1) in models.items())
 
 
-PUBLISHED: tuple[Top1, ...] = (
+ACCURACIES: tuple[Top1, ...] = (
     *_rows(
         TORCHVISION,
         alexnet=(224, 56.522),
@@ -107,9 +107,9 @@ PARAMETER_NOTES = {
 }
 
 
-def published_top1(model: str) -> tuple[Top1, ...]:
+def published_accuracies(model: str) -> tuple[Top1, ...]:
     """Every published accuracy of the model, the most comparable source (torchvision's) first."""
-    return tuple(row for row in PUBLISHED if row.model == model)
+    return tuple(row for row in ACCURACIES if row.model == model)
 
 
 def model_rows() -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def model_rows() -> list[dict[str, Any]]:
             **asdict(counts[arch.key]),
             "auxiliary_params": auxiliary_params(arch),
             "note": PARAMETER_NOTES.get(name, ""),
-            "published": [asdict(row) for row in published_top1(name)],
+            "published": [asdict(row) for row in published_accuracies(name)],
         }
         for family, room in zoo.FAMILIES.items()
         for name, arch in room.MODELS.items()

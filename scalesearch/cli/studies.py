@@ -1,6 +1,7 @@
 """Commands of a search, from plan to report."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,10 +98,8 @@ def run_command(
     if dry_run:
         from scalesearch.search.estimate import estimate
 
-        document = estimate(search, options)
-        if as_json:
-            return print_json(document)
-        return print(document["text"])
+        found = estimate(search, options)
+        return print_json(asdict(found)) if as_json else print(found.text)
     try:
         document = run_search(search, options, quiet=as_json)
     except KeyboardInterrupt:

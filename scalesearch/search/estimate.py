@@ -1,7 +1,7 @@
 """What a run is expected to take: all the trials still to come, and their time on this machine."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,11 +15,31 @@ from scalesearch.studies.setup import Search, networks
 from scalesearch.trials.key import RATES
 from scalesearch.trials.pace import calibrate
 from scalesearch.trials.trial import decoded
-from scalesearch.units import duration
+from scalesearch.units import counted, duration
 
 RAY_START = 12.0
 EVALUATION = 0.3  # of a training step: forward alone, in larger batches
 NOISE = 0.03  # of a loss, from seed to seed: what the committed proxies show
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run would train, and how long that takes on this machine; `text` says it.
+
+    `seeds` are those of a candidate at most, `epochs` those of a trial; `trials` counts one that
+    pauses and is gone on with twice, and the checks of the answer too.
+    """
+
+    study: str
+    candidates: int
+    policy: str
+    seeds: int
+    trials: int
+    candidate_epochs: int
+    epochs: int
+    workers: int
+    expected_seconds: float
+    text: str
 
 
 def policy_terms(search: Search, failed: frozenset[tuple[str, int]] = frozenset()) -> Terms:
@@ -76,7 +96,7 @@ def expected_checks(search: Search) -> list[Work]:
     return [Work(key, epochs) for key in (*swept, *tested)]
 
 
-def estimate(search: Search, options: RunOptions) -> dict[str, Any]:
+def estimate(search: Search, options: RunOptions) -> Estimate:
     """What a run is expected to train and how long that takes here, by timing some steps."""
     recipe: Recipe = search.proxy.recipe
     terms = policy_terms(search)
@@ -85,21 +105,24 @@ def estimate(search: Search, options: RunOptions) -> dict[str, Any]:
     epochs = sum(part.epochs for part in asked if part.network != terms.baseline)
     wall = seconds_of(search, work, options)
     count = len(search.plan.candidates)
-    return {
-        "study": str(search.folder),
-        "candidates": count,
-        "policy": search.space.policy,
-        "seeds": terms.seeds,
-        "trials": len(work),
-        "candidate_epochs": epochs,
-        "epochs": recipe.epochs,
-        "workers": worker_count(options),
-        "expected_seconds": wall,
-        "text": f"{count} candidates and the 1x baseline, policy {search.space.policy}, at most "
+    text = (
+        f"{count} candidates and the 1x baseline, policy {search.space.policy}, at most "
         f"{terms.seeds} seeds, in {search.folder}: about {len(work)} trials if the candidates are "
         f"hard to tell apart, fewer if not; {epochs} epochs of candidates ({recipe.epochs} a "
-        f"trial); about {duration(wall)} with {worker_count(options)} workers",
-    }
+        f"trial); about {duration(wall)} with {counted(worker_count(options), 'worker')}"
+    )
+    return Estimate(
+        study=str(search.folder),
+        candidates=count,
+        policy=search.space.policy,
+        seeds=terms.seeds,
+        trials=len(work),
+        candidate_epochs=epochs,
+        epochs=recipe.epochs,
+        workers=worker_count(options),
+        expected_seconds=wall,
+        text=text,
+    )
 
 
 def seconds_of(search: Search, work: Sequence[Work], options: RunOptions) -> float:

@@ -235,4 +235,4 @@ def read_progress(folder: Path) -> Progress | None:
 def status_document(folder: Path) -> dict[str, Any]:
     """How far a study is: what its journal says, and as `run` what its last driver left."""
     progress = read_progress(folder)
-    return {**read_status(folder), "run": asdict(progress) if progress else None}
+    return {**asdict(read_status(folder)), "run": asdict(progress) if progress else None}

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scalesearch.search.progress import Progress, Row, read_progress
-from scalesearch.studies import read_status
+from scalesearch.studies import Status, read_status
 from scalesearch.units import duration
 
 WIDTH = 100
@@ -148,25 +147,25 @@ def follow(folder: Path, again: bool) -> None:
                 in_place.update(shown, refresh=True)
             else:
                 out.print(shown)
-            if not again or found["driver"] is None:
+            if not again or found.driver is None:
                 return
             time.sleep(2)
 
 
-def status_text(found: dict[str, Any], progress: Progress | None) -> RenderableType:
+def status_text(found: Status, progress: Progress | None) -> RenderableType:
     """A study's status: what its journal says, and what its driver does and expects."""
-    states = ", ".join(f"{n} {state}" for state, n in found["states"].items())
+    states = ", ".join(f"{n} {state}" for state, n in found.states.items())
     lines = [
-        f"{found['study']}: {found['trials']} trials: {states}; {found['epochs']} epochs, "
-        f"{duration(found['trained_seconds'])} of training; "
-        f"{found['driver'] or 'no process'} runs it"
+        f"{found.study}: {found.trials} trials: {states}; {found.epochs} epochs, "
+        f"{duration(found.trained_seconds)} of training; "
+        f"{found.driver or 'no process'} runs it"
     ]
-    lines += [f"on {node}: {n} trials" for node, n in found["nodes"].items()]
-    lines += [f"failed: {message}" for message in found["failures"]]
+    lines += [f"on {node}: {n} trials" for node, n in found.nodes.items()]
+    lines += [f"failed: {message}" for message in found.failures]
     if progress is None:
-        lines += [f"{key}: loss {x:.4f}" for key, x in found["lowest_loss"].items()]
+        lines += [f"{key}: loss {x:.4f}" for key, x in found.lowest_loss.items()]
         return Text("\n".join(lines))
-    if found["driver"] is None:  # what its last driver was at and expected is past
+    if found.driver is None:  # what its last driver was at and expected is past
         rest = [Text(progress.plan), networks(progress.rows, len(progress.rows))]
         return Group(Text("\n".join(lines)), *rest, *warnings(progress))
     return Group(Text("\n".join(lines)), screen(progress))

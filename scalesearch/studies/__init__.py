@@ -13,11 +13,12 @@ from scalesearch.studies.journal import (
     locked,
 )
 from scalesearch.studies.study import Study
-from scalesearch.studies.tables import read_curves, read_status, read_trials
+from scalesearch.studies.tables import Status, read_curves, read_status, read_trials
 
 __all__ = [
     "JOURNAL",
     "STUDY_NAME",
+    "Status",
     "Study",
     "StudyLocked",
     "cut_torn_tail",

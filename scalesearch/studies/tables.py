@@ -1,9 +1,8 @@
 """A study as tables, read without writing to it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
@@ -57,8 +56,28 @@ def curve_table(history: Mapping[TrialKey, LearningCurve]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["candidate", "seed", *CURVE])
 
 
-def read_status(folder: Path) -> dict[str, Any]:
-    """How far a study is: trials by state, epochs and seconds spent, the driver, what is best.
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far a study is, by its journal: trials by Optuna's states, epochs, seconds of training.
+
+    `driver` is the process that runs it, None where none does; `nodes` has the trials of each
+    machine of a cluster, `failures` the messages, `lowest_loss` the three lowest mean losses of
+    networks by their keys.
+    """
+
+    study: str
+    trials: int
+    states: dict[str, int]
+    epochs: int
+    trained_seconds: float
+    driver: str | None
+    nodes: dict[str, int]
+    failures: list[str]
+    lowest_loss: dict[str, float]
+
+
+def read_status(folder: Path) -> Status:
+    """How far a study is, read without writing to it.
 
     Raises ValueError where there is no study.
     """
@@ -66,17 +85,17 @@ def read_status(folder: Path) -> dict[str, Any]:
     states = {str(k): int(v) for k, v in table["state"].value_counts().items()}
     done = table[(table["state"] == TrialState.COMPLETE.name) & (table[PART] == "val")]
     means = done.groupby("candidate")["loss"].mean().sort_values()
-    return {
-        "study": str(folder),
-        "trials": len(table),
-        "states": states,
-        "epochs": int(table["epochs"].sum()),
-        "trained_seconds": float(table["seconds"].fillna(0).sum()),
-        "driver": driver_of(folder),
-        "nodes": nodes_of(table),
-        "failures": table.loc[table["error"].notna(), "error"].tolist(),
-        "lowest_loss": {str(key): float(value) for key, value in means.head(3).items()},
-    }
+    return Status(
+        study=str(folder),
+        trials=len(table),
+        states=states,
+        epochs=int(table["epochs"].sum()),
+        trained_seconds=float(table["seconds"].fillna(0).sum()),
+        driver=driver_of(folder),
+        nodes=nodes_of(table),
+        failures=table.loc[table["error"].notna(), "error"].tolist(),
+        lowest_loss={str(key): float(value) for key, value in means.head(3).items()},
+    )
 
 
 def nodes_of(table: pd.DataFrame) -> dict[str, int]:

@@ -31,14 +31,6 @@ def start(line: list[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def quiet(space: Path, results: Path) -> Path:
-    """The directory of the same study, undisturbed, in one process without Ray."""
-    folder = results / "quiet"
-    if not (folder / "report.html").exists():
-        assert start(command(space, results, "quiet", "--runner", "inline")).wait() == 0
-    return folder
-
-
 def exact(disturbed: Path, undisturbed: Path) -> None:
     """No trial lost, repeated or left running, and every metric and loss the same to the bit."""
     tables = []
@@ -54,6 +46,15 @@ def exact(disturbed: Path, undisturbed: Path) -> None:
         if (undisturbed / "losses" / f"{key.stem}.npy").exists():
             a, b = read_losses(disturbed, key), read_losses(undisturbed, key)
             assert np.array_equal(a, b)
+
+
+def trained(folder: Path) -> int:
+    """How many epochs the trials of a study, which may be running, have been trained for."""
+    journal = folder / JOURNAL
+    if not journal.exists() or not journal.stat().st_size:
+        return 0
+    table = read_trials(folder)
+    return int(table["epochs"].sum()) if len(table) else 0
 
 
 def completions(folder: Path) -> dict[tuple[str, int, str], float]:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,18 +13,17 @@ import pytest
 import torch
 
 TINY = """
-model: mobilenet_v2
+model:
+  name: small
+  resolution: 12
+  stem: [{block: conv, width: 8}]
+  stages: [{block: separable, width: 8}, {block: separable, width: 16, depth: 2, stride: 2}]
+  rules: {divisor: 2}
 grid: {alpha: [1.0, 1.5], beta: [1.0, 1.25, 1.5], gamma: [1.0, 1.25]}
 tolerance: 0.2
 proxies:
   quick:
     data: shapes
-    width: 0.1
-    depth: 0.5
-    resolution: 12
-    divisor: 2
-    stem_stride: 1
-    dropout: 0.0
     train_examples: 150
     val_examples: 100
     recipe: {epochs: 2, batch_size: 50}
@@ -52,12 +52,24 @@ def tiny(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study of that file as it is when nothing goes wrong, in one process without Ray."""
-    from tests.chaos import quiet
+    """The study of that file as it is when nothing goes wrong, in this process; not to be changed.
+
+    It stands in results/tiny-shapes-2x, where a run of that file would put it.
+    """
+    import scalesearch as ss
 
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "tiny.yaml").write_text(TINY)
-    return quiet(folder / "tiny.yaml", folder)
+    results = folder / "results"
+    return ss.run(
+        ss.space(folder / "tiny.yaml"), results=results, runner="inline", quiet=True
+    ).folder
+
+
+@pytest.fixture
+def finished(undisturbed: Path, tmp_path: Path) -> Path:
+    """A copy of that study to change, where a run of `tiny` in `tmp_path` looks for it."""
+    return Path(shutil.copytree(undisturbed, tmp_path / "results" / undisturbed.name))
 
 
 @pytest.fixture

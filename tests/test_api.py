@@ -1,6 +1,7 @@
 """The package as a library: the functions of `import scalesearch`, on a space of seconds."""
 
 import pkgutil
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ import torch
 
 import scalesearch as ss
 from scalesearch.networks.zoo.efficientnet import COEFFICIENTS
-from tests.conftest import TINY
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -22,11 +22,10 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> ss.SavedStudy:
-    folder = tmp_path_factory.mktemp("api")
-    path = folder / "tiny.yaml"
-    path.write_text(TINY)
-    return ss.run(ss.space(path), results=folder / "results", runner="inline", quiet=True)
+def study(undisturbed: Path, tmp_path_factory: pytest.TempPathFactory) -> ss.SavedStudy:
+    """What `ss.run` gave, in a copy to write reports into."""
+    folder = tmp_path_factory.mktemp("api") / "results" / undisturbed.name
+    return ss.study(shutil.copytree(undisturbed, folder))
 
 
 def test_importing_it_imports_next_to_nothing() -> None:

@@ -5,7 +5,6 @@ the seed that repeats it.
 """
 
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -25,8 +24,10 @@ from tests.chaos import (
     kill_a_worker,
     kill_driver,
     start,
+    trained,
 )
 from tests.cluster import cluster
+from tests.forked import fork, wait
 
 KILLS = int(os.environ.get("CHAOS", "0"))
 SEED = int(os.environ.get("CHAOS_SEED", "20190528"))
@@ -38,12 +39,12 @@ def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
     folder, kills, before = results / name, 0, dict[tuple[str, int, str], float]()
     line = command(space, results, name, "--workers", "2")
     while True:
-        driver = start(line)
+        driver, began = start(line), trained(folder)
         while driver.poll() is None:
-            if kills >= len(kinds) or not list(folder.glob("study.journal")):
-                time.sleep(0.05)
+            if kills >= len(kinds) or trained(folder) <= began:
+                time.sleep(0.1)
                 continue
-            time.sleep(rng.uniform(1.0, 4.0))
+            time.sleep(rng.uniform(0.0, 1.0))
             if driver.poll() is not None:
                 break
             if kinds[kills] == "driver":
@@ -53,6 +54,7 @@ def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
                 assert before.items() <= done.items(), "what was complete stays as it was"
                 before = done
             else:
+                began = trained(folder)  # the next fault hits what is trained after this one
                 kills += kill_a_worker(driver, rng)
         if driver.returncode == 0:
             return kills
@@ -115,22 +117,16 @@ def test_a_full_disk_leaves_whole_lines_and_the_study_goes_on(
 ) -> None:
     """The kernel takes the part of a write that fits, and refuses the rest."""
     size = (undisturbed / JOURNAL).stat().st_size
+    line = command(tiny, tmp_path, "full", "--runner", "inline")
     for share in (0.5, 0.9):
         limit = int(share * size)
-        line = command(tiny, tmp_path, "full", "--runner", "inline")
-        ran = subprocess.run(
-            line,
-            capture_output=True,
-            text=True,
-            check=False,
-            preexec_fn=lambda most=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
-        )
-        assert ran.returncode == 2, ran.stderr
-        assert ran.stderr.splitlines()[-1].startswith("error: [Errno 27] File too large")
-        assert "Traceback" not in ran.stderr
+        assert wait(fork(line, tmp_path / "stderr", limit)) == 2
+        said = (tmp_path / "stderr").read_text()
+        assert said.splitlines()[-1].startswith("error: [Errno 27] File too large")
+        assert "Traceback" not in said
         content = (tmp_path / "full" / JOURNAL).read_bytes()
         assert len(content) <= limit and content.endswith(b"\n")
-    assert start(command(tiny, tmp_path, "full", "--runner", "inline")).wait() == 0
+    assert wait(fork(line)) == 0
     exact(tmp_path / "full", undisturbed)
 
 
@@ -140,18 +136,19 @@ def test_a_clock_that_goes_backwards_changes_nothing(
     tiny: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
     line = command(tiny, tmp_path, "clock", "--runner", "inline")
-    assert start([*line, "--max-trials", "9"]).wait() in (0, 2)
+    assert wait(fork([*line, "--max-trials", "9"])) in (0, 2)
     assert start(["faketime", "-f", "-30d", *line]).wait() == 0
     exact(tmp_path / "clock", undisturbed)
 
 
+@pytest.mark.xdist_group("chaos")
 def test_a_second_interrupt_stops_now_and_leaves_nothing_running(
     tiny: Path, tmp_path: Path
 ) -> None:
-    line = command(tiny, tmp_path, "stopped", "--runner", "inline", "--epochs", "400")
-    driver = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    line = command(tiny, tmp_path, "stopped", "--runner", "inline", "--epochs", "4000")
+    driver = fork(line, tmp_path / "stderr")
     folder = tmp_path / "stopped"
-    while not (folder / FILE).exists() and driver.poll() is None:
+    while not (folder / FILE).exists() and driver.is_alive():
         time.sleep(0.05)
     time.sleep(1)
     found = status_document(folder)
@@ -159,11 +156,11 @@ def test_a_second_interrupt_stops_now_and_leaves_nothing_running(
     assert found["run"]["queue"] > 0 and found["run"]["workers"] == 1
     (running,) = found["run"]["running"]
     assert running.startswith("1x baseline seed 0")
-    driver.send_signal(signal.SIGINT)
+    os.kill(driver.pid or 0, signal.SIGINT)
     time.sleep(0.5)
-    assert driver.poll() is None, "the first interrupt lets the trial end"
-    driver.send_signal(signal.SIGINT)
-    said = driver.communicate(timeout=20)[1]
-    assert driver.returncode == 130
+    assert driver.is_alive(), "the first interrupt lets the trial end"
+    os.kill(driver.pid or 0, signal.SIGINT)
+    assert wait(driver, 20) == 130
+    said = (tmp_path / "stderr").read_text()
     assert "Ctrl-C again stops now" in said and "Traceback" not in said
     assert completions(folder) == {}

@@ -123,7 +123,7 @@ def test_status_shows_how_a_study_stands(scalesearch: Command, undisturbed: Path
 def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
-    line = command(tiny, tmp_path, "seen", "--runner", "inline")
+    line = command(tiny, tmp_path, "seen", "--runner", "inline", "--epochs", "8")
     environment = {**os.environ, "TERM": "xterm-256color"}
     with subprocess.Popen(line, stdout=theirs, stderr=theirs, env=environment) as driver:
         os.close(theirs)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +32,8 @@ from scalesearch.studies import (
 from scalesearch.studies.setup import prepare
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
-from tests.chaos import exact
+from tests.chaos import command, exact
+from tests.forked import fork, wait
 
 REFERENCE = Path(__file__).parents[2] / "results/reference/efficientnet-fashion-mnist-2x"
 ARCH = scale_arch(zoo.find("mobilenet_v1"), Scale(width=0.125, resolution=12 / 224))
@@ -263,59 +262,50 @@ def test_a_second_driver_is_refused_and_told_of_the_first(tmp_path: Path) -> Non
         pass
 
 
-def drive(space: Path, results: Path, name: str = "killed") -> subprocess.Popen[bytes]:
-    """A driver of a small study, in a process of its own."""
-    command = [sys.executable, "-m", "scalesearch", "run", str(space), "--runner", "inline"]
-    return subprocess.Popen(
-        [*command, "--results", str(results), "--name", name],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=space.parent,
-    )
-
-
+@pytest.mark.xdist_group("chaos")
 def test_twenty_kills_lose_nothing_and_repeat_nothing(
     tiny: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
     """kill -9 at random moments after the journal exists; then what a quiet run leaves."""
-    results = tmp_path / "results"
-    search = prepare(load_space(str(tiny)), "quick", None, None, None, None, results, "killed")
+    line, folder = command(tiny, tmp_path, "killed", "--runner", "inline"), tmp_path / "killed"
     rng = np.random.default_rng(20190528)
     completed: set[tuple[str, int, str]] = set()
     for _ in range(20):
-        driver = drive(tiny, results)
-        journal = search.folder / JOURNAL
-        while not journal.exists() and driver.poll() is None:
+        driver = fork(line)
+        journal = folder / JOURNAL
+        while not journal.exists() and driver.is_alive():
             time.sleep(0.01)
-        time.sleep(rng.uniform(0.5, 4.2))
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
+        time.sleep(rng.uniform(0.1, 1.5))
+        driver.kill()
+        driver.join()
         cut_torn_tail(journal)
-        table = read_trials(search.folder) if journal.stat().st_size else pd.DataFrame()
+        table = read_trials(folder) if journal.stat().st_size else pd.DataFrame()
         if len(table):
             whos = list(zip(table["candidate"], table["seed"], table["split"], strict=True))
             assert len(whos) == len(set(whos)), "no trial is in the study twice"
             done = {w for w, s in zip(whos, table["state"], strict=True) if s == "COMPLETE"}
             assert completed <= done, "what was complete stays complete"
             completed = done
-    assert drive(tiny, results).wait() == 0
-    exact(search.folder, undisturbed)
-    killed = read_trials(search.folder)
+    assert wait(fork(line)) == 0
+    exact(folder, undisturbed)
+    killed = read_trials(folder)
     assert set(killed["state"]) == {TrialState.COMPLETE.name, TrialState.PRUNED.name}
     assert (killed["split"] == "test").sum() == 2
 
 
+@pytest.mark.xdist_group("chaos")
 def test_an_interrupted_study_ends_as_an_undisturbed_one(
     tiny: Path, tmp_path: Path, undisturbed: Path
 ) -> None:
-    driver = drive(tiny, tmp_path)
-    while not list(tmp_path.glob("killed/losses/*.npy")) and driver.poll() is None:
-        time.sleep(0.05)
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait() == 130
-    assert "RUNNING" not in states(tmp_path / "killed")
-    assert drive(tiny, tmp_path).wait() == 0
-    exact(tmp_path / "killed", undisturbed)
+    line, folder = command(tiny, tmp_path, "killed", "--runner", "inline"), tmp_path / "killed"
+    driver = fork(line)
+    while not list(folder.glob("checkpoints/*")) and driver.is_alive():
+        time.sleep(0.01)
+    os.kill(driver.pid or 0, signal.SIGINT)
+    assert wait(driver) == 130
+    assert "WAITING" in states(folder) and "RUNNING" not in states(folder)
+    assert wait(fork(line)) == 0
+    exact(folder, undisturbed)
 
 
 def test_a_name_with_a_directory_in_it_is_refused() -> None:

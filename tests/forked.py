@@ -1,0 +1,49 @@
+"""Drivers in processes of their own that have their imports already: forked from a server of them.
+
+That they are what a user starts is what `in_a_process` is for; here a driver is killed, interrupted
+or held to a full disk, twenty times and more, and the imports alone would take minutes.
+"""
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import resource
+import sys
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["tests.forked", "scalesearch.search.run", "torch._dynamo"])
+
+
+def fork(
+    line: list[str], stderr: Path | None = None, limit: int | None = None
+) -> ForkServerProcess:
+    """The process of a command line (`tests.chaos.command`), in a process group of its own.
+
+    Its messages go into the file `stderr`; the kernel lets it write no file beyond `limit` bytes.
+    """
+    process = SERVER.Process(target=main_of, args=(line[2:], stderr, limit))
+    process.start()
+    return process
+
+
+def main_of(arguments: list[str], stderr: Path, limit: int | None) -> None:
+    """What the process does: the command line of `python -m scalesearch`."""
+    from scalesearch.cli import main
+
+    os.setsid()
+    with stderr.open("w") as said, open(os.devnull, "w") as nowhere:
+        os.dup2(said.fileno(), 2)
+        os.dup2(nowhere.fileno(), 1)
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    sys.argv = arguments
+    main()
+
+
+def wait(process: ForkServerProcess, seconds: float = 120) -> int:
+    """The exit code of a process; minus the signal that killed it. Fails where it does not end."""
+    process.join(seconds)
+    assert process.exitcode is not None, "it did not end"
+    return process.exitcode

@@ -32,6 +32,21 @@ proxies:
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+# what is run one after the other on one worker, the longest first
+LONGEST = ("chaos", "docs", "away", "site", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the groups that take long, so that no worker is left alone with one in the end."""
+
+    def place(item: pytest.Item) -> int:
+        marker = item.get_closest_marker("xdist_group")
+        group = marker.args[0] if marker else ""
+        return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)

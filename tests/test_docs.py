@@ -63,6 +63,12 @@ def call(arguments: list[str], *more: str) -> None:
         app([*arguments, *more], standalone_mode=False)
 
 
+def inline(line: str) -> tuple[str, ...]:
+    """The runner to add to a line that trains: Ray where it names its workers, as one page does."""
+    trains = r"scalesearch (run|verify) (?!.*(--dry-run|--gpus-per-trial|--workers))"
+    return ("--runner", "inline") if re.match(trains, line) else ()
+
+
 def blocks(text: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = BLOCK.findall(text)
     return found
@@ -86,7 +92,7 @@ def shrink_spaces(folder: Path) -> None:
     for path in space_folder().glob("*.yaml"):
         content: dict[str, Any] = yaml.safe_load(path.read_text())
         for proxy in content["proxies"].values():
-            proxy |= {"train_examples": 200, "val_examples": 100, "seeds": 2}
+            proxy |= {"train_examples": 100, "val_examples": 50, "seeds": 2}
             proxy.pop("grid", None)
             proxy["recipe"] = {**proxy.get("recipe", {}), "epochs": 1}
         if path.stem != "lenet":  # whose depth and width are fixed
@@ -99,6 +105,7 @@ def use_spaces(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("scalesearch.spaces.files.space_folder", lambda: folder)
 
 
+@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_of_a_page_works(
     page: Path, desk: Path, request: pytest.FixtureRequest
@@ -119,14 +126,15 @@ def test_every_command_of_a_page_works(
                 assert f"python {name}" in text or f"python:{name.removesuffix('.py')}" in text
         elif language == "sh":
             for line in content.splitlines():
-                type_in(line)
+                type_in(line, *inline(line))
 
 
+@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
 def test_every_command_of_the_readme_works(
     name: str, desk: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the shipped spaces with few images; trials in this process: test_runners tests Ray."""
+    """On the shipped spaces with few images."""
     text = (ROOT / name).read_text()
     lines = [
         line for kind, content in blocks(text) if kind == "sh" for line in content.splitlines()
@@ -139,8 +147,7 @@ def test_every_command_of_the_readme_works(
         shutil.copytree(small / "results", desk / "results")
         draw_photos(desk / "photos")
     for line in lines:
-        trains = re.match(r"scalesearch (run|verify) (?!.*(--dry-run|--gpus-per-trial))", line)
-        type_in(line, *(("--runner", "inline") if trains else ()))
+        type_in(line, *inline(line))
     for model in re.findall(r'scalesearch\.build\("([^"]+)"\)', text):
         assert isinstance(ss.build(model), torch.nn.Module)
 
@@ -217,6 +224,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.xdist_group("site")
 def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
     pages = [page for page in site.rglob("*.html") if "results/reference" not in page.as_posix()]
     assert len(pages) > 15
@@ -232,6 +240,7 @@ def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
     assert (site / "search" / "search_index.js").stat().st_size > 10_000
 
 
+@pytest.mark.xdist_group("site")
 def test_the_reference_has_every_function_command_and_key(site: Path) -> None:
     python, commands, keys = (
         (site / "reference" / f"{name}.html").read_text()

@@ -41,7 +41,6 @@ MEMBER = "results/reference/efficientnet-fashion-mnist-2x/family/efficientnet_b0
 # maps above 32 px take torch's kernels in eval mode, smaller ones those of nets/fast.py
 EXPORTED = {
     "efficientnet_b0": 96,
-    "efficientnet_b3": 64,
     "resnet50": 128,
     "mobilenet_v2": 64,
     str(ROOT / MEMBER): 64,

@@ -17,7 +17,7 @@ SERVER.set_forkserver_preload(["tests.forked", "scalesearch.search.run", "torch.
 
 
 def fork(
-    line: list[str], stderr: Path | None = None, limit: int | None = None
+    line: list[str], stderr: Path = Path(os.devnull), limit: int | None = None
 ) -> ForkServerProcess:
     """The process of a command line (`tests.chaos.command`), in a process group of its own.
 

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,11 +19,15 @@ from scalesearch.report.transfer import expected_loss
 from scalesearch.units import duration, short
 
 
-def environment() -> Environment:
-    """Jinja2 with the templates of this package; HTML is escaped."""
+def environment(finalize: Callable[[Any], str] | None = None) -> Environment:
+    """Jinja2 with the templates of this package; HTML is escaped.
+
+    `finalize` makes the text of every value that a template shows.
+    """
     made = Environment(
         loader=PackageLoader("scalesearch.report"),
         autoescape=select_autoescape(["html.j2"]),
+        finalize=finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -33,7 +37,6 @@ def environment() -> Environment:
         "percent": words.percent,
         "duration": duration,
         "signed": words.signed,
-        "cell": words.md_cell,
     }
     made.globals |= {
         "in_a_sentence": words.in_a_sentence,
@@ -45,8 +48,8 @@ def environment() -> Environment:
 
 
 def render_md(template: str, **content: Any) -> str:
-    """A template as Markdown."""
-    return environment().get_template(template).render(**content)
+    """A template as Markdown; no value in it can start HTML, or end a table's cell."""
+    return environment(words.md_text).get_template(template).render(**content)
 
 
 def render_html(template: str, figures: Mapping[str, Drawn], **content: Any) -> str:

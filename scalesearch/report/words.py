@@ -135,7 +135,7 @@ def signed(interval: list[float]) -> str:
     return f"{interval[0]:+.4f} to {interval[1]:+.4f}"
 
 
-def md_cell(value: Any) -> str:
-    """Text that cannot break out of a Markdown table's cell or start HTML."""
-    text = " ".join(str(value).split())
+def md_text(value: Any) -> str:
+    """A value as one line of text that cannot end a Markdown table's cell or start HTML."""
+    text = " ".join(line.strip() for line in str(value).splitlines())
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -57,7 +57,7 @@ def type_in(line: str, *more: str) -> None:
 def call(arguments: list[str], *more: str) -> None:
     """Run a scalesearch command; where it asks for a GPU, have that refused if there is none."""
     if "--gpus-per-trial" in arguments and not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="--gpus-per-trial must be 0 where torch finds no GPU"):
+        with pytest.raises(ValueError, match="gpus_per_trial must be 0 where torch finds no GPU"):
             app([*arguments, *more], standalone_mode=False)
     else:
         app([*arguments, *more], standalone_mode=False)

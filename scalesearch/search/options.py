@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import torch
 
+from scalesearch.errors import ParameterError, check_choice
 from scalesearch.networks.custom import CustomModel
 from scalesearch.studies.setup import Search
 from scalesearch.trials.runners import AskTell
 from scalesearch.trials.runners.inline import run_inline
 
+RUNNERS = ("ray", "inline")
 LOGS = ("tensorboard", "mlflow", "wandb")
 
 
@@ -67,21 +69,22 @@ def worker_count(options: RunOptions) -> int:
 def refuse_no_gpu(options: RunOptions) -> None:
     """Raise ValueError where a GPU is asked of a machine without: trials would wait for ever."""
     if options.gpus_per_trial > 0 and options.address is None and not torch.cuda.is_available():
-        raise ValueError(
-            f"--gpus-per-trial must be 0 where torch finds no GPU, got {options.gpus_per_trial:g}: "
-            "leave it out, or name a cluster's --address"
+        raise ParameterError(
+            "gpus_per_trial",
+            f"must be 0 where torch finds no GPU, got {options.gpus_per_trial:g}: leave it out, "
+            "or give a cluster's address",
         )
 
 
 def check_options(options: RunOptions) -> None:
     """Raises ValueError for a runner or a log that is none, or that do not go together."""
-    if options.runner not in ("ray", "inline"):
-        raise ValueError(f"--runner must be ray or inline, got {options.runner!r}")
+    check_choice("runner", options.runner, RUNNERS)
     for name in options.log:
-        if name not in LOGS:
-            raise ValueError(f"--log must be of {', '.join(LOGS)}, got {name!r}")
+        check_choice("log", name, LOGS)
         if name != "tensorboard" and options.runner != "ray":
-            raise ValueError(f"--log {name} is written by Ray's callback: it needs --runner ray")
+            raise ParameterError(
+                "log", f"{name} is written by Ray's callback and needs the runner ray"
+            )
 
 
 def runner_of(options: RunOptions, search: Search) -> Callable[[AskTell], None]:

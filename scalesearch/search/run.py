@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from scalesearch.errors import ParameterError
 from scalesearch.families.of_study import write_family
 from scalesearch.files import read_json, write_csv, write_json
 from scalesearch.networks.scaling import Coefficients
@@ -114,7 +115,7 @@ def verify_study(
     refuse_no_gpu(options)
     search = open_search(folder)
     if phi <= 1:
-        raise ValueError(f"--phi must be above 1, where the study is, got {phi:g}")
+        raise ParameterError("phi", f"must be above 1, where the study is, got {phi:g}")
     if not quiet:
         log.info("training in %s/phi%g, %d at once", folder, phi, worker_count(options))
     document = verify(search, phi, top, seeds, runner_of(options, search))

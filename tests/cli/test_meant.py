@@ -39,6 +39,9 @@ def here(tmp_path: Path) -> Path:
         ("plan --data imagefolder:loose", ["3 loose images: move each into a folder of its class"]),
         ("plan mine.yaml --budget 600MFLOPs", ["did you mean '600M' multiply-adds, or '300M'"]),
         ("run mine.yaml --policy rung", ["--policy must be rungs", "did you mean 'rungs'?"]),
+        ("run mine.yaml --runner inlin", ["--runner must be", "did you mean 'inline'?"]),
+        ("run mine.yaml --log tensorbord", ["--log must be", "did you mean 'tensorboard'?"]),
+        ("run mine.yaml --runner inline --log wandb", ["--log wandb is written by Ray's"]),
         ("export lenet5 --format onx", ["--format must be onnx", "did you mean 'onnx'?"]),
         (
             "scale --coefficients 1,2",

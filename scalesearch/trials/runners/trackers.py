@@ -6,8 +6,6 @@ from ray import tune
 
 from scalesearch.errors import ParameterError
 
-TRACKERS = ("mlflow", "wandb")
-
 
 def callbacks(names: list[str], study: Path) -> list[tune.Callback]:
     """Ray's callback of each tracker; runs are grouped under the study's name.

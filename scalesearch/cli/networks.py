@@ -83,26 +83,33 @@ def export_command(
         str,
         typer.Option(
             "--format",
-            help="onnx, pt2 (torch.export), safetensors, python: one or more, by commas.",
+            help="One or more, with commas between: onnx, pt2 (a program of torch.export), "
+            "safetensors (weights, and a YAML file that builds the model), python (code of torch "
+            "alone).",
             autocompletion=complete.one_of("onnx", "pt2", "safetensors", "python"),
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="A file or a folder. [here]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder, or a file for one format. [this folder]")
+    ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="A .safetensors file, by our names or torchvision's.")
+        Path | None,
+        typer.Option(
+            help="Weights: a .safetensors file, with scalesearch's names or torchvision's. [random]"
+        ),
     ] = None,
     resolution: Resolution = None,
     names: Annotated[
         str,
         typer.Option(
-            help="Of weights in safetensors: scalesearch, or torchvision.",
+            help="Whose names the tensors of a safetensors file get: scalesearch or torchvision.",
             autocompletion=complete.one_of("scalesearch", "torchvision"),
         ),
     ] = "scalesearch",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take a model away as files for other programs, checked, with a model card."""
+    """Write a model as ONNX, a torch.export program, safetensors or Python, with a model card."""
     from scalesearch.export import ExportOptions, export
 
     wanted = tuple(formats.split(","))

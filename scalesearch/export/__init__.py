@@ -1,4 +1,4 @@
-"""Taking a model away: ONNX, torch.export, safetensors, or one Python file."""
+"""Models written for other programs: ONNX, torch.export, safetensors, or one Python file."""
 
 from scalesearch.export.run import ExportOptions, export
 

@@ -26,7 +26,11 @@ NAMES = ("scalesearch", "torchvision")
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """The options of the command, as typed."""
+    """What to export, as which formats (onnx, pt2, safetensors, python), and where to.
+
+    `resolution` is in pixels; `names` is whose names a safetensors file has: scalesearch or
+    torchvision.
+    """
 
     model: str
     formats: tuple[str, ...]
@@ -47,10 +51,11 @@ class ExportOptions:
 
 
 def export(options: ExportOptions) -> dict[str, Any]:
-    """Write the model in the formats asked for, a card with each; what was written, as plain data.
+    """Write the model in the formats asked for, with a card each; the report of it, as plain data.
 
-    The files stand where they belong only after the network's logits were found in all of them.
-    Raises ValueError for options that contradict one another, and where there is a file already.
+    Files are moved to where they belong after each of them has given the network's logits: all or
+    none is written. Raises ValueError for options that contradict one another, and where there is
+    a file already and `overwrite` is off.
     """
     check_options(options)
     model = find_model(options.model, options.resolution)

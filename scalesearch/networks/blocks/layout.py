@@ -81,9 +81,9 @@ def _side_after(style: Style, row: Stage, in_width: int, side: int) -> int:
 
 
 def emptied(module: ModuleType) -> ModuleType:
-    """A module built on the meta device, on the CPU, with whatever is in memory as weights.
+    """A module of the meta device moved to the CPU, its weights not initialised.
 
-    Module.to_empty does the same by way of torch._refs, which take half a second to import.
+    As Module.to_empty does it, without importing torch._refs, which takes half a second.
     """
     module._apply(  # type: ignore[no-untyped-call]
         lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
@@ -94,14 +94,14 @@ def emptied(module: ModuleType) -> ModuleType:
 def run_block(
     style: Style, row: Stage, in_width: int, side: int, hook: Callable[..., None] | None = None
 ) -> tuple[nn.Module, int]:
-    """One block run on a batch of no images, each module hooked, and the side of the map it writes.
+    """One block of a row, and the side in pixels of the map that it writes for one of `side`.
 
-    Nothing is computed or initialised: that is as quick as shapes alone, where the meta device
-    takes a second to start.
+    It is run on a batch of no images, (0, in_width, side, side), with `hook` on each module:
+    nothing is computed or initialised, and unlike the meta device that takes no second to start.
 
     Raises InputTooSmall for a map too small for the block, ValueError where it cannot run.
     """
-    # padded, a map of one pixel would take any number of strides; cut-off windows are meant to be
+    # with padding even a map of one pixel could be strided over; max_pool_ceil is meant to do so
     if side < row.stride and row.block != "max_pool_ceil":
         raise InputTooSmall(
             f"the input is too small: stride {row.stride} needs a map of as many pixels, got {side}"

@@ -42,7 +42,7 @@ def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
         driver, began = start(line), trained(folder)
         while driver.poll() is None:
             if kills >= len(kinds) or trained(folder) <= began:
-                time.sleep(0.1)
+                time.sleep(0.25)
                 continue
             time.sleep(rng.uniform(0.0, 1.0))
             if driver.poll() is not None:

@@ -26,6 +26,7 @@ LONG = [
     replace(SOUND[0], seed=seed, recipe=replace(RECIPE, epochs=4, resize_from=0.7))
     for seed in (4, 5)
 ]
+UNHEARD = replace(SOUND[0], seed=6)
 
 
 @dataclass(slots=True)
@@ -33,11 +34,14 @@ class Notes:
     """A driver that hands out its trials and notes, by their seeds, what it is told.
 
     A trial of a seed in `stop_after` is stopped after that epoch; one that paused is handed out
-    again to go on from its checkpoint, and one that was lost to begin again.
+    again to go on from its checkpoint, and one that was lost to begin again. Those in `last` are
+    handed out when no other waits or runs; to hear of UNHEARD is an error.
     """
 
     waiting: list[Trial]
     stop_after: dict[int, int] = field(default_factory=dict)
+    last: list[Trial] = field(default_factory=list)
+    running: set[int] = field(default_factory=set)
     reported: dict[int, list[Metrics]] = field(default_factory=dict)
     completed: dict[int, list[Metrics]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
@@ -48,16 +52,26 @@ class Notes:
     def driver(self) -> AskTell:
         """The calls of a driver, noted here."""
         return AskTell(
-            ask=lambda: self.waiting.pop(0) if self.waiting else None,
+            ask=self.ask,
             report=self.hear,
             stopped=self.stop,
-            complete=lambda trial, curve, made: self.completed.update({trial.seed: list(curve)}),
-            fail=lambda trial, message: self.failed.update({trial.seed: message}),
+            complete=self.complete,
+            fail=self.fail,
             lost=self.lose,
         )
 
+    def ask(self) -> Trial | None:
+        """The next trial; None where there is none yet."""
+        queue = self.waiting if self.waiting or self.running else self.last
+        if not queue:
+            return None
+        self.running.add(queue[0].seed)
+        return queue.pop(0)
+
     def hear(self, trial: Trial, step: Metrics) -> bool:
         """Note an epoch; whether the trial is to stop there."""
+        if trial == UNHEARD:
+            raise OSError(28, "No space left on device")
         self.reported.setdefault(trial.seed, []).append(step)
         if step.checkpoint is not None:
             self.checkpoints[trial.seed] = step.checkpoint
@@ -66,14 +80,26 @@ class Notes:
     def stop(self, trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
         """Note a trial that stopped or paused, and have one that paused go on."""
         self.stopped[trial.seed] = list(curve)
+        self.running.discard(trial.seed)
         if trial.pause is not None:
             assert trial.seed in self.checkpoints, "a pause must be reported with a checkpoint"
             start = self.checkpoints[trial.seed]
             self.waiting.append(replace(trial, pause=None, start=start))
 
+    def complete(self, trial: Trial, curve: list[Metrics], made_with: dict[str, str]) -> None:
+        """Note a trial that ended well."""
+        self.completed[trial.seed] = list(curve)
+        self.running.discard(trial.seed)
+
+    def fail(self, trial: Trial, message: str) -> None:
+        """Note why a trial failed."""
+        self.failed[trial.seed] = message
+        self.running.discard(trial.seed)
+
     def lose(self, trial: Trial) -> None:
         """Note a trial whose worker died, and hand it out again."""
         self.lost.append(trial.seed)
+        self.running.discard(trial.seed)
         self.waiting.append(trial)
 
 
@@ -84,17 +110,17 @@ def check_runner(run: Runner) -> None:
     trial must end once, and each of its epochs be reported once; one that diverges or raises must
     say why in one line; one that is stopped must stop there; one that paused must go on from its
     checkpoint; and all metrics must be, to the bit, those of the inline runner. What the driver
-    raises must end the run and be raised.
+    raises, at the end of these trials, must end the run and be raised.
     """
     paused = replace(LONG[0], pause=2)
-    notes = Notes([SOUND[0], DIVERGES, RAISES, paused, SOUND[1], LONG[1]], {LONG[1].seed: 3})
-    run(notes.driver())
+    trials = [SOUND[0], DIVERGES, RAISES, paused, SOUND[1], LONG[1]]
+    notes = Notes(trials, {LONG[1].seed: 3}, [UNHEARD])
+    check_broken_driver(run, notes)
     check_ends(notes)
     check_failures(notes)
     alone = Notes([*SOUND, *LONG])
     run_inline(alone.driver())
     check_metrics(notes, alone)
-    check_broken_driver(run)
 
 
 def check_ends(notes: Notes) -> None:
@@ -102,6 +128,7 @@ def check_ends(notes: Notes) -> None:
     assert set(notes.completed) == {0, 1, 4}, f"sound trials complete, got {set(notes.completed)}"
     assert set(notes.failed) == {2, 3}, f"the others fail, got {set(notes.failed)}"
     assert not notes.lost, f"no worker died, got {notes.lost}"
+    assert not notes.last, "every trial is asked for"
     epochs = {seed: [step.epoch for step in curve] for seed, curve in notes.reported.items()}
     wanted = {0: [1, 2], 1: [1, 2], 4: [1, 2, 3, 4], 5: [1, 2, 3]}
     assert {seed: epochs[seed] for seed in wanted} == wanted, f"each epoch once, got {epochs}"
@@ -135,17 +162,11 @@ def check_same(mine: Sequence[Metrics], theirs: Sequence[Metrics]) -> None:
         assert a.loss == b.losses.mean(dtype=np.float64) or np.isclose(a.loss, a.losses.mean())
 
 
-def check_broken_driver(run: Runner) -> None:
-    """Raise AssertionError where an error of the driver does not end the run."""
-    notes = Notes([*SOUND, *LONG])
-
-    def full(trial: Trial, step: Metrics) -> bool:
-        raise OSError(28, "No space left on device")
-
+def check_broken_driver(run: Runner, notes: Notes) -> None:
+    """Raise AssertionError where an error of the driver is not raised by the run."""
     try:
-        run(replace(notes.driver(), report=full))
+        run(notes.driver())
     except OSError as error:
         assert error.errno == 28, error
     else:
         raise AssertionError("an error of the driver must be raised")
-    assert not notes.completed, "nothing completes once the driver has failed"

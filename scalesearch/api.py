@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 from torch import Tensor, nn
 
-from scalesearch.families.document import member_row
+from scalesearch.families.document import Family
 from scalesearch.families.family import Member
-from scalesearch.families.scale import Family, ScaleOptions, family_of
-from scalesearch.files import read_json
+from scalesearch.families.scale import ScaleOptions
+from scalesearch.families.scale import scale as scale_family
+from scalesearch.files import plain
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import Cost
 from scalesearch.networks.cost import cost as measured_cost
@@ -23,8 +24,8 @@ from scalesearch.networks.files import find_model, model_file, weights_beside
 from scalesearch.networks.models import Model, at_resolution, build_model, realised
 from scalesearch.networks.weights import load_torchvision as load_torchvision_weights
 from scalesearch.networks.weights import load_weights, read_weights
-from scalesearch.plans.document import plan_document, plan_table
-from scalesearch.plans.plan import Plan, make_plan
+from scalesearch.plans.document import Plan, plan_table, read_plan
+from scalesearch.plans.plan import make_plan
 from scalesearch.report import write_report
 from scalesearch.search.options import RunOptions, refuse_no_gpu
 from scalesearch.search.progress import status_document
@@ -32,6 +33,8 @@ from scalesearch.search.run import reselect, run_search, verify_study
 from scalesearch.selection.policy import Policy
 from scalesearch.selection.replay import Replayed, Table, read_table
 from scalesearch.selection.replay import replay as replay_policy
+from scalesearch.selection.selection import Selection, read_selection
+from scalesearch.selection.verification import Verification
 from scalesearch.spaces.files import load_space, narrow
 from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
@@ -65,21 +68,19 @@ class SavedStudy:
         return load_space(str(self.folder / "space.yaml"))
 
     @property
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> Plan:
         """The plan: the baseline and every candidate with its measured cost (plan.json)."""
-        document: dict[str, Any] = read_json(self.folder / "plan.json")
-        return document
+        return read_plan(self.folder)
 
     @property
-    def selection(self) -> dict[str, Any]:
+    def selection(self) -> Selection:
         """The answer: coefficients, P(best), confidence set, gates, warnings (selection.json).
 
         Raises ValueError where the study has none yet.
         """
-        document: dict[str, Any] = read_json(self.folder / "selection.json")
-        return document
+        return read_selection(self.folder)
 
-    def select(self) -> dict[str, Any]:
+    def select(self) -> Selection:
         """The selection made again from the trials that there are, and written."""
         return reselect(self.folder)
 
@@ -94,7 +95,7 @@ class SavedStudy:
         gpus_per_trial: float = 0.0,
         address: str | None = None,
         quiet: bool = False,
-    ) -> dict[str, Any]:
+    ) -> Verification:
         """What training the best `top` candidates at ratio^phi says of the order at phi = 1."""
         options = RunOptions(runner, workers, gpus_per_trial, address)
         return verify_study(self.folder, phi, top, seeds, options, quiet)
@@ -222,16 +223,16 @@ def scale(
         match=None if match is None else ",".join(match),
         out=None if out is None else Path(out),
     )
-    return family_of(options)[0]
+    return scale_family(options)
 
 
 def table(what: Plan | Family) -> pd.DataFrame:
     """A plan's candidates, or a family's members and those that match them, a row each."""
     if isinstance(what, Plan):
-        return plan_table(plan_document(what))
+        return plan_table(what)
     families = {what.baseline.name: what.members, **what.matched}
     return pd.DataFrame(
-        {"family": name, **member_row(member)}
+        {"family": name, **plain(member)}
         for name, members in families.items()
         for member in members
     )

@@ -1,7 +1,6 @@
 """Numbers in words: counts, times, amounts of a measure."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 Measure = Literal["flops", "params", "activations", "ms"]
 NAMES: dict[Measure, str] = {  # as a sentence calls them
@@ -20,11 +19,11 @@ def short(value: float) -> str:
     return f"{value:.0f}"
 
 
-def milliseconds(row: Mapping[str, Any]) -> str:
-    """A row's latency and half of its interval: 12.3±0.2; nothing where none was timed."""
-    if row.get("ms") is None:
+def milliseconds(ms: float | None, low: float | None, high: float | None) -> str:
+    """A latency and half of its interval: 12.3±0.2; nothing where none was timed."""
+    if ms is None or low is None or high is None:
         return ""
-    return f"{row['ms']:.3g}±{(row['ms_high'] - row['ms_low']) / 2:.2g}"
+    return f"{ms:.3g}±{(high - low) / 2:.2g}"
 
 
 def counted(n: int, what: str) -> str:

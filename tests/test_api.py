@@ -51,11 +51,11 @@ def test_it_has_what_it_says_and_nothing_else() -> None:
 
 def test_a_plan_is_a_table_of_networks_that_cost_the_budget(tiny: Path) -> None:
     plan = ss.plan(tiny, budget="1.5x")
-    assert (plan.grid_points, plan.budget.text) == (12, "1.5x") and plan.candidates
+    assert (plan.grid_points, plan.budget) == (12, "1.5x") and plan.candidates
     table = ss.table(plan)
     assert table["flops"].tolist() == [candidate.cost.flops for candidate in plan.candidates]
     assert (abs(table["ratio"] / 1.5 - 1) <= 0.2).all()
-    assert ss.plan(tiny, data="fashion-mnist").baseline.channels == 1
+    assert ss.plan(tiny, data="fashion-mnist").baseline.arch.channels == 1
     with pytest.raises(ValueError, match="did you mean 'efficientnet'"):
         ss.plan("efficientnett")
 
@@ -68,10 +68,10 @@ def test_a_run_gives_its_study(study: ss.SavedStudy) -> None:
     assert len(whole) and all(
         last[row.candidate, row.seed] == pytest.approx(row.loss) for row in whole.itertuples()
     )
-    keys = {candidate["key"] for candidate in study.plan["candidates"]}
-    assert {row["key"] for row in study.selection["standings"]} <= keys
+    keys = {candidate.key for candidate in study.plan.candidates}
+    assert {row.key for row in study.selection.standings} <= keys
     before = study.selection
-    assert study.select()["headline"] == before["headline"] and study.selection == before
+    assert study.select() == before == study.selection
     assert study.space.budget == "2x" and study.space.proxies["quick"].recipe.epochs == 2
     assert study.status()["driver"] is None
     page = study.report()
@@ -113,7 +113,7 @@ def test_a_family_by_coefficients_and_by_formula() -> None:
 
 
 def test_a_family_by_what_a_study_found(study: ss.SavedStudy, tmp_path: Path) -> None:
-    if not study.selection["recommended"]:
+    if not study.selection.recommended:
         with pytest.raises(ValueError, match="recommends no coefficients"):
             ss.scale("mobilenet_v2", study=study)
         return

@@ -131,5 +131,7 @@ def fail(message: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on stdout."""
-    print(json.dumps(document, indent=2))
+    """Print a document, or plain data, as JSON on stdout."""
+    from scalesearch.files import plain
+
+    print(json.dumps(plain(document), indent=2))

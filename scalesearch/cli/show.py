@@ -1,68 +1,71 @@
-"""What the terminal prints of an answer and of a verification."""
+"""What the terminal prints of an answer, a verification and a family."""
 
 from pathlib import Path
-from typing import Any
 
 from scalesearch.cli.tables import cell, show_table
+from scalesearch.families.document import Family
+from scalesearch.families.family import Member
+from scalesearch.search.run import Finished
+from scalesearch.selection.selection import Selection
+from scalesearch.selection.verification import Verification
 from scalesearch.units import milliseconds, short
 
 
-def show_verified(document: dict[str, Any]) -> None:
+def show_verified(found: Verification) -> None:
     """Print what a verification found."""
     show_table(
-        f"at {document['ratio']:g}x, {document['seeds']} seeds; flops are multiply-adds",
+        f"at {found.ratio:g}x, {found.seeds} seeds; flops are multiply-adds",
         ["network", "px", "flops", "ratio", "loss", "95 % interval"],
         [
             [
-                row["label"],
-                row["resolution"],
-                short(row["flops"]),
-                row["ratio"],
-                f"{row['loss']:.4f}",
-                f"{row['interval'][0]:.4f}..{row['interval'][1]:.4f}",
+                row.label,
+                row.resolution,
+                short(row.flops),
+                row.ratio,
+                f"{row.loss:.4f}",
+                "{:.4f}..{:.4f}".format(*row.interval),
             ]
-            for row in sorted(document["networks"], key=lambda row: row["loss"])
+            for row in sorted(found.networks, key=lambda row: row.loss)
         ],
     )
-    found = document["transfer"]
-    low, high = found["interval"]
+    transfer, law = found.transfer, found.law
+    low, high = transfer.interval
     print(
-        f"rank correlation with phi = 1: {found['rank_correlation']:+.2f} (95% interval "
-        f"{low:+.2f} to {high:+.2f}; {found['distinct']} distinct of {found['candidates']})"
+        f"rank correlation with phi = 1: {transfer.rank_correlation:+.2f} (95% interval "
+        f"{low:+.2f} to {high:+.2f}; {transfer.distinct} distinct of {transfer.candidates})"
     )
-    for row in document["axes"]:
-        low, high = row["interval"]
+    for axis in found.axes:
+        low, high = axis.interval
         print(
-            f"{row['axis']} against the leader at phi = 1: {row['difference']:+.4f} "
+            f"{axis.axis} against the leader at phi = 1: {axis.difference:+.4f} "
             f"({low:+.4f} to {high:+.4f})"
         )
-    law = document["law"]
     print(
-        f"law: L = b C^-c, c {law['form']} in the shape; error at phi {document['phi']:g} "
-        f"{law['error']:.4f}, of best-so-far {law['error_best_so_far']:.4f}, of a log-linear fit "
-        f"{law['error_log_linear']:.4f}; {law['inside']} inside the interval"
+        f"law: L = b C^-c, c {law.form} in the shape; error at phi {found.phi:g} "
+        f"{law.error:.4f}, of best-so-far {law.error_best_so_far:.4f}, of a log-linear fit "
+        f"{law.error_log_linear:.4f}; {law.inside} inside the interval"
     )
-    if not law["supported"]:
+    if not law.supported:
         print("the trials do not support a law of shape: loss is told by compute alone")
 
 
-def show_selection(document: dict[str, Any]) -> None:
+def show_selection(selection: Selection) -> None:
     """Print the answer, the candidates and the warnings."""
-    print(document["headline"])
-    names = document["names"]
+    print(selection.headline)
     rows = [
         [
-            names[row["key"]],
-            *(row[name] for name in ("seeds", "loss", "spread", "difference")),
-            f"{row['interval'][0]:.4f}..{row['interval'][1]:.4f}",
-            f"{row['p_best']:.0%}",
-            f"{row['regret']:.4f}",
-            "*" if row["in_set"] else "",
+            selection.name(row.key),
+            *(row.seeds, f"{row.loss:.4f}", row.spread, row.difference),
+            "{:.4f}..{:.4f}".format(*row.interval),
+            f"{row.p_best:.0%}",
+            f"{row.regret:.4f}",
+            "*" if row.in_set else "",
         ]
-        for row in document["standings"]
+        for row in selection.standings
     ]
     show_table(
-        f"up to {document['seeds']} seeds; * in the {document['confidence']:.0%} confidence set",
+        f"up to {selection.seeds} seeds, loss is fitted over them; * in the "
+        f"{selection.confidence:.0%} confidence set",
         [
             "alpha/beta/gamma",
             "n",
@@ -76,56 +79,57 @@ def show_selection(document: dict[str, Any]) -> None:
         ],
         rows,
     )
-    for key, stop in document["stopped"].items():
-        print(f"stopped: {names[key]}: {stop['reason']}")
-    for gate in document["gates"]:
-        print(f"gate {gate['name']}: {'passed' if gate['passed'] else 'FAILED'}: {gate['text']}")
-    for warning in document["warnings"]:
+    for key, stop in selection.stopped.items():
+        print(f"stopped: {selection.name(key)}: {stop.reason}")
+    for gate in selection.gates:
+        outcome = "FAILED" if gate.outcome == "failed" else gate.outcome
+        print(f"gate {gate.name}: {outcome}: {gate.text}")
+    for warning in selection.warnings:
         print(f"warning: {warning}")
 
 
-def show_answer(folder: Path, document: dict[str, Any]) -> None:
+def show_answer(folder: Path, finished: Finished) -> None:
     """Print how a run ended: the answer, the report's path, the next sensible command."""
-    if "headline" in document:
-        show_selection(document)
+    selection = finished.selection
+    if selection:
+        show_selection(selection)
     else:
         print("no selection yet: it needs two seeds of every candidate and the baseline")
-    if not document["trained"] and not document["unfinished"]:
+    if not finished.trained and not finished.unfinished:
         print("nothing was trained: the study was complete")
-    print(f"report: {document['report']}")
-    if document["unfinished"]:
-        print(f"{document['unfinished']}; the same command goes on")
-    elif document["recommended"]:
-        print(f"next: scalesearch scale {document['space']} --study {folder}")
+    print(f"report: {finished.report}")
+    if finished.unfinished:
+        print(f"{finished.unfinished}; the same command goes on")
+    elif selection and selection.recommended:
+        print(f"next: scalesearch scale {selection.space} --study {folder}")
     else:
         print("next: the same command with more --epochs and another --name")
 
 
-def show_family(document: dict[str, Any]) -> None:
+def show_family(family: Family) -> None:
     """Print a family and those matched to it as tables."""
     columns = ["name", "phi", "depth", "width", "px", "params", "flops", "acts", "ms", "ratio"]
-    tables = {document["baseline"]["name"]: document["members"], **document["matched"]}
-    for name, members in tables.items():
+    for name, members in {family.baseline.name: family.members, **family.matched}.items():
         show_table(
-            f"{name}, {document['mode']}; flops are {document['flops_convention']}",
+            f"{name}, {family.mode}; flops are {family.flops_convention}",
             columns,
             [member_cells(member) for member in members],
         )
-    for warning in document["warnings"]:
+    for warning in family.warnings:
         print(f"warning: {warning}")
 
 
-def member_cells(row: dict[str, Any]) -> list[str]:
+def member_cells(member: Member) -> list[str]:
     """A member's row as text."""
     return [
-        row["name"],
-        cell(row["phi"]),
-        f"{row['depth']:.3f}",
-        f"{row['width']:.3f}",
-        str(row["resolution"]),
-        short(row["params"]),
-        short(row["flops"]),
-        short(row["activations"]),
-        milliseconds(row),
-        f"{row['ratio']:.3f}",
+        member.name,
+        cell(member.phi),
+        f"{member.depth:.3f}",
+        f"{member.width:.3f}",
+        str(member.resolution),
+        short(member.params),
+        short(member.flops),
+        short(member.activations),
+        milliseconds(member.ms, member.ms_low, member.ms_high),
+        f"{member.ratio:.3f}",
     ]

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from scalesearch.cli.base import (
     app,
     print_json,
 )
+
+if TYPE_CHECKING:
+    from scalesearch.plans.document import Plan
 
 
 @app.command(
@@ -101,16 +104,19 @@ def run_command(
         found = estimate(search, options)
         return print_json(asdict(found)) if as_json else print(found.text)
     try:
-        document = run_search(search, options, quiet=as_json)
+        finished = run_search(search, options, quiet=as_json)
     except KeyboardInterrupt:
         print(f"stopped; the same command continues {search.folder}", file=sys.stderr)
         raise SystemExit(130) from None
     if as_json:
-        print_json(document)
+        from scalesearch.files import plain
+
+        document = plain(finished)
+        print_json({**(document.pop("selection") or {}), **document})
     else:
         from scalesearch.cli.show import show_answer
 
-        show_answer(search.folder, document)
+        show_answer(search.folder, finished)
 
 
 @app.command(
@@ -128,31 +134,30 @@ def plan_command(
 ) -> None:
     """Show which networks meet the budget, and all they cost; train nothing, write nothing."""
     from scalesearch import api
-    from scalesearch.plans.document import plan_document
 
-    document = plan_document(api.plan(space, budget, proxy, data, latency=latency))
+    document = api.plan(space, budget, proxy, data, latency=latency)
     if as_json:
         return print_json(document)
     show_plan(document)
 
 
-def show_plan(document: dict[str, Any]) -> None:
+def show_plan(plan: "Plan") -> None:
     """Print a plan as a table."""
     from scalesearch.cli.tables import show_table
     from scalesearch.units import amount, milliseconds, short
 
-    start, measure, timed = document["baseline"], document["measure"], document["latency"]
+    start, measure, timed = plan.baseline, plan.measure, plan.latency
     print(
-        f"{document['grid_points']} grid points -> {document['distinct']} distinct networks -> "
-        f"{document['feasible']} within {document['tolerance']:.0%} of {document['budget_text']} "
-        f"({document['target_text']}; the baseline at {start['resolution']} px "
-        f"costs {amount(start[measure], measure)})"
+        f"{plan.grid_points} grid points -> {plan.distinct} distinct networks -> "
+        f"{plan.feasible} within {plan.tolerance:.0%} of {plan.budget_text} "
+        f"({plan.target_text}; the baseline at {start.resolution} px "
+        f"costs {amount(getattr(start, measure), measure)})"
     )
     if timed:
         print(
-            f"ms are of a forward pass of {timed['batch']} images in eval mode, float32, on "
-            f"{timed['device']}, {timed['threads']} thread: medians and 95 % intervals; "
-            f"{timed['unclear']} networks too noisy to tell were left out"
+            f"ms are of a forward pass of {timed.batch} images in eval mode, float32, on "
+            f"{timed.device}, {timed.threads} thread: medians and 95 % intervals; "
+            f"{timed.unclear} networks too noisy to tell were left out"
         )
     ratio = {"flops": "ratio", "params": "x params", "activations": "x acts", "ms": "x ms"}[measure]
     times = ["ms"] if timed else []
@@ -164,13 +169,13 @@ def show_plan(document: dict[str, Any]) -> None:
         ],
         [
             [
-                *(row[name] for name in ("key", "alpha", "beta", "gamma", "depths", "resolution")),
-                *(short(row[name]) for name in ("flops", "params", "activations")),
-                *(milliseconds(row) for _ in times),
-                row["ratio"],
-                row["nominal"],
+                *(row.key, row.alpha, row.beta, row.gamma, row.depths, row.resolution),
+                *(short(row.flops), short(row.params), short(row.activations)),
+                *(milliseconds(row.ms, row.ms_low, row.ms_high) for _ in times),
+                row.ratio,
+                row.nominal,
             ]
-            for row in document["candidates"]
+            for row in plan.candidates
         ],
     )
 

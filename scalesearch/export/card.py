@@ -2,20 +2,18 @@
 
 import platform
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from scalesearch.export.check import BATCHES, TOLERANCE, Check
 from scalesearch.export.python import class_name
-from scalesearch.files import read_json
+from scalesearch.families.document import find_family
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.cost import CONVENTION, Cost
 from scalesearch.networks.models import Model
-from scalesearch.units import short
+from scalesearch.units import NAMES, short
 
 COMPOUND = "Tan & Le 2019, EfficientNet, arXiv:1905.11946"
 IMAGENET = "mean 0.485, 0.456, 0.406, standard deviation 0.229, 0.224, 0.225"
@@ -79,18 +77,16 @@ def summary(model: Model, measured: Cost) -> str:
 
 def made_from(path: Path) -> str:
     """How the family member in that file was scaled, by the family.json beside its folder."""
-    table = path.parent.parent / "family.json"
-    if path.parent.name != "family" or not table.is_file():
+    family = find_family(path.parent.parent) if path.parent.name == "family" else None
+    if family is None:
         return ""
-    document = read_json(table)
-    matched: Mapping[str, list[dict[str, Any]]] = document["matched"]
-    for start, members in {document["baseline"]["name"]: document["members"], **matched}.items():
-        for row in members:
-            if row["name"] == path.stem:
-                scale = f"depth {row['depth']:.4g}, width {row['width']:.4g}"
+    for start, members in {family.baseline.name: family.members, **family.matched}.items():
+        for member in members:
+            if member.name == path.stem:
+                scale = f"depth {member.depth:.4g}, width {member.width:.4g}"
                 return (
-                    f"Scaled from {label(str(start))} by {scale} to {row['resolution']:d} px, "
-                    f"{row['ratio']:.4g} times its flops."
+                    f"Scaled from {label(start)} by {scale} to {member.resolution} px, "
+                    f"{member.ratio:.4g} times its {NAMES[member.measure]}."
                 )
     return ""
 

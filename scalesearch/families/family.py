@@ -15,7 +15,7 @@ from scalesearch.families.solve import nearest_latency, nearest_params, solve_ph
 from scalesearch.networks import zoo
 from scalesearch.networks.cost import Cost, cost
 from scalesearch.networks.count import count
-from scalesearch.networks.latency import Repeats
+from scalesearch.networks.measured import Measured, measured
 from scalesearch.networks.models import Model, scale_model
 from scalesearch.networks.scaling import Coefficients, Scale
 from scalesearch.plans.grid import solve_resolution
@@ -33,27 +33,33 @@ TOLERANCE: dict[Measure, float] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One scaled arch, its measured cost, and its ratio to the baseline by `measure`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member(Measured):
+    """One scaled network, its measured cost, and its ratio to the baseline by `measure`.
 
-    `scale` multiplies the baseline, before rounding. The latency is there where it was timed.
+    depth, width and `resolution_ratio` multiply the baseline's, before rounding. A latency is of
+    `batch` images.
     """
 
     name: str
     phi: float | None
-    scale: Scale
-    arch: Model
-    cost: Cost
+    depth: float
+    width: float
+    resolution_ratio: float
     ratio: float
     measure: Measure = "flops"
-    latency: Repeats | None = None
     batch: int = 1
+
+    @property
+    def scale(self) -> Scale:
+        """What multiplies the baseline."""
+        return Scale(self.depth, self.width, self.resolution_ratio)
 
     @property
     def figure(self) -> float:
         """What it costs by its measure."""
-        return self.latency.median if self.latency else figure(self.cost, self.measure)
+        value: float = getattr(self, self.measure)
+        return value
 
 
 def member(
@@ -65,9 +71,17 @@ def member(
     measure: Measure = "flops",
 ) -> Member:
     """`arch` as a member of a family, measured; not by a latency."""
-    measured = cost(arch)
-    ratio = share(measured, baseline, measure)
-    return Member(name, phi, scale, replace(arch, name=name), measured, ratio, measure)
+    found = cost(arch)
+    return Member(
+        name=name,
+        phi=phi,
+        depth=scale.depth,
+        width=scale.width,
+        resolution_ratio=scale.resolution,
+        ratio=share(found, baseline, measure),
+        measure=measure,
+        **measured(replace(arch, name=name), found),
+    )
 
 
 def published(family: str) -> list[Member]:
@@ -199,7 +213,17 @@ def by_latency(
             f"baseline's, and of those timed along the coefficients the nearest is {reached:.4g}x"
         )
     at = coefficients.at(found.phi)
-    return Member(name, phi, at, arch, cost(arch), reached, "ms", found.latency, batch)
+    return Member(
+        name=name,
+        phi=phi,
+        depth=at.depth,
+        width=at.width,
+        resolution_ratio=at.resolution,
+        ratio=reached,
+        measure="ms",
+        batch=batch,
+        **measured(arch, cost(arch), found.latency),
+    )
 
 
 def completed(
@@ -246,15 +270,15 @@ def shapes_near(
 
 def matched(
     names: Iterable[str], coefficients: Coefficients, targets: Sequence[Member]
-) -> dict[str, list[Member]]:
+) -> dict[str, tuple[Member, ...]]:
     """Other models scaled along `coefficients` to what each target costs by its own measure."""
     return {
-        name: [
+        name: tuple(
             by_amount(
                 *(zoo.find(name), coefficients, target.figure, f"{name}_as_{target.name}"),
                 *(target.measure, target.batch),
             )
             for target in targets
-        ]
+        )
         for name in names
     }

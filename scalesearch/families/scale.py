@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from scalesearch.families.document import family_document, write_family_files
+from scalesearch.families.document import Family, family, write_family
 from scalesearch.families.family import Member, by_amount, by_formula, by_ratio, matched, published
 from scalesearch.families.strategies import find, nominal_phi
-from scalesearch.files import read_json
 from scalesearch.networks.cost import cost
 from scalesearch.networks.models import Model, realised
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import load_space
 from scalesearch.spaces.proxy import baseline
@@ -32,30 +31,14 @@ class ScaleOptions:
     out: Path | None
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A baseline's scaled-up members, and other models scaled to the same flops, by name."""
-
-    space: str
-    mode: str
-    baseline: Model
-    members: list[Member]
-    matched: dict[str, list[Member]]
-
-
-def scale(options: ScaleOptions) -> dict[str, Any]:
-    """The family that the options ask for as plain data; written to `out` where it is given."""
-    return family_of(options)[1]
-
-
-def family_of(options: ScaleOptions) -> tuple[Family, dict[str, Any]]:
-    """The family that the options ask for, measured, and its document; written to `out`.
+def scale(options: ScaleOptions) -> Family:
+    """The family that the options ask for, measured; written to `out` where it is given.
 
     Raises ValueError for options that say nothing or contradict one another.
     """
     if options.published:
         members = published(options.space)
-        mode, start, others = "published", members[0].arch, dict[str, list[Member]]()
+        mode, start = "published", members[0].arch
         named = members[1:8]
         coefficients = parse_coefficients(options.coefficients) if options.coefficients else None
     else:
@@ -66,10 +49,10 @@ def family_of(options: ScaleOptions) -> tuple[Family, dict[str, Any]]:
         members = named = scaled_members(options, start, coefficients)
     names = wanted_matches(options)
     others = matched(names, coefficients, named) if coefficients else {}
-    document = family_document(options.space, mode, start, members, others)
+    found = family(options.space, mode, start, members, others)
     if options.out is not None:
-        write_family_files(options.out, document, members, others)
-    return Family(options.space, mode, start, members, others), document
+        write_family(options.out, found)
+    return found
 
 
 def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficients) -> list[Member]:
@@ -114,10 +97,10 @@ def wanted_coefficients(options: ScaleOptions) -> Coefficients:
         raise ValueError(
             "scale needs coefficients: give --coefficients 1.2,1.1,1.15, --study or --strategy"
         )
-    found = read_json(options.study / "selection.json").get("coefficients")
-    if not found:
+    found = read_selection(options.study).coefficients
+    if found is None:
         raise ValueError(f"{options.study} recommends no coefficients: give --coefficients")
-    return Coefficients(found["alpha"], found["beta"], found["gamma"])
+    return found
 
 
 def wanted_matches(options: ScaleOptions) -> tuple[str, ...]:

@@ -1,143 +1,234 @@
-"""The plan as plan.json, plan.csv and grid.csv have it."""
+"""The plan: what plan.json keeps, `plan --json` prints, and `select` and `report` read."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, NamedTuple
 
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field
 
-from scalesearch.files import read_json, write_json
-from scalesearch.networks.checked import explain
+from scalesearch.files import (
+    Keys,
+    optional_document,
+    plain,
+    read_document,
+    write_csv,
+    write_document,
+)
 from scalesearch.networks.cost import CONVENTION
-from scalesearch.networks.latency import Repeats, Timings
-from scalesearch.networks.models import Model
-from scalesearch.plans.limits import OWN, share
-from scalesearch.plans.plan import Plan
+from scalesearch.networks.latency import Conditions, Timings
+from scalesearch.networks.measured import Measured
+from scalesearch.networks.scaling import Coefficients
+from scalesearch.spaces.budget import Budget, parse_budget
 from scalesearch.units import Measure, amount
 
-_TIMINGS = TypeAdapter(Timings)
+FILE = "plan.json"
 COUNTED: tuple[Measure, ...] = ("flops", "params", "activations")
 
 
-def arch_row(arch: Model) -> dict[str, Any]:
-    """What an arch realises: depths and widths of its stages, resolution."""
-    return {
-        "depths": list(arch.depths),
-        "widths": list(arch.widths),
-        "resolution": arch.resolution,
+class Point(NamedTuple):
+    """A distinct network of the grid: its nearest grid point, its flops by count."""
+
+    coefficients: Coefficients
+    flops: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate(Measured):
+    """A distinct network at phi = 1: its shape, its measured cost, all grid points that realise it.
+
+    `ratio` is to the baseline by the measure of the budget's target, with the others beside it;
+    that of latency has an interval. alpha, beta, gamma are the grid point whose nominal cost is
+    nearest the measured.
+    """
+
+    name: str = ""
+    key: str
+    alpha: float
+    beta: float
+    gamma: float
+    nominal: float
+    ratio: float
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    flops_ratio: float
+    params_ratio: float
+    activations_ratio: float
+    ms_ratio: float | None = None
+    ms_ratio_low: float | None = None
+    ms_ratio_high: float | None = None
+    points: tuple[Coefficients, ...]
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """The grid point that stands for the network."""
+        return Coefficients(self.alpha, self.beta, self.gamma)
+
+    @property
+    def label(self) -> str:
+        """Its coefficients in brief: 1/1.4/1.4."""
+        return f"{self.alpha:g}/{self.beta:g}/{self.gamma:g}"
+
+    def interval(self, measure: Measure) -> tuple[float, float]:
+        """Its ratio to the baseline by any measure, as the interval that it is in."""
+        if measure != "ms":
+            ratio: float = getattr(self, f"{measure}_ratio")
+            return ratio, ratio
+        assert self.ms_ratio_low is not None and self.ms_ratio_high is not None
+        return self.ms_ratio_low, self.ms_ratio_high
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """What a network may cost at most, as a ratio to the baseline."""
+
+    text: str
+    measure: Measure
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Under which conditions latencies were timed, and those of the space's own model.
+
+    `unclear` is how many networks were left out because their latency may be within the budget or
+    not.
+    """
+
+    device: str
+    torch: str
+    threads: int
+    batch: int
+    unclear: int = 0
+    own_ms: float | None = None
+    own_ms_low: float | None = None
+    own_ms_high: float | None = None
+
+    @property
+    def conditions(self) -> Conditions:
+        """The conditions that another latency must have to be compared with these."""
+        return Conditions(self.device, self.torch, self.threads, self.batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Candidates that meet the budget, in order of their coefficients, and how they were found.
+
+    `target` is what the budget's target comes to for the proxy, by its measure; `ratio` that over
+    the baseline's. The baseline stands at 1/1/1. `timings` and `networks` (every distinct network
+    of the grid) are not in the file: latency.json and grid.csv have them.
+    """
+
+    space: str
+    proxy: str
+    budget: str
+    ratio: float
+    tolerance: float
+    budget_text: str
+    measure: Measure
+    target: float
+    target_text: str
+    target_flops: float | None
+    caps: tuple[Cap, ...] = ()
+    latency: Latency | None = None
+    flops_convention: str = CONVENTION
+    grid_points: int
+    distinct: int
+    feasible: int
+    baseline: Candidate
+    candidates: tuple[Candidate, ...]
+    timings: Annotated[Timings | None, Field(exclude=True)] = field(
+        default=None, compare=False, repr=False
+    )
+    networks: Annotated[tuple[Point, ...], Field(exclude=True)] = field(
+        default=(), compare=False, repr=False
+    )
+
+    @property
+    def asked(self) -> Budget:
+        """The budget as its terms."""
+        return parse_budget(self.budget)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the terminal calls each network: its coefficients, or 1x."""
+        labels = {candidate.key: candidate.label for candidate in self.candidates}
+        return {self.baseline.key: "1x baseline", **labels}
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Write plan.json, plan.csv and grid.csv, and latency.json where latencies were timed."""
+    write_document(folder / FILE, plan)
+    write_csv(folder / "plan.csv", plan_table(plan))
+    if plan.timings is not None:
+        write_timings(folder / "latency.json", plan.timings)
+    write_csv(folder / "grid.csv", grid_table(plan))
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a study. Raises ValueError, in one line, where it has none."""
+    return read_document(folder / FILE, Plan, renewed)
+
+
+def renewed(old: Keys) -> Keys:
+    """A plan's keys as today's. The first version knew budgets in flops alone, and told the
+    baseline without ratios."""
+    start = {
+        **{axis: 1.0 for axis in ("alpha", "beta", "gamma", "nominal", "ratio")},
+        "points": [{"alpha": 1.0, "beta": 1.0, "gamma": 1.0}],
+        **old["baseline"],
     }
 
+    def with_ratios(row: Keys) -> Keys:
+        return {f"{measure}_ratio": row[measure] / start[measure] for measure in COUNTED} | row
 
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """The plan as `plan --json` prints it and plan.json keeps it."""
-    candidates = []
-    for candidate in plan.candidates:
-        chosen = candidate.coefficients
-        candidates.append(
-            {
-                "key": candidate.key,
-                **asdict(chosen),
-                "nominal": chosen.nominal,
-                "ratio": candidate.ratio,
-                **arch_row(candidate.arch),
-                **asdict(candidate.cost),
-                **{
-                    f"{measure}_ratio": share(candidate.cost, plan.baseline_cost, measure)
-                    for measure in COUNTED
-                },
-                **latency_fields(candidate.latency),
-                "points": [asdict(point) for point in candidate.points],
-            }
-        )
+    flops = old.get("target_flops")
+    target = {} if flops is None else {"target": flops, "target_text": amount(flops, "flops")}
     return {
-        "space": plan.space.name,
-        "proxy": plan.proxy,
-        "budget": plan.budget.text,
-        "ratio": plan.ratio,
-        "tolerance": plan.space.tolerance,
-        "budget_text": plan.budget.said,
-        "measure": plan.measure,
-        "target": plan.target,
-        "target_text": amount(plan.target, plan.measure),
-        "target_flops": plan.target if plan.measure == "flops" else None,
-        "caps": [
-            {"text": cap.term.text, "measure": cap.measure, "ratio": cap.ratio}
-            for cap in plan.limits[1:]
-        ],
-        "latency": latency_document(plan),
-        "flops_convention": CONVENTION,
-        "grid_points": plan.grid_points,
-        "distinct": plan.distinct,
-        "feasible": len(plan.candidates),
-        "baseline": {
-            "name": plan.baseline.name,
-            "key": plan.baseline.key,
-            **arch_row(plan.baseline),
-            **asdict(plan.baseline_cost),
-            **latency_fields(plan.timings[plan.baseline.key] if plan.timings else None),
-        },
-        "candidates": candidates,
-    }
-
-
-def latency_fields(latency: Repeats | None) -> dict[str, float | None]:
-    """A latency as a row has it: milliseconds, and their interval; nothing where none was timed."""
-    low, high = latency.interval if latency else (None, None)
-    return {"ms": latency.median if latency else None, "ms_low": low, "ms_high": high}
-
-
-def latency_document(plan: Plan) -> dict[str, Any] | None:
-    """Under which conditions a plan's latencies were timed; None where none were."""
-    if plan.timings is None:
-        return None
-    own = plan.timings[OWN] if OWN in plan.timings.visits else None
-    return {
-        **asdict(plan.timings.conditions),
-        "unclear": plan.unclear,
-        **{f"own_{name}": value for name, value in latency_fields(own).items()},
+        "measure": "flops",
+        "budget_text": old["budget"],
+        **target,
+        **old,
+        "baseline": with_ratios(start),
+        "candidates": [with_ratios(row) for row in old["candidates"]],
     }
 
 
 def write_timings(path: Path, timings: Timings) -> None:
     """Write latencies, so that a study keeps those that its plan was made with."""
-    write_json(path, asdict(timings))
+    write_document(path, timings)
 
 
 def read_timings(path: Path) -> Timings | None:
     """The latencies in a study's file, None where it has none. Raises ValueError for no such."""
-    if not path.exists():
-        return None
-    try:
-        return _TIMINGS.validate_python(read_json(path))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {explain(error, (Timings,))}") from None
+    return optional_document(path, Timings)
 
 
-def plan_table(document: dict[str, Any]) -> pd.DataFrame:
+def plan_table(plan: Plan) -> pd.DataFrame:
     """The candidates of a plan as a flat table; lists are written with spaces between."""
     rows = []
-    for candidate in document["candidates"]:
-        row = {key: value for key, value in candidate.items() if key != "points"}
-        row["depths"] = " ".join(map(str, row["depths"]))
-        row["widths"] = " ".join(map(str, row["widths"]))
-        row["grid_points"] = len(candidate["points"])
-        rows.append(row)
-    return pd.DataFrame(rows)
+    for candidate in plan.candidates:
+        row = plain(candidate)
+        row |= {name: " ".join(map(str, row[name])) for name in ("depths", "widths")}
+        rows.append({**row, "points": None, "grid_points": len(candidate.points)})
+    return pd.DataFrame(rows).drop(columns=["points", "name"], errors="ignore")
 
 
 def grid_table(plan: Plan) -> pd.DataFrame:
     """Every distinct network of a plan's grid: nominal and counted cost, whether it is feasible."""
-    feasible = {point for candidate in plan.candidates for point in candidate.points}
-    ratios = [(point, flops, flops / plan.baseline_cost.flops) for point, flops in plan.networks]
-    rows = [
+    feasible = {*chain.from_iterable(candidate.points for candidate in plan.candidates)}
+    rows: list[Mapping[str, float | bool]] = [
         {
-            **asdict(point),
+            "alpha": point.alpha,
+            "beta": point.beta,
+            "gamma": point.gamma,
             "nominal": point.nominal,
             "flops": flops,
-            "ratio": ratio,
+            "ratio": flops / plan.baseline.flops,
             "feasible": point in feasible,
         }
-        for point, flops, ratio in ratios
+        for point, flops in plan.networks
     ]
     return pd.DataFrame(rows)

@@ -1,17 +1,18 @@
 """The plan: from a grid of coefficients to the distinct networks that meet the budget."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from scalesearch.networks.cost import Cost, cost
 from scalesearch.networks.count import all_counted, measured_costs
-from scalesearch.networks.latency import Repeats, Timings, conditions_here
+from scalesearch.networks.latency import Timings, conditions_here
+from scalesearch.networks.measured import measured
 from scalesearch.networks.models import Model, realised
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.plans.document import Candidate, Cap, Latency, Plan, Point
 from scalesearch.plans.grid import grid_for, realise
 from scalesearch.plans.limits import (
-    Limit,
-    figure,
+    OWN,
     find_limits,
     latency_miss,
     nearest_miss,
@@ -22,73 +23,7 @@ from scalesearch.plans.limits import (
 from scalesearch.spaces.budget import Budget, parse_budget
 from scalesearch.spaces.proxy import proxy_baseline
 from scalesearch.spaces.space import Space, grid_points
-from scalesearch.units import Measure
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A distinct network at phi = 1, its measured cost, and every grid point that realises it.
-
-    `ratio` is to the baseline by the measure of the budget's target, with its interval where that
-    is a latency; `flops_ratio` is that of the flops.
-    """
-
-    arch: Model
-    cost: Cost
-    ratio: float
-    points: tuple[Coefficients, ...]
-    flops_ratio: float
-    interval: tuple[float, float]
-    latency: Repeats | None = None
-
-    @property
-    def key(self) -> str:
-        """The arch's key."""
-        return self.arch.key
-
-    @property
-    def coefficients(self) -> Coefficients:
-        """The grid point that stands for the network: its nominal cost is nearest the measured."""
-        return nearest_point(self.points, self.flops_ratio)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Candidates that meet the budget, in order of their coefficients, and how they were found.
-
-    `target` is what the budget's target comes to for the proxy, by its measure; `ratio` that over
-    the baseline's. `timings` are there where latencies were asked for; `unclear` is how many
-    networks were left out because their latency may be within the budget or not. `networks` has
-    every distinct network's nearest grid point and its flops by count.
-    """
-
-    space: Space
-    proxy: str
-    budget: Budget
-    ratio: float
-    target: float
-    baseline: Model
-    baseline_cost: Cost
-    grid_points: int
-    distinct: int
-    candidates: tuple[Candidate, ...]
-    limits: tuple[Limit, ...]
-    timings: Timings | None = None
-    unclear: int = 0
-    networks: tuple[tuple[Coefficients, int], ...] = ()
-
-    @property
-    def measure(self) -> Measure:
-        """The measure of the budget's target."""
-        return self.budget.target.measure
-
-    def ratio_of(self, of: Candidate, measure: Measure) -> tuple[float, float]:
-        """A candidate's ratio to the baseline by any measure, as the interval that it is in."""
-        if measure != "ms":
-            ratio = share(of.cost, self.baseline_cost, measure)
-            return ratio, ratio
-        assert self.timings is not None
-        return ratios(self.timings, of.key, self.baseline).interval
+from scalesearch.units import Measure, amount
 
 
 def make_plan(
@@ -139,26 +74,38 @@ def make_plan(
         if not inside:
             raise ValueError(latency_miss(limits, timings, start, near, unclear))
         near = {key: found for key, found in near.items() if key in inside}
-    found = [
-        candidate(arch, costs[key], start_cost, at, target, timings, start)
-        for key, (arch, at) in near.items()
-    ]
+    found = sorted(
+        (
+            candidate(arch, costs[key], at, start, start_cost, target.measure, timings)
+            for key, (arch, at) in near.items()
+        ),
+        key=lambda candidate: candidate.coefficients,
+    )
+    base = candidate(
+        start, start_cost, [Coefficients(1, 1, 1)], start, start_cost, target.measure, timings
+    )
+    goal = target.ratio * start_figure(base, target.measure)
     return Plan(
-        space=space,
+        space=space.name,
         proxy=proxy_name,
-        budget=budget,
+        budget=budget.text,
         ratio=target.ratio,
-        target=target.ratio * start_figure(start, start_cost, target.measure, timings),
-        baseline=start,
-        baseline_cost=start_cost,
+        tolerance=space.tolerance,
+        budget_text=budget.said,
+        measure=target.measure,
+        target=goal,
+        target_text=amount(goal, target.measure),
+        target_flops=goal if target.measure == "flops" else None,
+        caps=tuple(Cap(limit.term.text, limit.measure, limit.ratio) for limit in limits[1:]),
+        latency=latency(timings, unclear) if timings else None,
         grid_points=len(points),
         distinct=len(networks),
-        candidates=tuple(sorted(found, key=lambda candidate: candidate.coefficients)),
-        limits=limits,
+        feasible=len(found),
+        baseline=replace(base, name=start.name),
+        candidates=tuple(found),
         timings=timings,
-        unclear=unclear,
         networks=tuple(
-            (nearest_point(at, counts[key].flops / start_cost.flops), counts[key].flops)
+            Point(nearest_point(at, counts[key].flops / start_cost.flops), counts[key].flops)
             for key, (_, at) in networks.items()
         ),
     )
@@ -184,42 +131,58 @@ def first_timings(budget: Budget, batch: int | None, known: Timings | None) -> T
     return known or Timings(conditions_here(wanted))
 
 
-def start_figure(
-    start: Model, start_cost: Cost, measure: Measure, timings: Timings | None
-) -> float:
+def start_figure(base: Candidate, measure: Measure) -> float:
     """What the proxy's baseline costs by any measure."""
-    if measure != "ms":
-        return figure(start_cost, measure)
-    assert timings is not None
-    return timings[start.key].median
+    value: float = getattr(base, measure)
+    return value
+
+
+def latency(timings: Timings, unclear: int) -> Latency:
+    """How a plan's latencies were timed."""
+    own = timings[OWN] if OWN in timings.visits else None
+    low, high = own.interval if own else (None, None)
+    here = timings.conditions
+    return Latency(
+        device=here.device,
+        torch=here.torch,
+        threads=here.threads,
+        batch=here.batch,
+        unclear=unclear,
+        own_ms=own.median if own else None,
+        own_ms_low=low,
+        own_ms_high=high,
+    )
 
 
 def candidate(
     arch: Model,
     found: Cost,
-    start_cost: Cost,
     points: Sequence[Coefficients],
-    target: Limit,
-    timings: Timings | None,
     start: Model,
+    start_cost: Cost,
+    measure: Measure,
+    timings: Timings | None,
 ) -> Candidate:
-    """The candidate that a feasible network is."""
-    measure = target.measure
-    latency = timings[arch.key] if timings else None
-    if measure == "ms" and timings:
-        found_ratios = ratios(timings, arch.key, start)
-        ratio, interval = found_ratios.median, found_ratios.interval
-    else:
-        ratio = share(found, start_cost, measure)
-        interval = (ratio, ratio)
-    flops_ratio = found.flops / start_cost.flops
-    return Candidate(arch, found, ratio, tuple(sorted(points)), flops_ratio, interval, latency)
-
-
-def network_names(plan: Plan) -> dict[str, str]:
-    """What the terminal calls each network: its coefficients, or 1x."""
-    names = {plan.baseline.key: "1x baseline"}
-    for candidate in plan.candidates:
-        c = candidate.coefficients
-        names[candidate.key] = f"{c.alpha:g}/{c.beta:g}/{c.gamma:g}"
-    return names
+    """A feasible network as a candidate, beside the baseline `start`."""
+    over = ratios(timings, arch.key, start) if timings else None
+    low, high = over.interval if over else (None, None)
+    flops_ratio = share(found, start_cost, "flops")
+    point = nearest_point(points, flops_ratio)
+    return Candidate(
+        key=arch.key,
+        alpha=point.alpha,
+        beta=point.beta,
+        gamma=point.gamma,
+        nominal=point.nominal,
+        ratio=over.median if over and measure == "ms" else share(found, start_cost, measure),
+        depths=arch.depths,
+        widths=arch.widths,
+        flops_ratio=flops_ratio,
+        params_ratio=share(found, start_cost, "params"),
+        activations_ratio=share(found, start_cost, "activations"),
+        ms_ratio=over.median if over else None,
+        ms_ratio_low=low,
+        ms_ratio_high=high,
+        points=tuple(sorted(points)),
+        **measured(arch, found, timings[arch.key] if timings else None),
+    )

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from scalesearch.files import write_csv, write_text
+from scalesearch.files import Keys, plain, write_csv, write_text
 from scalesearch.report.content import Content, read_content
 from scalesearch.report.figures import draw
 from scalesearch.report.figures.several import accuracies
@@ -21,13 +20,45 @@ DATA = ("data", "train_examples", "val_examples")
 RECIPE = ("recipe", "seeds")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRow:
+    """What a study chose, how sure it is, what it took; None where it has not come that far.
+
+    `gain` is the chosen network's over the 1x baseline, in loss.
+    """
+
+    study: str
+    model: str
+    data: str
+    budget: str
+    answer: str
+    coefficients: str | None
+    p_best: float | None
+    set: int
+    candidates: int
+    gates: str | None
+    failed: tuple[str, ...]
+    gain: float | None
+    gain_interval: tuple[float, float] | None
+    baseline_flops: int
+    chosen_flops: int | None
+    baseline_accuracy: float | None
+    chosen_accuracy: float | None
+    trials: int
+    epochs: int
+    training_seconds: float
+    wall_seconds: float | None
+    device: str | None
+    warnings: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """The studies, a row of each, and every setting in which they differ."""
 
     studies: tuple[Content, ...]
     labels: tuple[str, ...]
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[StudyRow, ...]
     differences: tuple[tuple[str, tuple[str, ...]], ...]
 
     @property
@@ -74,36 +105,36 @@ def labelled(names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def study_row(label: str, study: Content) -> dict[str, Any]:
+def study_row(label: str, study: Content) -> StudyRow:
     """What a study chose, how sure it is, what it took."""
-    selection = study.selection
-    chosen = study.rows.get(str(selection["chosen"])) if selection["recommended"] else None
-    gates = selection["gates"]
-    return {
-        "study": label,
-        "model": study.space["model"],
-        "data": study.proxy["data"],
-        "budget": study.plan["budget"],
-        "answer": in_a_sentence(study),
-        "coefficients": chosen["name"] if chosen else None,
-        "p_best": chosen["standing"]["p_best"] if chosen else None,
-        "set": len(selection["confidence_set"]),
-        "candidates": len(study.plan["candidates"]),
-        "gates": f"{sum(gate['passed'] for gate in gates)} of {len(gates)}" if gates else None,
-        "failed": [gate["name"] for gate in gates if not gate["passed"]],
-        "gain": selection.get("gain"),
-        "gain_interval": selection.get("gain_interval"),
-        "baseline_flops": study.plan["baseline"]["flops"],
-        "chosen_flops": chosen["flops"] if chosen else None,
-        "baseline_accuracy": study.candidates[-1]["accuracy"],
-        "chosen_accuracy": chosen["accuracy"] if chosen else None,
-        "trials": len(study.trials),
-        "epochs": int(study.trials["epochs"].sum()),
-        "training_seconds": float(study.trials["seconds"].fillna(0).sum()),
-        "wall_seconds": study.run["seconds"] if study.run else None,
-        "device": study.made_with.get("device"),
-        "warnings": selection["warnings"],
-    }
+    selection, chosen = study.selection, study.chosen
+    gates = selection.gates if selection else ()
+    model = study.space.model
+    return StudyRow(
+        study=label,
+        model=model if isinstance(model, str) else model.name or "a stage table",
+        data=str(study.proxy.data),
+        budget=study.plan.budget,
+        answer=in_a_sentence(study),
+        coefficients=chosen.name if chosen else None,
+        p_best=chosen.standing.p_best if chosen and chosen.standing else None,
+        set=len(selection.confidence_set) if selection else 0,
+        candidates=len(study.plan.candidates),
+        gates=f"{sum(gate.passed for gate in gates)} of {len(gates)}" if gates else None,
+        failed=tuple(gate.name for gate in gates if not gate.passed),
+        gain=selection.chosen_gain if selection and chosen else None,
+        gain_interval=selection.chosen_gain_interval if selection and chosen else None,
+        baseline_flops=study.plan.baseline.flops,
+        chosen_flops=chosen.network.flops if chosen else None,
+        baseline_accuracy=study.candidates[-1].accuracy,
+        chosen_accuracy=chosen.accuracy if chosen else None,
+        trials=len(study.trials),
+        epochs=int(study.trials["epochs"].sum()),
+        training_seconds=float(study.trials["seconds"].fillna(0).sum()),
+        wall_seconds=study.run.seconds if study.run else None,
+        device=study.made_with.get("device"),
+        warnings=selection.warnings if selection else (),
+    )
 
 
 def settings_that_differ(studies: Sequence[Content]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -114,17 +145,24 @@ def settings_that_differ(studies: Sequence[Content]) -> tuple[tuple[str, tuple[s
     return tuple((name, found) for name, found in values.items() if len(set(found)) > 1)
 
 
-def settings_of(study: Content) -> dict[str, Any]:
+def settings_of(study: Content) -> Keys:
     """What a study's results depend on: data and recipe first."""
-    proxy = {key: study.proxy.get(key) for key in (*DATA, *RECIPE)}
-    rest = {key: value for key, value in study.proxy.items() if key not in ("grid", "shrink")}
-    space = {key: study.space[key] for key in ("model", "tolerance", "policy")}
-    return {**proxy, **rest, **space, "budget": study.plan["budget"], "made": study.made_with}
+    proxy, space = plain(study.proxy), plain(study.space)
+    first = {key: proxy[key] for key in (*DATA, *RECIPE)}
+    rest = {key: value for key, value in proxy.items() if key not in ("grid", "shrink")}
+    shared = {key: space[key] for key in ("model", "tolerance", "policy")}
+    return {
+        **first,
+        **rest,
+        **shared,
+        "budget": study.plan.budget,
+        "made": dict(study.made_with),
+    }
 
 
-def flat(settings: dict[str, Any], where: str = "") -> dict[str, Any]:
+def flat(settings: Keys, where: str = "") -> Keys:
     """Nested settings by dotted names."""
-    found: dict[str, Any] = {}
+    found: Keys = {}
     for key, value in settings.items():
         if isinstance(value, dict):
             found |= flat(value, f"{where}{key}.")
@@ -138,7 +176,7 @@ def write_comparison(folders: Sequence[Path], out: Path, kind: str | None = None
     check_format(kind)
     comparison = compare(folders)
     if kind == "csv":
-        write_csv(out / "comparison.csv", pd.DataFrame(comparison.rows))
+        write_csv(out / "comparison.csv", pd.DataFrame([plain(row) for row in comparison.rows]))
         return out / "comparison.csv"
     figures = draw(accuracies(comparison.labels, comparison.studies), out / "figures")
     write_text(out / "comparison.md", render_md("compare.md.j2", c=comparison, figures=figures))

@@ -1,68 +1,124 @@
 """What a report says: a study's files read into one plain structure."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from scalesearch.files import read_json
+from scalesearch.families.document import Family, find_family
+from scalesearch.plans.document import Candidate, Plan
 from scalesearch.report.transfer import Transfer, read_transfer
+from scalesearch.selection.policy import Stop
+from scalesearch.selection.ranking import Standing
+from scalesearch.selection.selection import Selection, find_selection
+from scalesearch.spaces.space import Proxy, Space
+from scalesearch.studies.record import RunRecord, find_record
+from scalesearch.studies.setup import Images, open_search
 
 TRIALS = ["candidate", "seed", "split", "state", "epochs", "loss", "accuracy", "seconds", "error"]
 CURVES = ["candidate", "seed", "epoch", "loss", "accuracy"]
-# what selection.json would say of a study that has none yet
-UNDECIDED: dict[str, Any] = {
-    "headline": "No answer yet: the study has no selection.",
-    "recommended": False,
-    "coefficients": None,
-    "chosen": None,
-    "confidence_set": [],
-    "ties": [],
-    "gates": [],
-    "standings": [],
-    "stopped": {},
-    "warnings": [],
-}
+GRID = ["alpha", "beta", "gamma", "nominal", "ratio", "feasible"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A network of the plan with what its trials came to.
+
+    `loss` is the selection's, fitted over seeds; the mean of its `n` seeds where the selection has
+    none of it. Accuracies and seconds are means of those trials, with the accuracy's range; all
+    are None without a trial that ran to the end.
+    """
+
+    network: Candidate
+    name: str
+    group: str
+    standing: Standing | None
+    stopped: Stop | None
+    is_baseline: bool
+    is_chosen: bool
+    n: int
+    loss: float | None
+    accuracy: float | None
+    accuracy_low: float | None
+    accuracy_high: float | None
+    seconds: float | None
+
+    @property
+    def key(self) -> str:
+        """The network's key."""
+        return self.network.key
+
+
+@dataclass(frozen=True, slots=True)
+class GridPoint:
+    """A distinct network of the grid: its nearest point, nominal and counted cost over 1x."""
+
+    alpha: float
+    beta: float
+    gamma: float
+    nominal: float
+    ratio: float
+    feasible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TestedRow:
+    """A network that was looked at on the test split."""
+
+    name: str
+    seed: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A trial that failed, and why."""
+
+    candidate: str
+    seed: int
+    epochs: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """A study's files, and the rows of its candidates, best first, the baseline last.
 
-    `selection` is UNDECIDED and `run` None where the study has not come that far.
+    `selection` and `run` are None where the study has not come that far.
     """
 
     name: str
-    plan: dict[str, Any]
-    selection: dict[str, Any]
-    run: dict[str, Any] | None
-    space: dict[str, Any]
-    family: dict[str, Any] | None
+    plan: Plan
+    selection: Selection | None
+    run: RunRecord | None
+    space: Space
+    images: Images
+    family: Family | None
     transfer: Transfer | None
-    grid: list[dict[str, Any]]
+    grid: tuple[GridPoint, ...]
     trials: pd.DataFrame
     curves: pd.DataFrame
-    candidates: list[dict[str, Any]]
-    tests: list[dict[str, Any]]
-    failures: list[dict[str, Any]]
+    candidates: tuple[Row, ...]
+    tests: tuple[TestedRow, ...]
+    failures: tuple[Failure, ...]
 
     @property
-    def proxy(self) -> dict[str, Any]:
+    def proxy(self) -> Proxy:
         """The proxy that was trained."""
-        proxy: dict[str, Any] = self.space["proxies"][self.plan["proxy"]]
-        return proxy
+        return self.space.proxies[self.plan.proxy]
 
     @property
-    def answered(self) -> bool:
-        """Whether the study has a selection."""
-        return bool(self.selection["standings"])
-
-    @property
-    def rows(self) -> dict[str, dict[str, Any]]:
+    def rows(self) -> dict[str, Row]:
         """The candidates and the baseline by key."""
-        return {row["key"]: row for row in self.candidates}
+        return {row.key: row for row in self.candidates}
+
+    @property
+    def chosen(self) -> Row | None:
+        """The candidate that is recommended, if any."""
+        return next((row for row in self.candidates if row.is_chosen), None)
 
     @property
     def states(self) -> dict[str, int]:
@@ -70,10 +126,10 @@ class Content:
         return {str(state): int(n) for state, n in self.trials["state"].value_counts().items()}
 
     @property
-    def made_with(self) -> dict[str, str]:
+    def made_with(self) -> Mapping[str, str]:
         """Device and versions: the run's record, else what the trials say."""
         if self.run is not None:
-            return {str(key): str(value) for key, value in self.run["versions"].items()}
+            return self.run.versions
         there = [name for name in ("device", "python", "torch") if name in self.trials]
         found = {name: self.trials[name].dropna().astype(str).unique() for name in there}
         return {name: ", ".join(values) for name, values in found.items() if len(values)}
@@ -84,29 +140,25 @@ def read_content(folder: Path) -> Content:
 
     Raises ValueError where the directory has no plan.
     """
-    plan = read_json(folder / "plan.json")
-    selection = optional(folder / "selection.json") or UNDECIDED
-    trials = table(folder / "trials.csv", TRIALS)
+    search, selection = open_search(folder), find_selection(folder)
+    plan, trials = search.plan, table(folder / "trials.csv", TRIALS)
+    recommended = selection is not None and selection.recommended
     return Content(
         name=folder.resolve().name,
         plan=plan,
         selection=selection,
-        run=optional(folder / "run.json"),
-        space=yaml.safe_load((folder / "space.yaml").read_text(encoding="utf-8")),
-        family=optional(folder / "family.json") if selection["recommended"] else None,
+        run=find_record(folder),
+        space=search.space,
+        images=search.images,
+        family=find_family(folder) if recommended else None,
         transfer=read_transfer(folder),
-        grid=records(table(folder / "grid.csv", [])),
+        grid=grid_points(table(folder / "grid.csv", GRID)),
         trials=trials,
         curves=table(folder / "curves.csv", CURVES),
         candidates=candidate_rows(plan, selection, trials),
         tests=test_rows(plan, selection, trials),
-        failures=records(trials[trials["state"] == "FAIL"]),
+        failures=failures(trials),
     )
-
-
-def optional(path: Path) -> Any:
-    """The content of a JSON file, None where there is none."""
-    return read_json(path) if path.exists() else None
 
 
 def table(path: Path, columns: list[str]) -> pd.DataFrame:
@@ -123,39 +175,51 @@ def table(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def candidate_rows(
-    plan: dict[str, Any], selection: dict[str, Any], trials: pd.DataFrame
-) -> list[dict[str, Any]]:
+    plan: Plan, selection: Selection | None, trials: pd.DataFrame
+) -> tuple[Row, ...]:
     """Plan, standing and trials of every candidate in one row each, best first; then the 1x."""
-    done = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "val")]
-    standings = {row["key"]: row for row in selection["standings"]}
-    ranks = {key: rank for rank, key in enumerate(standings)}
-    rows = []
-    for candidate in [*plan["candidates"], {**plan["baseline"], "ratio": 1.0, "nominal": 1.0}]:
-        mine = done[done["candidate"] == candidate["key"]]
-        is_baseline = candidate["key"] == plan["baseline"]["key"]
-        row = {
-            **candidate,
-            "standing": standings.get(candidate["key"]),
-            "stopped": selection["stopped"].get(candidate["key"]),
-            "is_baseline": is_baseline,
-            "is_chosen": selection["recommended"] and candidate["key"] == selection["chosen"],
-            "n": len(mine),
-            "loss": mean(mine["loss"]),
-            "accuracy": mean(mine["accuracy"]),
-            "accuracy_low": float(mine["accuracy"].min()) if len(mine) else None,
-            "accuracy_high": float(mine["accuracy"].max()) if len(mine) else None,
-            "seconds": mean(mine["seconds"]),
-        }
-        rows.append({**row, "name": name_of(row), "group": group_of(row)})
-    unranked = len(ranks)
-    return sorted(rows, key=lambda row: (row["is_baseline"], ranks.get(row["key"], unranked)))
+    done = finished(trials, "val")
+    of_network: dict[Hashable, pd.DataFrame] = dict(iter(done.groupby("candidate")))
+    rows = [
+        candidate_row(plan, selection, network, of_network.get(network.key, done[:0]))
+        for network in (*plan.candidates, plan.baseline)
+    ]
+    order = [standing.key for standing in selection.standings] if selection else []
+    ranks = {key: rank for rank, key in enumerate(order)}
+    return tuple(sorted(rows, key=lambda row: (row.is_baseline, ranks.get(row.key, len(ranks)))))
 
 
-def name_of(row: dict[str, Any]) -> str:
-    """A candidate's coefficients."""
-    if row["is_baseline"]:
-        return "1x baseline"
-    return f"α {row['alpha']:g}  β {row['beta']:g}  γ {row['gamma']:g}"
+def candidate_row(
+    plan: Plan, selection: Selection | None, network: Candidate, mine: pd.DataFrame
+) -> Row:
+    """A network's row; `mine` are its trials that ran to the end."""
+    is_baseline = network.key == plan.baseline.key
+    is_chosen = selection is not None and selection.recommended and network.key == selection.chosen
+    standing = selection.standing(network.key) if selection else None
+    stopped = selection.stopped.get(network.key) if selection else None
+    loss = standing.loss if standing else mean(mine["loss"])
+    if selection and is_baseline:
+        loss = selection.baseline_loss
+    return Row(
+        network=network,
+        name="1x baseline" if is_baseline else point_name(network),
+        group=group_of(is_baseline, is_chosen, standing, stopped),
+        standing=standing,
+        stopped=stopped,
+        is_baseline=is_baseline,
+        is_chosen=is_chosen,
+        n=len(mine),
+        loss=loss,
+        accuracy=mean(mine["accuracy"]),
+        accuracy_low=float(mine["accuracy"].min()) if len(mine) else None,
+        accuracy_high=float(mine["accuracy"].max()) if len(mine) else None,
+        seconds=mean(mine["seconds"]),
+    )
+
+
+def point_name(point: Candidate | GridPoint) -> str:
+    """The coefficients of a network."""
+    return f"α {point.alpha:g}  β {point.beta:g}  γ {point.gamma:g}"
 
 
 GROUPS = {
@@ -168,16 +232,17 @@ GROUPS = {
 }
 
 
-def group_of(row: dict[str, Any]) -> str:
+def group_of(
+    is_baseline: bool, is_chosen: bool, standing: Standing | None, stopped: Stop | None
+) -> str:
     """What the legend calls a network: one of GROUPS."""
-    if row["is_baseline"]:
+    if is_baseline:
         return "1x baseline"
-    if row["is_chosen"]:
+    if is_chosen:
         return "chosen"
-    if row["standing"]:
-        inside = row["standing"]["in_set"]
-        return "may be the best (95 % set)" if inside else "worse than the best"
-    return "stopped early" if row["stopped"] else "not compared yet"
+    if standing:
+        return "may be the best (95 % set)" if standing.in_set else "worse than the best"
+    return "stopped early" if stopped else "not compared yet"
 
 
 def mean(values: "pd.Series[float]") -> float | None:
@@ -185,19 +250,45 @@ def mean(values: "pd.Series[float]") -> float | None:
     return float(values.mean()) if len(values) else None
 
 
+def finished(trials: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The trials of a split that ran to their end."""
+    return trials[(trials["state"] == "COMPLETE") & (trials["split"] == split)]
+
+
 def test_rows(
-    plan: dict[str, Any], selection: dict[str, Any], trials: pd.DataFrame
-) -> list[dict[str, Any]]:
+    plan: Plan, selection: Selection | None, trials: pd.DataFrame
+) -> tuple[TestedRow, ...]:
     """The one look at the test split: the chosen network and the baseline."""
-    done = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "test")]
-    names = {plan["baseline"]["key"]: "1x baseline", selection["chosen"]: "chosen"}
-    return [
-        {**row, "name": names[row["candidate"]]}
-        for row in records(done)
-        if row["candidate"] in names
-    ]
+    names = {plan.baseline.key: "1x baseline"}
+    if selection:
+        names[selection.chosen] = "chosen"
+    return tuple(
+        TestedRow(names[key], int(seed), float(loss), float(accuracy))
+        for key, seed, loss, accuracy in columns(
+            finished(trials, "test"), "candidate", "seed", "loss", "accuracy"
+        )
+        if key in names
+    )
 
 
-def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table as dicts."""
-    return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+def failures(trials: pd.DataFrame) -> tuple[Failure, ...]:
+    """The trials that failed."""
+    return tuple(
+        Failure(str(key), int(seed), int(epochs), str(error))
+        for key, seed, epochs, error in columns(
+            trials[trials["state"] == "FAIL"], "candidate", "seed", "epochs", "error"
+        )
+    )
+
+
+def grid_points(grid: pd.DataFrame) -> tuple[GridPoint, ...]:
+    """The distinct networks of the grid; none of a study that did not keep them."""
+    return tuple(
+        GridPoint(float(a), float(b), float(c), float(nominal), float(ratio), bool(feasible))
+        for a, b, c, nominal, ratio, feasible in columns(grid, *GRID)
+    )
+
+
+def columns(rows: pd.DataFrame, *names: str) -> "zip[tuple[Any, ...]]":
+    """The values of those columns, row by row."""
+    return zip(*(rows[name].tolist() for name in names), strict=True)

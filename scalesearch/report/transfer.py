@@ -2,86 +2,114 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scalesearch.files import read_json
+from scalesearch.families.document import Start
+from scalesearch.families.family import Member
 from scalesearch.selection.law import Shape, features
+from scalesearch.selection.verification import (
+    LawFound,
+    Prediction,
+    ScaledNetwork,
+    Verification,
+    find_verification,
+)
 
 NORMAL_95 = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """What verify.json says, and its networks as rows: loss, accuracy where it was kept."""
+class Accuracy:
+    """Mean and range of a network's validation accuracy over `n` seeds."""
 
-    document: dict[str, Any]
-    networks: list[dict[str, Any]]
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRow:
+    """A network scaled further, its accuracy where it was kept, and what the law expects of it."""
+
+    network: ScaledNetwork
+    accuracy: Accuracy | None
+    group: str
+    predicted: Prediction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What verify.json says, and its networks as rows, the lowest loss first."""
+
+    document: Verification
+    networks: tuple[TransferRow, ...]
 
     @property
-    def law(self) -> dict[str, Any]:
+    def law(self) -> LawFound:
         """The law and how it did."""
-        law: dict[str, Any] = self.document["law"]
-        return law
+        return self.document.law
 
     @property
     def why_no_law(self) -> str | None:
         """Why nothing may be predicted by it; None where it is supported."""
-        if self.law["supported"]:
+        if self.law.supported:
             return None
-        tests = ", ".join(f"{form} P = {p:.2g}" for form, p in self.law["tests"].items())
+        tests = ", ".join(f"{form} P = {p:.2g}" for form, p in self.law.tests.items())
         return f"the trials support no law of shape{f' ({tests})' if tests else ''}"
 
 
 def read_transfer(folder: Path) -> Transfer | None:
     """A study's verification, None where there is none."""
-    path = folder / "verify.json"
-    if not path.exists():
+    document = find_verification(folder)
+    if document is None:
         return None
-    document = read_json(path)
-    trials = folder / f"phi{document['phi']:g}" / "trials.csv"
+    trials = folder / f"phi{document.phi:g}" / "trials.csv"
     found = accuracies(pd.read_csv(trials)) if trials.exists() else {}
-    predicted = {row["label"]: row for row in document["law"]["predictions"]}
-    rows = [
-        {
-            **row,
-            **found.get(row["key"], {"accuracy": None}),
-            "group": "candidate" if row["candidate"] else "one axis alone",
-            "predicted": predicted.get(row["label"]),
-        }
-        for row in sorted(document["networks"], key=lambda row: row["loss"])
-    ]
-    return Transfer(document, rows)
+    predicted = {prediction.label: prediction for prediction in document.law.predictions}
+    rows = (
+        TransferRow(
+            network=network,
+            accuracy=found.get(network.key),
+            group="candidate" if network.candidate else "one axis alone",
+            predicted=predicted.get(network.label),
+        )
+        for network in sorted(document.networks, key=lambda network: network.loss)
+    )
+    return Transfer(document, tuple(rows))
 
 
-def accuracies(trials: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def accuracies(trials: pd.DataFrame) -> dict[str, Accuracy]:
     """Mean and range of each network's validation accuracy."""
     done = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "val")]
     return {
-        str(key): {
-            "accuracy": float(mine["accuracy"].mean()),
-            "accuracy_low": float(mine["accuracy"].min()),
-            "accuracy_high": float(mine["accuracy"].max()),
-            "n": len(mine),
-        }
+        str(key): Accuracy(
+            mean=float(mine["accuracy"].mean()),
+            low=float(mine["accuracy"].min()),
+            high=float(mine["accuracy"].max()),
+            n=len(mine),
+        )
         for key, mine in done.groupby("candidate")
     }
 
 
-def expected_loss(
-    law: dict[str, Any], member: dict[str, Any], start: dict[str, Any]
-) -> dict[str, Any]:
-    """The proxy's loss that a supported law expects of a member's shape.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A loss that a law expects, with its 95 % interval where the law kept what that needs."""
 
-    With its 95 % interval where the law kept the covariance of its coefficients.
-    """
-    pixels = member["resolution"] / start["resolution"]
-    row = features([Shape(member["ratio"], member["width"], pixels)], law["form"])[0]
-    centre = float(row @ np.array(law["coefficients"]))
-    if "covariance" not in law:
-        return {"loss": float(np.exp(centre)), "interval": None}
-    wide = NORMAL_95 * float(np.sqrt(row @ np.array(law["covariance"]) @ row))
+    loss: float
+    interval: tuple[float, float] | None
+
+
+def expected_loss(law: LawFound, member: Member, start: Start) -> Expected:
+    """The proxy's loss that a supported law expects of a member's shape."""
+    pixels = member.resolution / start.resolution
+    row = features([Shape(member.ratio, member.width, pixels)], law.form)[0]
+    centre = float(row @ np.array(law.coefficients))
+    if law.covariance is None:
+        return Expected(float(np.exp(centre)), None)
+    wide = NORMAL_95 * float(np.sqrt(row @ np.array(law.covariance) @ row))
     low, high = np.exp([centre - wide, centre + wide])
-    return {"loss": float(np.exp(centre)), "interval": (float(low), float(high))}
+    return Expected(float(np.exp(centre)), (float(low), float(high)))

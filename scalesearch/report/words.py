@@ -1,9 +1,12 @@
 """What a report says in sentences: the answer for whoever decides, and how to repeat it."""
 
 import shlex
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from scalesearch.report.content import Content
+from scalesearch.files import plain
+from scalesearch.networks.scaling import Coefficients
+from scalesearch.report.content import Content, Row
+from scalesearch.selection.gates import Gate
 from scalesearch.units import duration
 
 CHANGES = {
@@ -16,28 +19,29 @@ CHANGES = {
 def in_a_sentence(content: Content) -> str:
     """The answer in one sentence for a reader who knows none of the words."""
     selection, plan = content.selection, content.plan
-    if not content.answered:
+    if selection is None:
         done = content.states.get("COMPLETE", 0)
         return (
             f"No answer yet: {done} of the {len(content.trials)} trials planned so far have "
             "finished, and candidates can be compared only after two seeds of each."
         )
-    if not selection["recommended"]:
+    if selection.coefficients is None or content.chosen is None:
         return (
-            f"No recommendation: at {plan['budget']} the compute the candidates were not better "
+            f"No recommendation: at {plan.budget} the compute the candidates were not better "
             "than the network you have beyond noise, so this study cannot say how to spend it."
         )
+    how = sureness(content.chosen, len(selection.ties), len(plan.candidates))
     return (
-        f"For {plan['budget']} the compute, {change(selection['coefficients'])}: "
-        f"{sureness(content)}; {verdict(content)}."
+        f"For {plan.budget} the compute, {change(selection.coefficients)}: "
+        f"{how}; {verdict(selection.gates)}."
     )
 
 
-def change(coefficients: dict[str, float]) -> str:
+def change(coefficients: Coefficients) -> str:
     """What to do to the network, in words."""
     parts, kept = [], []
     for axis, (what, more, less, noun) in CHANGES.items():
-        value = coefficients[axis]
+        value: float = getattr(coefficients, axis)
         if value == 1:
             kept.append(f"the {noun}")
         else:
@@ -46,16 +50,14 @@ def change(coefficients: dict[str, float]) -> str:
     return f"make {listed(parts)}{left if kept else ''}"
 
 
-def listed(parts: list[str]) -> str:
+def listed(parts: Sequence[str]) -> str:
     """Parts of a sentence with commas and an 'and'."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def sureness(content: Content) -> str:
-    """How likely the choice is the best, in words."""
-    chosen = content.rows[content.selection["chosen"]]
-    share, count = chosen["standing"]["p_best"], len(content.plan["candidates"])
-    tied = len(content.selection["ties"])
+def sureness(chosen: Row, tied: int, count: int) -> str:
+    """How likely the choice is the best of `count` candidates, in words."""
+    share = chosen.standing.p_best if chosen.standing else 0.0
     if tied > 1:
         return (
             f"{tied} of {count} candidates cannot be told apart, and of those this one is the "
@@ -64,10 +66,9 @@ def sureness(content: Content) -> str:
     return f"of {count} candidates it is the best with a probability of {share:.0%}"
 
 
-def verdict(content: Content) -> str:
+def verdict(gates: Sequence[Gate]) -> str:
     """What the gates make of it, in words."""
-    gates = content.selection["gates"]
-    failed = [gate["name"] for gate in gates if not gate["passed"]]
+    failed = [gate.name for gate in gates if not gate.passed]
     if not gates:
         return "no checks were made"
     if not failed:
@@ -80,9 +81,9 @@ def verdict(content: Content) -> str:
 def command(content: Content) -> str:
     """The command that repeats the study, beside its space.yaml."""
     words = ["scalesearch", "run", "space.yaml", "--name", f"{content.name}-again"]
-    if content.plan["proxy"] != "quick":
-        words += ["--proxy", content.plan["proxy"]]
-    options = content.run["options"] if content.run else {}
+    if content.plan.proxy != "quick":
+        words += ["--proxy", content.plan.proxy]
+    options = content.run.options if content.run else {}
     for name, default in (("runner", "ray"), ("gpus_per_trial", 0.0), ("workers", None)):
         if options.get(name, default) != default:
             words += [f"--{name.replace('_', '-')}", str(options[name])]
@@ -91,27 +92,40 @@ def command(content: Content) -> str:
 
 def provenance(content: Content) -> list[tuple[str, str]]:
     """How the study was made: what a reader needs to judge and to repeat it."""
-    proxy, run = content.proxy, content.run
-    versions = content.made_with
-    train, val = proxy.get("train_examples"), proxy.get("val_examples")
+    proxy, run, versions = content.proxy, content.run, content.made_with
     seconds = content.trials["seconds"].fillna(0).sum()
-    wall = (
-        f"{duration(run['seconds'])}, runner {run['options']['runner']}" if run else "not finished"
-    )
+    wall = f"{duration(run.seconds)}, runner {run.options['runner']}" if run else "not finished"
+    shape = {name: value for name in SHAPE if (value := getattr(proxy, name)) is not None}
+    model = content.space.model
     return [
-        ("space, proxy", f"{content.plan['space']}, {content.plan['proxy']}"),
-        ("model", str(content.space["model"])),
-        ("proxy's shape", pairs({k: proxy[k] for k in SHAPE if proxy.get(k) is not None})),
-        ("data", f"{proxy['data']}: {train or 'all'} images to train, {val or 'all'} to validate"),
-        ("recipe", pairs(proxy["recipe"])),
-        ("fidelity", f"{proxy['recipe']['epochs']} epochs for a trial that is not stopped"),
-        ("seeds", f"at most {proxy['seeds']} a candidate, policy {content.space['policy']}"),
+        ("space, proxy", f"{content.plan.space}, {content.plan.proxy}"),
+        ("model", model if isinstance(model, str) else model.name or "a stage table"),
+        ("proxy's shape", pairs(shape)),
+        ("data", f"{proxy.data}: {images(content)}"),
+        ("recipe", pairs(plain(proxy.recipe))),
+        ("fidelity", f"{proxy.recipe.epochs} epochs for a trial that is not stopped"),
+        ("seeds", f"at most {proxy.seeds} a candidate, policy {content.space.policy}"),
         ("trials", pairs({k.lower(): n for k, n in content.states.items()}) or "none"),
-        ("flops", content.plan["flops_convention"]),
+        ("flops", content.plan.flops_convention),
         ("wall time", f"{wall}; {duration(seconds)} of training in its trials"),
         ("device", versions.get("device", "unknown")),
         ("versions", pairs({k: v for k, v in versions.items() if k != "device"}) or "unknown"),
     ]
+
+
+def images(content: Content) -> str:
+    """How many images there were. Of a study that did not write it down: how many were validated
+    on, as its selection has it, and what its space asked for."""
+    train, val = content.images.train, content.images.val
+    if train is None:
+        asked = content.proxy.train_examples
+        train_text = f"{asked:,} images to train" if asked else "all images to train"
+    else:
+        train_text = f"{train:,} images to train"
+    if val is None and content.selection:
+        val = content.selection.examples
+    most = f"at most {content.proxy.val_examples:,} to validate"
+    return f"{train_text}, {most if val is None else f'{val:,} to validate'}"
 
 
 SHAPE = (
@@ -120,7 +134,7 @@ SHAPE = (
 )
 
 
-def pairs(values: dict[str, Any]) -> str:
+def pairs(values: Mapping[str, object]) -> str:
     """Names and values with commas between."""
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
@@ -130,12 +144,12 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f} %"
 
 
-def signed(interval: list[float]) -> str:
+def signed(interval: Sequence[float]) -> str:
     """An interval with signs."""
     return f"{interval[0]:+.4f} to {interval[1]:+.4f}"
 
 
-def md_text(value: Any) -> str:
+def md_text(value: object) -> str:
     """A value as one line of text that cannot end a Markdown table's cell or start HTML."""
     text = " ".join(line.strip() for line in str(value).splitlines())
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -12,11 +12,12 @@ from scalesearch.report.page import render_html, render_md
 from scalesearch.report.pdf import print_pdf
 
 FORMATS = ("html", "md", "pdf", "csv")
-COLUMNS = (
-    *("key", "name", "group", "alpha", "beta", "gamma", "nominal", "ratio", "resolution"),
-    *("flops", "params", "activations", "n", "loss", "accuracy", "accuracy_low", "accuracy_high"),
-    "seconds",
+NETWORK = (
+    *("alpha", "beta", "gamma", "nominal", "ratio", "resolution"),
+    *("flops", "params", "activations"),
 )
+TRAINED = ("n", "loss", "accuracy", "accuracy_low", "accuracy_high", "seconds")
+STANDING = ("p_best", "regret", "difference", "in_set")
 
 
 def write_report(folder: Path, kind: str | None = None) -> Path:
@@ -48,19 +49,16 @@ def candidate_table(content: Content) -> pd.DataFrame:
     """The candidates and the baseline as a flat table, best first."""
     rows = []
     for row in content.candidates:
-        standing = row["standing"] or {}
-        low, high = standing.get("interval", (None, None))
+        low, high = row.standing.interval if row.standing else (None, None)
         rows.append(
-            {name: row.get(name) for name in COLUMNS}
+            {"key": row.key, "name": row.name, "group": row.group}
+            | {name: getattr(row.network, name) for name in NETWORK}
+            | {name: getattr(row, name) for name in TRAINED}
             | {
-                "depths": " ".join(map(str, row["depths"])),
-                "widths": " ".join(map(str, row["widths"])),
-                "p_best": standing.get("p_best"),
-                "regret": standing.get("regret"),
-                "difference": standing.get("difference"),
-                "difference_low": low,
-                "difference_high": high,
-                "in_set": standing.get("in_set"),
+                "depths": " ".join(map(str, row.network.depths)),
+                "widths": " ".join(map(str, row.network.widths)),
             }
+            | {name: getattr(row.standing, name, None) for name in STANDING}
+            | {"difference_low": low, "difference_high": high}
         )
     return pd.DataFrame(rows)

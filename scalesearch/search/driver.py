@@ -22,6 +22,7 @@ from scalesearch.search.events import (
     Work,
 )
 from scalesearch.selection import answer
+from scalesearch.selection.choice import choose
 from scalesearch.selection.losses import curves_of
 from scalesearch.selection.policy import POLICIES, Ask, Decision, Terms, grid
 from scalesearch.studies import Study
@@ -194,13 +195,13 @@ def checks(search: Search, study: Study) -> list[Trial]:
     Seed 0 alone: the sweep of two candidates, the test of the chosen network and the baseline.
     Raises ValueError where the trials do not make a selection.
     """
-    selection = answer.selection_of(search, study)
-    swept = answer.swept(search, selection)
-    tested = (search.plan.baseline.key, answer.choose(search.plan, selection).key)
+    ranking = answer.ranking_of(search, study)
+    swept = answer.swept(search, ranking)
+    tested = (search.plan.baseline.key, choose(search.plan, ranking).key)
     trials = {arch.key: trial_of(search, arch, 0) for arch in networks(search)}
     sweep = [replace(trials[key], rate=rate) for key in swept for rate in RATES.values()]
     test = [replace(trial, split="test") for key, trial in trials.items() if key in tested]
-    return [trial for trial in sweep if trial.rate != 1] + (test if search.has_test else [])
+    return [trial for trial in sweep if trial.rate != 1] + (test if search.images.test else [])
 
 
 def stage_text(asks: Sequence[Ask]) -> str:

@@ -92,7 +92,7 @@ def expected_checks(search: Search) -> list[Work]:
     """The sweep of the learning rate and the look at the test split, of networks like the ones."""
     candidates, epochs = search.plan.candidates, search.proxy.recipe.epochs
     swept = [candidate.key for candidate in extremes(candidates)] * (len(RATES) - 1)
-    tested = [search.plan.baseline.key, candidates[0].key] if search.has_test else []
+    tested = [search.plan.baseline.key, candidates[0].key] if search.images.test else []
     return [Work(key, epochs) for key in (*swept, *tested)]
 
 

@@ -99,7 +99,7 @@ def run_with_ray(driver: AskTell, options: RunOptions, search: Search) -> None:
     from scalesearch.trials.runners.ray import RayOptions, run_ray
     from scalesearch.trials.runners.trackers import callbacks
 
-    start = search.plan.baseline
+    start = search.plan.baseline.arch
     workers = options.workers or (worker_count(options) if options.address is None else None)
     return run_ray(
         driver,

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from scalesearch.files import read_json, write_json
-from scalesearch.plans.plan import Plan, network_names
+from scalesearch.plans.document import Plan
 from scalesearch.search.clock import Clock
 from scalesearch.search.events import (
     Completed,
@@ -34,7 +34,6 @@ from scalesearch.studies.setup import Search
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
-from scalesearch.units import amount
 
 FILE = "progress.json"
 SELDOM = 0.5  # seconds between two looks at the study
@@ -99,7 +98,7 @@ def progress_of(
     gpus_per_trial: float,
 ) -> Progress:
     """How far a search is; `live` has the last epoch of the trials that run."""
-    names = network_names(search.plan)
+    names = search.plan.names
     running = study.running()
     curves = curves_of(study.history("val"))
     queue, failed = study.queue(), study.failed()
@@ -123,7 +122,7 @@ def progress_of(
         gpus_per_trial=gpus_per_trial,
         trained_seconds=study.trained_seconds(),
         seconds_left=clock.left(),
-        warnings=search.notes,
+        warnings=search.images.notes,
         paused=study.paused(),
         ended=clock.ended,
         expected=clock.total,
@@ -173,8 +172,8 @@ def plan_text(plan: Plan) -> str:
     """A plan in one line."""
     return (
         f"{plan.grid_points} grid points -> {plan.distinct} distinct networks -> "
-        f"{len(plan.candidates)} within {plan.space.tolerance:.0%} of {plan.budget.said} "
-        f"({amount(plan.target, plan.measure)})"
+        f"{len(plan.candidates)} within {plan.tolerance:.0%} of {plan.budget_text} "
+        f"({plan.target_text})"
     )
 
 

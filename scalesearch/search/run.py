@@ -4,14 +4,13 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from scalesearch.errors import ParameterError
-from scalesearch.families.of_study import write_family
-from scalesearch.files import read_json, write_csv, write_json
-from scalesearch.networks.scaling import Coefficients
+from scalesearch.families.document import write_family
+from scalesearch.families.of_study import family_of_study
+from scalesearch.files import write_csv
 from scalesearch.report import write_comparison, write_report
 from scalesearch.search.driver import Driven, decide
 from scalesearch.search.options import (
@@ -24,51 +23,69 @@ from scalesearch.search.options import (
 from scalesearch.search.training import train
 from scalesearch.search.verify import verify
 from scalesearch.selection import answer
+from scalesearch.selection.selection import Selection, find_selection, write_selection
+from scalesearch.selection.verification import Verification
 from scalesearch.studies import locked, read_curves, read_trials
 from scalesearch.studies.mirror import Mirror, opened
-from scalesearch.studies.setup import Search, open_search, open_study
+from scalesearch.studies.record import RunRecord, find_record, write_record
+from scalesearch.studies.setup import Search, open_search, open_study, plan_again, write_setup
 from scalesearch.trials.trial import versions
-from scalesearch.units import counted
 
 log = logging.getLogger(__name__)
 
 
-def run_search(search: Search, options: RunOptions, quiet: bool = False) -> dict[str, Any]:
-    """Run what the study lacks, then select, scale up and report; the answer as plain data.
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended: its answer, None where it has too few trials for one; how many it trained.
+
+    `unfinished` says why it trained no more, None at the search's end.
+    """
+
+    study: Path
+    selection: Selection | None
+    trained: int
+    unfinished: str | None
+    report: Path
+
+
+def run_search(search: Search, options: RunOptions, quiet: bool = False) -> Finished:
+    """Run what the study lacks, then select, scale up and report.
 
     Raises ValueError where the study belongs to another space or another process runs it.
     """
     check_options(options)
     search.folder.mkdir(parents=True, exist_ok=True)
     with locked(search.folder), mirror_at(options.mirror, search.folder) as mirror:
+        write_setup(search)
         study = open_study(search)
         if options.retry_failed:
             study.retry_failed()
         started = time.monotonic()
         driven = train(search, study, options, quiet, mirror)
-        write_json(search.folder / "run.json", run_record(search, options, started, driven.trials))
+        write_record(search.folder, run_record(search, options, started, driven.trials))
         answer.write_trials(search, study)
         try:
-            selection = answer.selection_of(search, study)
+            selection = answer.select(search, study, decide(search, study))
         except ValueError:
             if not driven.halted:
                 raise
-            return {**how_far(search, driven), "report": str(write_report(search.folder))}
-        document = answer.write_selection(search, study, selection, decide(search, study))
-        if document["coefficients"]:
+            selection = None
+        if selection:
+            write_selection(search.folder, selection)
+        if selection and selection.coefficients:
             log.info("scaling up to measured budgets")
-            write_family(search, Coefficients(**document["coefficients"]))
+            family = family_of_study(search.space, search.plan, selection.coefficients)
+            write_family(search.folder, family)
         report = write_report(search.folder)
-    return {**document, **how_far(search, driven), "report": str(report)}
+    return Finished(search.folder, selection, driven.trials, unfinished(driven), report)
 
 
-def how_far(search: Search, driven: Driven) -> dict[str, Any]:
-    """How many trials a run has trained; as `unfinished` why no more, None at its end."""
-    unfinished = None
-    if driven.halted:
-        trained = counted(driven.trials, "trial")
-        unfinished = f"this run has trained {trained}, and ended early: {driven.halted}"
-    return {"study": str(search.folder), "trained": driven.trials, "unfinished": unfinished}
+def unfinished(driven: Driven) -> str | None:
+    """Why a run trained no more; None at its search's end."""
+    if not driven.halted:
+        return None
+    trained = "1 trial" if driven.trials == 1 else f"{driven.trials} trials"
+    return f"this run has trained {trained}, and ended early: {driven.halted}"
 
 
 @contextmanager
@@ -81,48 +98,47 @@ def mirror_at(url: str | None, folder: Path) -> Iterator[Mirror | None]:
             yield mirror
 
 
-def run_record(search: Search, options: RunOptions, started: float, trained: int) -> dict[str, Any]:
+def run_record(search: Search, options: RunOptions, started: float, trained: int) -> RunRecord:
     """How the study was made, for its report; seconds of earlier runs are added up."""
-    path = search.folder / "run.json"
-    earlier = read_json(path)["seconds"] if path.exists() else 0.0
-    return {
-        "options": asdict(options),
-        "versions": versions(),
-        "trained_last": trained,
-        "seconds": earlier + (time.monotonic() - started if trained else 0.0),
-    }
+    earlier = find_record(search.folder)
+    return RunRecord(
+        options=asdict(options),
+        versions=versions(),
+        trained_last=trained,
+        seconds=(earlier.seconds if earlier else 0.0)
+        + (time.monotonic() - started if trained else 0.0),
+    )
 
 
-def reselect(folder: Path) -> dict[str, Any]:
+def reselect(folder: Path) -> Selection:
     """Select again from what a study has; write selection.json, and the family if it changed."""
-    search = open_search(folder)
-    path = folder / "selection.json"
-    before = read_json(path)["coefficients"] if path.exists() else None
+    search, before = open_search(folder), find_selection(folder)
     with locked(folder):
         study = open_study(search)
         answer.write_trials(search, study)
-        selection = answer.selection_of(search, study)
-        document = answer.write_selection(search, study, selection, decide(search, study))
-        if document["coefficients"] not in (None, before):  # the family follows the choice
-            write_family(search, Coefficients(**document["coefficients"]))
-        return document
+        selection = answer.select(search, study, decide(search, study))
+        write_selection(folder, selection)
+        chosen = selection.coefficients
+        if chosen and chosen != (before and before.coefficients):  # the family follows the choice
+            write_family(folder, family_of_study(search.space, search.plan, chosen))
+    return selection
 
 
 def verify_study(
     folder: Path, phi: float, top: int, seeds: int, options: RunOptions, quiet: bool = False
-) -> dict[str, Any]:
+) -> Verification:
     """Scale a study's best up to ratio^phi, train, and compare; write it into its report."""
     refuse_no_gpu(options)
-    search = open_search(folder)
+    search = plan_again(folder)
     if phi <= 1:
         raise ParameterError("phi", f"must be above 1, where the study is, got {phi:g}")
     if not quiet:
         log.info("training in %s/phi%g, %d at once", folder, phi, worker_count(options))
-    document = verify(search, phi, top, seeds, runner_of(options, search))
+    found = verify(search, phi, top, seeds, runner_of(options, search))
     reselect(folder)
     if (folder / "run.json").exists():
         write_report(folder)
-    return document
+    return found
 
 
 def report_on(folders: Sequence[Path], out: Path, kind: str | None) -> Path:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cache
 
-from scalesearch.plans.plan import network_names
 from scalesearch.search.clock import Clock
 from scalesearch.search.driver import Driven, drive, search_decisions
 from scalesearch.search.events import Listener
@@ -68,7 +67,7 @@ def listeners_of(
     mirror: Mirror | None,
 ) -> list[Listener]:
     """Who hears what happens in a run; the clock first, for others ask it."""
-    names = network_names(search.plan)
+    names = search.plan.names
     clock = Clock(epoch_weight(search), options.max_trials)
     workers = None if options.address and not options.workers else worker_count(options)
 

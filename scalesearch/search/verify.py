@@ -8,26 +8,33 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scalesearch.families.family import Member, by_ratio
 from scalesearch.families.strategies import STRATEGIES
-from scalesearch.files import write_csv, write_json
+from scalesearch.files import write_csv
 from scalesearch.networks.cost import Cost
 from scalesearch.networks.latency import refuse_elsewhere
 from scalesearch.networks.scaling import Coefficients
-from scalesearch.plans.document import latency_fields
+from scalesearch.plans.document import Candidate, Plan
 from scalesearch.plans.limits import share
-from scalesearch.plans.plan import Candidate, Plan
 from scalesearch.search.driver import drive
 from scalesearch.search.events import Decided
-from scalesearch.selection.answer import selection_of
+from scalesearch.selection.answer import ranking_of
 from scalesearch.selection.effects import Effects, example_covariance, fit_effects, interval
 from scalesearch.selection.law import Law, Shape, error, fit_law, rank_correlation
 from scalesearch.selection.losses import end_losses, loss_matrix
+from scalesearch.selection.verification import (
+    AxisAlone,
+    LawFound,
+    Prediction,
+    RankTransfer,
+    ScaledNetwork,
+    Verification,
+    write_verification,
+)
 from scalesearch.studies import Study, locked, read_losses
 from scalesearch.studies.setup import Search, trial_of
 from scalesearch.trials.key import TrialKey
@@ -55,16 +62,13 @@ def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
     """
     plan = search.plan
     start, ratio = plan.baseline, plan.ratio**phi
-    if plan.timings is not None and plan.measure == "ms":
-        refuse_elsewhere(plan.timings.conditions)
+    if plan.latency is not None and plan.measure == "ms":
+        refuse_elsewhere(plan.latency.conditions)
     with locked(search.folder):
         study = Study(search.folder, [start.key, *(c.key for c in plan.candidates)])
-        best = [standing.key for standing in selection_of(search, study).standings][:top]
+        best = [standing.key for standing in ranking_of(search, study).standings][:top]
     chosen = [c for c in plan.candidates if c.key in best]
-    found = [
-        Scaled(label(c.coefficients), c.key, nearest(plan, c.coefficients, ratio, phi))
-        for c in chosen
-    ]
+    found = [Scaled(c.label, c.key, nearest(plan, c.coefficients, ratio, phi)) for c in chosen]
     axes = AXES[:2] if plan.measure == "params" else AXES
     return found + [
         Scaled(f"{axis} only", None, nearest(plan, STRATEGIES[axis], ratio, phi))
@@ -75,7 +79,7 @@ def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
 
 def nearest(plan: Plan, coefficients: Coefficients, ratio: float, phi: float) -> Member:
     """The member nearest that ratio, within the first of TOLERANCES that one meets."""
-    start, measure, batch = plan.baseline, plan.measure, plan.budget.batch or 1
+    start, measure, batch = plan.baseline.arch, plan.measure, plan.asked.batch or 1
 
     def found(tolerance: float | None) -> Member:
         return by_ratio(start, coefficients, ratio, start.name, phi, measure, batch, tolerance)
@@ -86,11 +90,6 @@ def nearest(plan: Plan, coefficients: Coefficients, ratio: float, phi: float) ->
         with suppress(ValueError):
             return found(tolerance)
     return found(TOLERANCES[-1])
-
-
-def label(c: Coefficients) -> str:
-    """Coefficients in brief."""
-    return f"{c.alpha:g}/{c.beta:g}/{c.gamma:g}"
 
 
 def train_scaled(
@@ -129,8 +128,8 @@ def trained(folder: Path) -> set[tuple[str, int]]:
 
 def verify(
     search: Search, phi: float, top: int, seeds: int, run: Callable[[AskTell], None]
-) -> dict[str, Any]:
-    """What phi = 1 says of that phi, as plain data; written to verify.json in the study.
+) -> Verification:
+    """What phi = 1 says of that phi; written to verify.json in the study.
 
     Raises ValueError where the study is not done yet.
     """
@@ -142,44 +141,46 @@ def verify(
     candidates = [c for c in search.plan.candidates if c.key in {s.candidate for s in networks}]
     small = effects_of(search.folder, [search.plan.baseline.key, *(c.key for c in candidates)])
     law = fit_law([Shape(1, 1, 1), *(shape_of(search, c) for c in candidates)], small)
-    document = {
-        "phi": phi,
-        "ratio": search.plan.ratio**phi,
-        "seeds": seeds,
-        "networks": [network_row(scaled, keys, large) for scaled in networks],
-        "transfer": transfer(candidates, networks, keys, small, large),
-        "axes": axes_against_best(networks, keys, small, candidates, large),
-        "measure": search.plan.measure,
-        "law": law_document(
-            law, candidates, networks, keys, small, large, search.plan.baseline_cost
+    found = Verification(
+        phi=phi,
+        ratio=search.plan.ratio**phi,
+        seeds=seeds,
+        networks=tuple(scaled_network(scaled, keys, large) for scaled in networks),
+        transfer=transfer(candidates, networks, keys, small, large),
+        axes=axes_against_best(networks, keys, small, candidates, large),
+        measure=search.plan.measure,
+        law=law_found(
+            law, candidates, networks, keys, small, large, search.plan.baseline.cost, phi
         ),
-    }
-    write_json(search.folder / "verify.json", document)
-    return document
+    )
+    write_verification(search.folder, found)
+    return found
 
 
 def shape_of(search: Search, candidate: Candidate) -> Shape:
     """A candidate's shape; a law is one of flops, whatever the budget is of."""
     c = candidate.coefficients
-    resolution = candidate.arch.resolution / search.plan.baseline.resolution
+    resolution = candidate.resolution / search.plan.baseline.resolution
     return Shape(candidate.flops_ratio, c.beta, resolution)
 
 
-def network_row(scaled: Scaled, keys: list[str], large: Effects) -> dict[str, Any]:
-    """One network at the larger cost as a row."""
-    i = keys.index(scaled.member.arch.key)
-    low, high = interval(large.draws[:, i])
-    return {
-        "label": scaled.label,
-        "candidate": scaled.candidate,
-        "key": scaled.member.arch.key,
-        "resolution": scaled.member.arch.resolution,
-        **asdict(scaled.member.cost),
-        "ratio": scaled.member.ratio,
-        **latency_fields(scaled.member.latency),
-        "loss": float(large.means[i]),
-        "interval": (low, high),
-    }
+def scaled_network(scaled: Scaled, keys: list[str], large: Effects) -> ScaledNetwork:
+    """One network at the larger cost, with its loss."""
+    member = scaled.member
+    i = keys.index(member.arch.key)
+    return ScaledNetwork(
+        label=scaled.label,
+        candidate=scaled.candidate,
+        key=member.arch.key,
+        resolution=member.resolution,
+        **asdict(member.cost),
+        ratio=member.ratio,
+        ms=member.ms,
+        ms_low=member.ms_low,
+        ms_high=member.ms_high,
+        loss=float(large.means[i]),
+        interval=interval(large.draws[:, i]),
+    )
 
 
 def transfer(
@@ -188,7 +189,7 @@ def transfer(
     keys: list[str],
     small: Effects,
     large: Effects,
-) -> dict[str, Any]:
+) -> RankTransfer:
     """Rank correlation of the candidates' losses at phi = 1 and here, with its interval."""
     place = {s.candidate: keys.index(s.member.arch.key) for s in networks if s.candidate}
     order = [place[c.key] for c in candidates]
@@ -196,12 +197,12 @@ def transfer(
         rank_correlation(a[1:], b[order])
         for a, b in zip(small.draws[:1000], large.draws[:1000], strict=True)
     ]
-    return {
-        "candidates": len(candidates),
-        "distinct": len(set(order)),
-        "rank_correlation": rank_correlation(small.means[1:], large.means[order]),
-        "interval": interval(np.array(draws)),
-    }
+    return RankTransfer(
+        candidates=len(candidates),
+        distinct=len(set(order)),
+        rank_correlation=rank_correlation(small.means[1:], large.means[order]),
+        interval=interval(np.array(draws)),
+    )
 
 
 def axes_against_best(
@@ -210,7 +211,7 @@ def axes_against_best(
     small: Effects,
     candidates: list[Candidate],
     large: Effects,
-) -> list[dict[str, Any]]:
+) -> tuple[AxisAlone, ...]:
     """Each single axis's loss minus that of the leader at phi = 1, scaled alike, with intervals."""
     leader = candidates[int(small.means[1:].argmin())].key
     best = next(keys.index(s.member.arch.key) for s in networks if s.candidate == leader)
@@ -219,17 +220,12 @@ def axes_against_best(
         if scaled.candidate is None:
             i = keys.index(scaled.member.arch.key)
             apart = large.draws[:, i] - large.draws[:, best]
-            rows.append(
-                {
-                    "axis": scaled.label,
-                    "difference": float(large.means[i] - large.means[best]),
-                    "interval": interval(apart),
-                }
-            )
-    return rows
+            difference = float(large.means[i] - large.means[best])
+            rows.append(AxisAlone(scaled.label, difference, interval(apart)))
+    return tuple(rows)
 
 
-def law_document(
+def law_found(
     law: Law,
     candidates: list[Candidate],
     networks: list[Scaled],
@@ -237,9 +233,9 @@ def law_document(
     small: Effects,
     large: Effects,
     start_cost: Cost,
-) -> dict[str, Any]:
+    phi: float,
+) -> LawFound:
     """The law's form, optimum, and its error here beside those of simpler predictions."""
-    start = networks[0].member
     rows, measured, predicted, ratios, inside = [], [], [], [], 0
     for scaled in networks:
         if scaled.candidate is None:
@@ -250,27 +246,27 @@ def law_document(
         value, (low, high) = law.predict(shape)
         loss = float(large.means[keys.index(m.arch.key)])
         inside += low <= loss <= high
-        rows.append({"label": scaled.label, "predicted": value, "interval": (low, high)})
+        rows.append(Prediction(scaled.label, value, (low, high)))
         measured.append(loss)
         predicted.append(value)
     before = {c.key: float(small.means[1 + i]) for i, c in enumerate(candidates)}
     same = [before[s.candidate] for s in networks if s.candidate]
     slope = float(np.log(small.means[0] / small.means[1:].mean()) / np.log(mean_ratio(candidates)))
     line = [float(small.means[0] * ratio**-slope) for ratio in ratios]
-    return {
-        "form": law.form,
-        "supported": law.form != "constant",
-        "tests": law.tests,
-        "coefficients": law.coefficients.tolist(),
-        "covariance": np.atleast_2d(np.cov(law.draws.T)).tolist(),
-        "optimum": law.optimum(),
-        "phi": start.phi,
-        "predictions": rows,
-        "inside": f"{inside} of {len(rows)}",
-        "error": error(predicted, measured),
-        "error_best_so_far": error(same, measured),
-        "error_log_linear": error(line, measured),
-    }
+    return LawFound(
+        form=law.form,
+        supported=law.form != "constant",
+        tests=law.tests,
+        coefficients=tuple(law.coefficients.tolist()),
+        covariance=tuple(map(tuple, np.atleast_2d(np.cov(law.draws.T)).tolist())),
+        optimum=law.optimum(),
+        phi=phi,
+        predictions=tuple(rows),
+        inside=f"{inside} of {len(rows)}",
+        error=error(predicted, measured),
+        error_best_so_far=error(same, measured),
+        error_log_linear=error(line, measured),
+    )
 
 
 def mean_ratio(candidates: list[Candidate]) -> float:

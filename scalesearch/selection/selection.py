@@ -1,132 +1,98 @@
-"""The selection: which candidate is best, and how sure the trials are of it.
+"""The selection: the answer of a study, kept as selection.json and printed by `--json`."""
 
-Seeds are shared by all candidates, so every comparison is a difference within a seed. Loss is the
-validation cross-entropy after the last epoch; lower is better.
-
-Uncertainty has two levels. Seeds: losses are a candidate's effect plus a seed's plus noise, whose
-variance is pooled over all candidates, so that a few seeds tell it; resampling three seeds, as a
-plain bootstrap does, understates it. Examples: the covariance of the candidates' losses over the
-validation examples. Draws of the candidates' means from both give all that is said here.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
 
-import numpy as np
-from numpy.typing import NDArray
+from scalesearch.files import Keys, optional_document, read_document, write_document
+from scalesearch.networks.scaling import Coefficients
+from scalesearch.selection.gates import Gate
+from scalesearch.selection.policy import Stop
+from scalesearch.selection.ranking import Standing
 
-from scalesearch.selection.effects import (
-    Floats,
-    example_covariance,
-    fit_effects,
-    interval,
-)
-from scalesearch.selection.losses import end_losses, loss_matrix
-
-BASELINE = "1x"  # its name among candidates' keys
+FILE = "selection.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How one candidate stands: its mean loss and what separates it from the leader.
-
-    `interval` bounds the paired mean difference to the leader, leader itself 0..0; `regret` is
-    the loss that choosing it is expected to cost over the best; `in_set` whether it may be best.
-    """
-
-    key: str
-    seeds: int
-    loss: float
-    spread: float
-    p_best: float
-    regret: float
-    difference: float
-    interval: tuple[float, float]
-    in_set: bool
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The leader, every candidate's standing (best first), the gain over the 1x baseline.
+    """Which candidate to scale up by, how sure that is, and what to beware of.
 
-    `gain` is the mean of baseline loss minus candidate loss over all candidates, with an interval;
-    `noise` the standard deviation of a candidate's loss from one seed, what seeds share apart.
+    `coefficients` are there where one is recommended. `standings` are best first and `loss` in
+    them is the one number of a candidate: fitted over seeds. `gain` is the candidates' mean gain
+    over the 1x baseline, `chosen_gain` that of the chosen one; both are of losses. `stopped` says
+    of candidates why they were not gone on with; `names` are what the terminal calls networks.
     """
 
+    space: str
+    names: Mapping[str, str]
+    headline: str
+    recommended: bool
+    coefficients: Coefficients | None
+    chosen: str
+    confidence_set: tuple[str, ...]
+    ties: tuple[str, ...]
+    tie_rule: str
+    confidence: float
+    metric: str
+    gates: tuple[Gate, ...]
+    policy: str
+    ended: str
+    stopped: Mapping[str, Stop]
     leader: str
     standings: tuple[Standing, ...]
+    baseline_loss: float
     gain: float
     gain_interval: tuple[float, float]
+    chosen_gain: float
+    chosen_gain_interval: tuple[float, float] | None
     noise: float
     seeds: int
     examples: int
+    warnings: tuple[str, ...]
 
-    @property
-    def confidence_set(self) -> tuple[str, ...]:
-        """Keys of the candidates that may be best, as far as the trials can tell."""
-        return tuple(standing.key for standing in self.standings if standing.in_set)
+    def standing(self, key: str) -> Standing | None:
+        """How a candidate stands; None for one that was not trained to the end."""
+        return next((standing for standing in self.standings if standing.key == key), None)
 
-    @property
-    def beats_baseline(self) -> bool:
-        """Whether the candidates' gain over the baseline is beyond noise."""
-        return self.gain_interval[0] > 0
-
-
-def select(
-    losses: Mapping[str, Mapping[int, NDArray[np.float32]]],
-    baseline: Mapping[int, NDArray[np.float32]],
-    candidates: Sequence[str],
-) -> Selection:
-    """The selection over `candidates`, from the losses of examples by key and seed.
-
-    All are of trials of the same epochs. Candidates without one are left out, and those with one
-    alone where others have two: Optuna's halving leaves such. Raises ValueError when fewer than
-    two seeds are left: one seed says nothing about noise.
-    """
-    alive = sorted(key for key in candidates if losses.get(key))
-    alive = [key for key in alive if len(losses[key]) > 1] or alive
-    named = {**{key: losses[key] for key in alive}, BASELINE: baseline}
-    networks = [*named.values()]
-    seeds = sorted({seed for of_network in networks for seed in of_network})
-    if not alive or not baseline or len(seeds) < 2:
-        raise ValueError(
-            f"a selection needs two seeds that every candidate and the baseline finished, got "
-            f"{len(seeds)} for {len(alive)} candidates: run the study again with more seeds"
-        )
-    arrays = [np.stack([of[seed] for seed in sorted(of)]).astype(np.float64) for of in networks]
-    means = loss_matrix(end_losses(named), [*named], seeds)
-    effects = fit_effects(means, example_covariance(arrays))
-    among = slice(0, len(alive))
-    shares, regrets = effects.p_best(among), effects.regrets(among)
-    inside = effects.may_be_best(among)
-    order = np.argsort(effects.means[among], kind="stable")
-    leader = order[0]
-    standings = tuple(
-        Standing(
-            key=alive[i],
-            seeds=len(networks[i]),
-            loss=float(effects.means[i]),
-            spread=deviation(means[i]),
-            p_best=float(shares[i]),
-            regret=float(regrets[i]),
-            difference=float(effects.means[i] - effects.means[leader]),
-            interval=interval(effects.draws[:, i] - effects.draws[:, leader]),
-            in_set=bool(inside[i]),
-        )
-        for i in order
-    )
-    return Selection(
-        leader=alive[leader],
-        standings=standings,
-        gain=float(effects.means[-1] - effects.means[among].mean()),
-        gain_interval=interval(effects.draws[:, -1] - effects.draws[:, among].mean(axis=1)),
-        noise=effects.spread,
-        seeds=max(len(of_network) for of_network in networks[:-1]),
-        examples=arrays[0].shape[1],
-    )
+    def name(self, key: str) -> str:
+        """What the terminal calls a network."""
+        return self.names.get(key, key)
 
 
-def deviation(losses: Floats) -> float:
-    """Standard deviation over the seeds that are there; 0 for one."""
-    there = losses[~np.isnan(losses)]
-    return float(there.std(ddof=1)) if len(there) > 1 else 0.0
+def write_selection(folder: Path, selection: Selection) -> None:
+    """Write selection.json."""
+    write_document(folder / FILE, selection)
+
+
+def read_selection(folder: Path) -> Selection:
+    """The selection of a study. Raises ValueError, in one line, where it has none."""
+    return read_document(folder / FILE, Selection, renewed)
+
+
+def find_selection(folder: Path) -> Selection | None:
+    """The selection of a study, None where it has none yet."""
+    return optional_document(folder / FILE, Selection, renewed)
+
+
+def renewed(old: Keys) -> Keys:
+    """A selection's keys as today's. The first version had gates that passed or not, and of gains
+    the candidates' mean alone: the baseline's loss follows from it."""
+    losses = {row["key"]: row["loss"] for row in old["standings"]}
+    baseline = old["gain"] + mean(losses.values())
+    return {
+        "names": {},
+        "baseline_loss": baseline,
+        "chosen_gain": baseline - losses[old["chosen"]],
+        "chosen_gain_interval": None,
+        **old,
+        "gates": [with_outcome(gate) for gate in old["gates"]],
+    }
+
+
+def with_outcome(gate: Keys) -> Keys:
+    """A gate that has an outcome, where it only said whether it passed."""
+    if "outcome" in gate:
+        return gate
+    outcome = "passed" if gate["passed"] else "failed"
+    return {"name": gate["name"], "outcome": outcome, "text": gate["text"]}

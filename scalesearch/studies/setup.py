@@ -10,21 +10,17 @@ import yaml
 
 from scalesearch.data import DataInfo, absolute, describe
 from scalesearch.errors import ParameterError, check_choice
-from scalesearch.files import write_csv, write_json, write_text
+from scalesearch.files import optional_document, write_document, write_text
 from scalesearch.networks.models import Model
-from scalesearch.plans.document import (
-    grid_table,
-    plan_document,
-    plan_table,
-    read_timings,
-    write_timings,
-)
-from scalesearch.plans.plan import Plan, make_plan
+from scalesearch.plans.document import Plan, read_plan, read_timings, write_plan
+from scalesearch.plans.plan import make_plan
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import dump_space, load_space, narrow
 from scalesearch.spaces.space import PolicyName, Proxy, Space
 from scalesearch.studies import Study
 from scalesearch.trials.trial import Trial, decoded
+
+DATA = "data.json"
 
 
 def study_folder(results: Path, name: str) -> Path:
@@ -37,15 +33,34 @@ def study_folder(results: Path, name: str) -> Path:
     return results / name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """The images of a study: how many there are, and what a report must not hide of them.
+
+    `train` and `test` are None where a study of the first version did not write them down.
+    """
+
+    name: str
+    train: int | None
+    val: int | None
+    test: int | None
+    channels: int | None
+    classes: int | None
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search that is ready to run: its space with one proxy left, its plan, its directory."""
+    """A study's space with one proxy left, its plan, its directory, its images.
+
+    Its plan has the networks themselves where it was made here; `open_search` reads one that has
+    only what they cost.
+    """
 
     space: Space
     plan: Plan
     folder: Path
-    notes: tuple[str, ...]
-    has_test: bool
+    images: Images
 
     @property
     def proxy(self) -> Proxy:
@@ -77,30 +92,48 @@ def prepare(
     if epochs is not None:
         recipe = replace(proxy.recipe, epochs=epochs)
         space = narrow(space, proxy_name, recipe=recipe)
-        proxy = space.proxies[proxy_name]
+    if policy is not None:
+        check_choice("policy", policy, get_args(PolicyName))
+        space = replace(space, policy=cast(PolicyName, policy))
+    asked = parse_budget(budget or space.budget)
+    space = replace(space, budget=asked.text)
+    images = images_of(space, proxy_name)
+    folder = study_folder(results, name or f"{space.name}-{data_label(images.name)}-{asked.label}")
+    search = planned(space, proxy_name, folder, images)
+    refuse_another(search)
+    return search
+
+
+def images_of(space: Space, proxy_name: str) -> Images:
+    """The images that a proxy trains with, which are decoded for it."""
+    proxy = space.proxies[proxy_name]
     if proxy.data is None:
         raise ParameterError(
             "data",
             f"must be given, for proxy {proxy_name} brings none: imagefolder:DIR, npz:FILE or "
             "another",
         )
-    if policy is not None:
-        check_choice("policy", policy, get_args(PolicyName))
-        space = replace(space, policy=cast(PolicyName, policy))
-    asked = parse_budget(budget or space.budget)
-    space = replace(space, budget=asked.text)
     found = decoded(proxy.data, proxy.train_examples, proxy.val_examples)
-    channels, classes = found.train.pixels.shape[1], len(found.classes)
-    folder = study_folder(results, name or f"{space.name}-{data_label(found.name)}-{asked.label}")
-    # what a study has timed is not timed again: its candidates must stay the same
+    synthetic = "the images are synthetic: the answer says nothing of photographs"
+    return Images(
+        name=found.name,
+        train=len(found.train),
+        val=len(found.val),
+        test=None if found.test is None else len(found.test),
+        channels=found.train.pixels.shape[1],
+        classes=len(found.classes),
+        notes=(*found.notes, synthetic) if found.synthetic else found.notes,
+    )
+
+
+def planned(space: Space, proxy_name: str, folder: Path, images: Images) -> Search:
+    """The search of a directory, planned for its images.
+
+    What a study has timed is not timed again: its candidates must stay the same.
+    """
     timings = read_timings(folder / "latency.json")
-    plan = make_plan(space, proxy_name, None, channels, classes, timings)
-    notes = found.notes
-    if found.synthetic:
-        notes = (*notes, "the images are synthetic: the answer says nothing of photographs")
-    search = Search(space, plan, folder, notes, has_test=found.test is not None)
-    refuse_another(search)
-    return search
+    plan = make_plan(space, proxy_name, None, images.channels, images.classes, timings)
+    return Search(space, plan, folder, images)
 
 
 def data_label(name: str) -> str:
@@ -141,7 +174,7 @@ def difference(before: Any, now: Any, where: str = "") -> str | None:
 
 def networks(search: Search) -> list[Model]:
     """What a search trains: the baseline, then the candidates."""
-    return [search.plan.baseline, *(candidate.arch for candidate in search.plan.candidates)]
+    return [search.plan.baseline.arch, *(candidate.arch for candidate in search.plan.candidates)]
 
 
 def trial_of(search: Search, arch: Model, seed: int) -> Trial:
@@ -158,25 +191,53 @@ def trial_of(search: Search, arch: Model, seed: int) -> Trial:
 
 
 def open_study(search: Search) -> Study:
-    """The study of a search, its trials planned and none left running. Hold its lock."""
-    write_text(search.folder / "space.yaml", dump_space(search.space))
-    document = plan_document(search.plan)
-    write_json(search.folder / "plan.json", document)
-    write_csv(search.folder / "plan.csv", plan_table(document))
-    if search.plan.timings is not None:
-        write_timings(search.folder / "latency.json", search.plan.timings)
-    write_csv(search.folder / "grid.csv", grid_table(search.plan))
-    keys = [arch.key for arch in networks(search)]
+    """The study of a search, none of its trials left running. Hold its lock."""
+    keys = [search.plan.baseline.key, *(candidate.key for candidate in search.plan.candidates)]
     asha = math.ceil(search.proxy.recipe.epochs / 4) if search.space.policy == "asha" else None
     study = Study(search.folder, keys, asha)
     study.release()
     return study
 
 
+def write_setup(search: Search) -> None:
+    """Write what a search is made of: its space, its images, its plan."""
+    write_text(search.folder / "space.yaml", dump_space(search.space))
+    write_document(search.folder / DATA, search.images)
+    write_plan(search.folder, search.plan)
+
+
 def open_search(folder: Path) -> Search:
-    """The search that made a study. Raises ValueError where the directory holds none."""
+    """The search that made a study, as the study's files have it: nothing is decoded or planned.
+
+    Raises ValueError where the directory holds none.
+    """
+    space = own_space(folder)
+    plan = read_plan(folder)
+    if plan.proxy not in space.proxies:
+        raise ValueError(
+            f"{folder / 'space.yaml'} must have the proxy {plan.proxy} of plan.json, got "
+            f"{', '.join(space.proxies)}"
+        )
+    return Search(space, plan, folder, read_images(folder, space.proxies[plan.proxy]))
+
+
+def plan_again(folder: Path) -> Search:
+    """The search that made a study, planned once more, so that its networks can be built."""
+    space = own_space(folder)
+    (proxy,) = space.proxies
+    return planned(space, proxy, folder, images_of(space, proxy))
+
+
+def own_space(folder: Path) -> Space:
+    """The space of a study. Raises ValueError where it has none."""
     if not (folder / "space.yaml").exists():
         raise ValueError(f"a study must have a space.yaml, got none in {folder}")
-    space = load_space(str(folder / "space.yaml"))
-    (proxy,) = space.proxies
-    return prepare(space, proxy, None, None, None, None, folder.parent, folder.resolve().name)
+    return load_space(str(folder / "space.yaml"))
+
+
+def read_images(folder: Path, proxy: Proxy) -> Images:
+    """The images of a study; of one of the first version, which did not keep them, their name."""
+    unknown = Images(
+        name=str(proxy.data), train=None, val=None, test=None, channels=None, classes=None
+    )
+    return optional_document(folder / DATA, Images) or unknown

@@ -125,7 +125,7 @@ def test_a_run_that_is_too_short_recommends_nothing(scalesearch: Command, tiny: 
     assert found.returncode == 0
     document = json.loads(found.stdout)
     assert document["headline"].startswith("No recommendation: not trained enough")
-    assert document["gates"][0]["passed"] is False
+    assert document["gates"][0]["outcome"] == "failed"
     assert document["coefficients"] is None and document["recommended"] is False
 
 

@@ -131,7 +131,7 @@ def test_the_model_itself_has_candidates_at_twice_its_cost(name: str) -> None:
     plan = make_plan(load_space(name), "full", "2x")
     assert plan.candidates
     for candidate in plan.candidates:
-        assert candidate.cost.flops == pytest.approx(2 * plan.baseline_cost.flops, rel=0.05)
+        assert candidate.cost.flops == pytest.approx(2 * plan.baseline.cost.flops, rel=0.05)
     smallest = min(plan.candidates, key=lambda c: c.cost.params)
     network = build_model(smallest.arch)
     assert sum(p.numel() for p in network.parameters()) == (

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 
+from scalesearch.families.document import family
+from scalesearch.families.family import member
+from scalesearch.networks import zoo
+from scalesearch.networks.models import at_resolution
+from scalesearch.networks.scaling import Coefficients, Scale
 from scalesearch.report import pdf, write_comparison, write_report
 from scalesearch.report.compare import compare
 from scalesearch.report.content import read_content
@@ -21,6 +28,7 @@ from scalesearch.report.palette import DARK, LIGHT, themed
 from scalesearch.report.transfer import expected_loss
 from scalesearch.report.words import change, command, in_a_sentence
 from scalesearch.selection.law import Law, Shape
+from scalesearch.selection.verification import LawFound
 from tests.conftest import Command
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -121,7 +129,7 @@ def test_the_page_says_what_a_reader_must_know(reported: Path) -> None:
         "5 min 23 s",
         "multiply-adds of convolutions and matrix products",
         "scalesearch run space.yaml --name study-again",
-        "B7 · efficientnet_b0_phi7",
+        "efficientnet_b0_phi7",
         "the trials support no law of shape",
         "No network of this study was trained on ImageNet",
     ):
@@ -191,7 +199,7 @@ def test_no_recommendation_is_said_first(study: Path) -> None:
 
 
 def test_a_change_in_words() -> None:
-    words = change({"alpha": 0.8, "beta": 1.0, "gamma": 1.15})
+    words = change(Coefficients(0.8, 1.0, 1.15))
     assert words == (
         "make the network 20% shallower and the images 15% larger, and leave the width as it is"
     )
@@ -207,16 +215,21 @@ def test_an_expected_loss_is_the_law_s_own() -> None:
     rng = np.random.default_rng(0)
     fitted = np.array([-0.8, 0.1, 0.02, 0.03])
     law = Law("linear", fitted, rng.normal(fitted, 0.01, (20000, 4)), {})
-    document = {
+    document = json.loads((LATTICE / "verify.json").read_text())["law"]
+    document |= {
         "form": "linear",
         "coefficients": fitted.tolist(),
         "covariance": np.cov(law.draws.T).tolist(),
     }
-    member = {"ratio": 4.0, "width": 1.3, "resolution": 280}
-    found = expected_loss(document, member, {"resolution": 224})
+    arch = zoo.find("efficientnet_b0")
+    start = family("s", "budget", arch, [], {}).baseline
+    scaled = member("m", 1, Scale(width=1.3, resolution=1.25), at_resolution(arch, 280), start.cost)
+    found = expected_loss(
+        TypeAdapter(LawFound).validate_python(document), replace(scaled, ratio=4.0), start
+    )
     value, (low, high) = law.predict(Shape(4.0, 1.3, 1.25))
-    assert found["loss"] == pytest.approx(value)
-    assert found["interval"] == pytest.approx((low, high), rel=2e-3)
+    assert found.loss == pytest.approx(value)
+    assert found.interval == pytest.approx((low, high), rel=2e-3)
 
 
 def test_csv_has_every_candidate(study: Path) -> None:
@@ -276,9 +289,9 @@ def test_every_network_of_the_grid_is_in_the_plan_s_figure() -> None:
     content = read_content(REFERENCE)
     figure = next(f for f in figures_of(content) if f.name == "plan")
     points = next(rows for rows in figure.spec["datasets"].values() if len(rows) > 2)
-    assert len(points) == content.plan["distinct"]
+    assert len(points) == content.plan.distinct
     inside = [row for row in points if row["group"] == "within the budget"]
-    assert len(inside) == content.plan["feasible"]
+    assert len(inside) == content.plan.feasible
     assert all(1.9 <= row["measured"] <= 2.1 for row in inside)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from scalesearch.selection.effects import example_covariance, fit_effects
-from scalesearch.selection.selection import select
+from scalesearch.selection.ranking import rank
 
 Losses = dict[str, dict[int, NDArray[np.float32]]]
 
@@ -30,7 +30,7 @@ def made(means: dict[str, float], seeds: int = 3, noise: float = 0.01, n: int = 
 
 def test_a_clear_winner_stands_alone() -> None:
     losses = made({"1x": 0.5, "a": 0.4, "b": 0.3, "c": 0.45})
-    found = select(losses, losses["1x"], ["a", "b", "c"])
+    found = rank(losses, losses["1x"], ["a", "b", "c"])
     assert found.leader == "b"
     assert found.confidence_set == ("b",)
     assert [standing.key for standing in found.standings] == ["b", "a", "c"]
@@ -44,38 +44,38 @@ def test_a_clear_winner_stands_alone() -> None:
 
 def test_equal_candidates_tie() -> None:
     losses = made({"1x": 0.5, "a": 0.4, "b": 0.4, "c": 0.6}, noise=0.3)
-    found = select(losses, losses["1x"], ["a", "b", "c"])
+    found = rank(losses, losses["1x"], ["a", "b", "c"])
     assert set(found.confidence_set) == {"a", "b"}
     shares = {standing.key: standing.p_best for standing in found.standings}
     assert 0.02 < shares["a"] < 0.98
     identical = {"1x": losses["1x"], "a": losses["a"], "b": losses["a"]}
-    same = select(identical, losses["1x"], ["a", "b"])
+    same = rank(identical, losses["1x"], ["a", "b"])
     assert same.standings[1].difference == 0 and same.standings[1].in_set
     assert [standing.p_best for standing in same.standings] == pytest.approx([0.5, 0.5], abs=0.03)
 
 
 def test_candidates_no_better_than_the_baseline_do_not_beat_it() -> None:
     losses = made({"1x": 0.4, "a": 0.4, "b": 0.41})
-    assert not select(losses, losses["1x"], ["a", "b"]).beats_baseline
+    assert not rank(losses, losses["1x"], ["a", "b"]).beats_baseline
 
 
 def test_seeds_that_some_lack_are_compared_within_the_seed() -> None:
     losses = made({"1x": 0.5, "a": 0.4, "b": 0.3})
     del losses["b"][2]
-    found = select(losses, losses["1x"], ["a", "b"])
+    found = rank(losses, losses["1x"], ["a", "b"])
     assert [standing.seeds for standing in found.standings] == [2, 3]
     assert found.standings[1].difference == pytest.approx(0.1, abs=0.01)
     losses = {key: {seed: of[seed] for seed in [0]} for key, of in losses.items()}
     with pytest.raises(ValueError, match="needs two seeds"):
-        select(losses, losses["1x"], ["a", "b"])
+        rank(losses, losses["1x"], ["a", "b"])
 
 
 def test_a_candidate_without_a_finished_trial_is_left_out() -> None:
     losses = made({"1x": 0.5, "a": 0.4, "b": 0.3})
-    found = select(losses, losses["1x"], ["a", "b", "failed"])
+    found = rank(losses, losses["1x"], ["a", "b", "failed"])
     assert [standing.key for standing in found.standings] == ["b", "a"]
     with pytest.raises(ValueError, match="0 candidates"):
-        select({}, losses["1x"], ["a"])
+        rank({}, losses["1x"], ["a"])
 
 
 @settings(max_examples=25, deadline=None)
@@ -89,17 +89,17 @@ def test_shares_add_up_and_neither_order_nor_a_shifted_seed_matters(
 ) -> None:
     losses = made({f"n{i}": mean for i, mean in enumerate(means)} | {"1x": 0.5}, noise=0.2, n=60)
     keys = [f"n{i}" for i in range(len(means))]
-    found = select(losses, losses["1x"], keys)
+    found = rank(losses, losses["1x"], keys)
     assert sum(standing.p_best for standing in found.standings) == pytest.approx(1)
     shuffled = list(keys)
     order.shuffle(shuffled)
-    again = select(losses, losses["1x"], shuffled)
+    again = rank(losses, losses["1x"], shuffled)
     assert {s.key: s.p_best for s in again.standings} == {s.key: s.p_best for s in found.standings}
     moved = {
         key: {seed: x.astype(np.float64) + (shift if seed == 1 else 0) for seed, x in of.items()}
         for key, of in losses.items()
     }
-    shifted = select(moved, moved["1x"], keys)
+    shifted = rank(moved, moved["1x"], keys)
     for before, after in zip(found.standings, shifted.standings, strict=True):
         assert after.key == before.key
         assert after.p_best == pytest.approx(before.p_best, abs=0.005)
@@ -174,6 +174,6 @@ def test_a_candidate_of_one_seed_is_left_out_where_others_have_two() -> None:
     rng = np.random.default_rng(3)
     draw = {key: {s: rng.normal(1, 0.1, 50).astype("f4") for s in range(3)} for key in "abc"}
     alone = {**draw, "c": {0: draw["c"][0]}}
-    found = select(alone, draw["a"], ["a", "b", "c"])
+    found = rank(alone, draw["a"], ["a", "b", "c"])
     assert [standing.key for standing in found.standings] != []
     assert {standing.key for standing in found.standings} == {"a", "b"}

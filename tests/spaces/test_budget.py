@@ -15,9 +15,10 @@ from scalesearch.networks.cost import cost
 from scalesearch.networks.count import count
 from scalesearch.networks.models import scale_model
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.plans.document import Plan
 from scalesearch.plans.grid import solve_resolution
 from scalesearch.plans.limits import Limit, figure
-from scalesearch.plans.plan import Plan, make_plan
+from scalesearch.plans.plan import make_plan
 from scalesearch.selection.gates import costs_of
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.space import Grid, Proxy, Space
@@ -153,14 +154,14 @@ def test_candidates_meet_the_target_by_its_own_measure(
     plans: dict[str, Plan], text: str, ratio: float, measure: Measure
 ) -> None:
     plan = plans[text]
-    assert plan.target == pytest.approx(ratio * figure(plan.baseline_cost, measure))
+    assert plan.target == pytest.approx(ratio * figure(plan.baseline.cost, measure))
     assert len(plan.candidates) >= 2
     for candidate in plan.candidates:
         assert candidate.ratio == figure(candidate.cost, measure) / figure(
-            plan.baseline_cost, measure
+            plan.baseline.cost, measure
         )
         assert abs(candidate.ratio / ratio - 1) <= 0.1
-        assert candidate.flops_ratio == candidate.cost.flops / plan.baseline_cost.flops
+        assert candidate.flops_ratio == candidate.cost.flops / plan.baseline.cost.flops
         assert candidate.cost == cost(candidate.arch)
 
 
@@ -183,9 +184,9 @@ def test_the_gate_of_fairness_speaks_of_the_budgets_measure(plans: dict[str, Pla
 def test_an_amount_is_one_of_the_spaces_own_model() -> None:
     # which has 470,072 parameters and 41,030,272 flops: what it may come to, the proxy may too
     plan = make_plan(SPACE, "quick", f"{1.5 * 470_072:.0f}params,67.7M", 1, 10)
-    assert [limit.ratio for limit in plan.limits] == pytest.approx([1.5, 67.7e6 / 41_030_272])
-    assert plan.target == pytest.approx(1.5 * plan.baseline_cost.params)
-    assert plan.baseline_cost.params < 470_072
+    assert [plan.ratio, plan.caps[0].ratio] == pytest.approx([1.5, 67.7e6 / 41_030_272])
+    assert plan.target == pytest.approx(1.5 * plan.baseline.cost.params)
+    assert plan.baseline.cost.params < 470_072
 
 
 def test_a_budget_that_no_network_keeps_says_what_is_nearest() -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import altair as alt
 
-from scalesearch.report.content import GROUPS, Content
+from scalesearch.report.content import GROUPS, Content, Row, finished
 from scalesearch.report.figures.figure import (
     CANDIDATE_TIPS,
     COSTS,
+    Datum,
     Entry,
     Figure,
     colours,
@@ -36,11 +37,11 @@ ENTRIES = (
 
 def accuracy_against_flops(content: Content) -> Figure:
     """Validation accuracy of every network trained to the end, against its measured flops."""
-    trained = [row for row in content.candidates if row["n"]]
-    trained.sort(key=lambda row: (row["is_chosen"], row["standing"] is not None))  # chosen on top
+    trained = [row for row in content.candidates if row.n]
+    trained.sort(key=lambda row: (row.is_chosen, row.standing is not None))  # chosen on top
     means = [mean_row(row) for row in trained] + scaled_rows(content)
     entries = present(ENTRIES, means)
-    base = content.plan["baseline"]["flops"]
+    base = content.plan.baseline.flops
     x = axis(means, base)
     y = alt.Y(
         "accuracy:Q",
@@ -74,7 +75,7 @@ def accuracy_against_flops(content: Content) -> Figure:
     )
 
 
-def axis(rows: list[dict[str, Any]], base: float) -> alt.X:
+def axis(rows: list[Datum], base: float) -> alt.X:
     """A log axis of flops with ticks at the baseline's cost and its doublings."""
     low, high = min(r["flops"] for r in rows) / 1.12, max(r["flops"] for r in rows) * 1.5
     ticks = doublings(low, high, base)
@@ -87,38 +88,37 @@ def axis(rows: list[dict[str, Any]], base: float) -> alt.X:
     )
 
 
-def mean_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A network's mean and range in percent, with what hovering says."""
+def mean_row(row: Row) -> Datum:
+    """The mean and range in percent of a network that has trials, with what hovering says."""
+    assert row.accuracy is not None and row.accuracy_low is not None
+    assert row.accuracy_high is not None
     return {
-        "flops": row["flops"],
-        "accuracy": 100 * row["accuracy"],
-        "low": 100 * row["accuracy_low"],
-        "high": 100 * row["accuracy_high"],
-        "group": row["group"],
-        "label": row["group"] if row["is_chosen"] or row["is_baseline"] else "",
+        "flops": row.network.flops,
+        "accuracy": 100 * row.accuracy,
+        "low": 100 * row.accuracy_low,
+        "high": 100 * row.accuracy_high,
+        "group": row.group,
+        "label": row.group if row.is_chosen or row.is_baseline else "",
         "tip": hover(row),
     }
 
 
-def trial_rows(content: Content) -> list[dict[str, Any]]:
+def trial_rows(content: Content) -> list[Datum]:
     """One row for each trial that ran to its end on the validation split; accuracy in percent."""
     rows, known = [], content.rows
-    done = content.trials[
-        (content.trials["state"] == "COMPLETE") & (content.trials["split"] == "val")
-    ]
-    for trial in done.to_dict("records"):
+    for trial in finished(content.trials, "val").to_dict("records"):
         row = known.get(str(trial["candidate"]))
         if row is None:
             continue
         rows.append(
             {
-                "name": row["name"],
-                "flops": row["flops"],
+                "name": row.name,
+                "flops": row.network.flops,
                 "loss": trial["loss"],
                 "accuracy": 100 * trial["accuracy"],
-                "group": row["group"],
+                "group": row.group,
                 "tip": {
-                    "network": row["name"],
+                    "network": row.name,
                     "seed": str(trial["seed"]),
                     "loss": f"{trial['loss']:.4f}",
                     "accuracy": f"{trial['accuracy']:.2%}",
@@ -128,44 +128,44 @@ def trial_rows(content: Content) -> list[dict[str, Any]]:
     return rows
 
 
-def scaled_rows(content: Content) -> list[dict[str, Any]]:
+def scaled_rows(content: Content) -> list[Datum]:
     """The networks of a verification whose accuracies were kept, and single axes among them."""
     if content.transfer is None:
         return []
     return [
         {
-            "flops": row["flops"],
-            "accuracy": 100 * row["accuracy"],
-            "low": 100 * row["accuracy_low"],
-            "high": 100 * row["accuracy_high"],
-            "group": FURTHER if row["candidate"] else ONE_AXIS,
-            "label": "" if row["candidate"] else row["label"].removesuffix(" only"),
+            "flops": network.flops,
+            "accuracy": 100 * accuracy.mean,
+            "low": 100 * accuracy.low,
+            "high": 100 * accuracy.high,
+            "group": FURTHER if network.candidate else ONE_AXIS,
+            "label": "" if network.candidate else network.label.removesuffix(" only"),
             "tip": {
-                "network": row["label"],
-                "resolution": f"{row['resolution']} px",
-                "flops": f"{row['flops']:,} ({row['ratio']:.3f}x)",
-                "loss": f"{row['loss']:.4f}, {row['n']} seeds",
-                "accuracy": f"{row['accuracy']:.2%}",
+                "network": network.label,
+                "resolution": f"{network.resolution} px",
+                "flops": f"{network.flops:,} ({network.ratio:.3f}x)",
+                "loss": f"{network.loss:.4f}, {accuracy.n} seeds",
+                "accuracy": f"{accuracy.mean:.2%}",
             },
         }
-        for row in content.transfer.networks
-        if row["accuracy"] is not None
+        for network, accuracy in ((row.network, row.accuracy) for row in content.transfer.networks)
+        if accuracy is not None
     ]
 
 
 def stopped_note(content: Content) -> str:
     """How many candidates have no accuracy at the end."""
-    missing = sum(not row["n"] for row in content.candidates)
+    missing = sum(not row.n for row in content.candidates)
     return f" {missing} networks have no trial that ran to the end and are not shown." * bool(
         missing
     )
 
 
-def lowest(rows: list[dict[str, Any]]) -> float:
+def lowest(rows: list[Datum]) -> float:
     """The lowest accuracy among rows, in percent."""
     return float(min(row["accuracy"] for row in rows))
 
 
-def highest(rows: list[dict[str, Any]]) -> float:
+def highest(rows: list[Datum]) -> float:
     """The highest accuracy among rows, in percent."""
     return float(max(row["accuracy"] for row in rows))

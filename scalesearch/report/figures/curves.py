@@ -1,7 +1,5 @@
 """Learning curves and the spread of the seeds."""
 
-from typing import Any
-
 import altair as alt
 
 from scalesearch.report.content import Content
@@ -9,6 +7,7 @@ from scalesearch.report.figures.accuracy import trial_rows
 from scalesearch.report.figures.figure import (
     CANDIDATE_TIPS,
     FEW_TICKS,
+    Datum,
     Figure,
     colours,
     data,
@@ -24,20 +23,20 @@ FEW = 12  # networks whose curves can be told apart
 
 def learning_curves(content: Content) -> Figure:
     """Validation loss after each epoch, a line for each trial."""
-    known = [row for row in content.candidates if row["n"] or row["stopped"] or row["standing"]]
-    known = known or content.candidates
-    shown = [row for row in known if not row["is_baseline"]][:FEW]
-    shown += [row for row in content.candidates if row["is_baseline"]]
+    known = [row for row in content.candidates if row.n or row.stopped or row.standing]
+    known = known or [*content.candidates]
+    shown = [row for row in known if not row.is_baseline][:FEW]
+    shown += [row for row in content.candidates if row.is_baseline]
     # the last lines lie on top
-    shown.sort(key=lambda row: (row["is_chosen"], row["is_baseline"], row["standing"] is not None))
+    shown.sort(key=lambda row: (row.is_chosen, row.is_baseline, row.standing is not None))
     rows = [
         {
             "epoch": int(epoch["epoch"]),
             "loss": float(epoch["loss"]),
-            "group": row["group"],
-            "trial": f"{row['key']}-{epoch['seed']}",
+            "group": row.group,
+            "trial": f"{row.key}-{epoch['seed']}",
             "tip": {
-                "network": row["name"],
+                "network": row.name,
                 "seed": str(epoch["seed"]),
                 "epoch": str(epoch["epoch"]),
                 "loss": f"{epoch['loss']:.4f}",
@@ -45,7 +44,7 @@ def learning_curves(content: Content) -> Figure:
             },
         }
         for row in shown
-        for epoch in content.curves[content.curves["candidate"] == row["key"]].to_dict("records")
+        for epoch in content.curves[content.curves["candidate"] == row.key].to_dict("records")
     ]
     entries = present(ENTRIES, rows)
     x = alt.X(
@@ -84,15 +83,14 @@ def learning_curves(content: Content) -> Figure:
 def seed_spread(content: Content) -> Figure:
     """Every seed's loss at the end, by network."""
     known = content.rows
-    shown = [row for row in content.candidates if row["n"]]
-    shown = [row for row in shown if not row["is_baseline"]][:MOST] + [
-        row for row in shown if row["is_baseline"]
+    shown = [row for row in content.candidates if row.n]
+    shown = [row for row in shown if not row.is_baseline][:MOST] + [
+        row for row in shown if row.is_baseline
     ]
-    named = {row["name"] for row in shown}
+    named = {row.name for row in shown}
     rows = [row for row in trial_rows(content) if row["name"] in named]
-    means: list[dict[str, Any]] = [
-        {"name": row["name"], "loss": row["loss"], "group": row["group"], "tip": hover(row)}
-        for row in shown
+    means: list[Datum] = [
+        {"name": row.name, "loss": row.loss, "group": row.group, "tip": hover(row)} for row in shown
     ]
     entries = present(ENTRIES, rows)
     x = alt.X(
@@ -101,7 +99,7 @@ def seed_spread(content: Content) -> Figure:
         scale=alt.Scale(zero=False, padding=10),
         axis=FEW_TICKS,
     )
-    y, shade = names(shown), colours(entries)
+    y, shade = names(row.name for row in shown), colours(entries)
     chart = hiding(
         alt.Chart(data(rows))
         .mark_circle(size=60, opacity=0.6, aria=False)
@@ -109,15 +107,15 @@ def seed_spread(content: Content) -> Figure:
         alt.Chart(data(means))
         .mark_tick(thickness=3, height=18)
         .encode(x, y, shade, tooltip=tips(CANDIDATE_TIPS)),
-        height=height(shown),
+        height=height(len(shown)),
     )
-    noise = content.selection.get("noise")
-    spread = f" The noise of one trial is {noise:.4f}." if noise is not None else ""
+    selection = content.selection
+    spread = f" The noise of one trial is {selection.noise:.4f}." if selection else ""
     return Figure(
         "seeds",
         "Spread of the seeds",
         f"Strip plot of the loss of every seed of {len(shown)} of {len(known)} networks.",
-        f"The loss of every seed as a dot, their mean as a bar.{spread}",
+        f"The loss of every seed as a dot, what is fitted over them as a bar.{spread}",
         chart,
         entries,
     )

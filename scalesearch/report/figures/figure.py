@@ -6,12 +6,15 @@ from typing import Any
 
 import altair as alt
 
+from scalesearch.files import Keys
+from scalesearch.report.content import Row
 from scalesearch.report.palette import LIGHT
 from scalesearch.units import short
 
+Datum = dict[str, Any]  # what a chart draws of one mark: its fields, and in `tip` what it says
 WIDTH, HEIGHT = 640, 330
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
-CONFIG: dict[str, Any] = {
+CONFIG: Keys = {
     "font": FONT,
     "background": LIGHT["paper"],
     "view": {"stroke": None},
@@ -74,14 +77,14 @@ class Figure:
     legend: tuple[Entry, ...] = ()
 
     @property
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> Keys:
         """The specification as plain data."""
         # Vega-Lite itself says what it cannot draw; altair's look at its schema takes longer
-        spec: dict[str, Any] = self.chart.to_dict(validate=False)
+        spec: Keys = self.chart.to_dict(validate=False)
         return {**spec, "config": CONFIG, "description": self.alt}
 
 
-def data(rows: Iterable[dict[str, Any]]) -> alt.InlineData:
+def data(rows: Iterable[Datum]) -> alt.InlineData:
     """Rows as the data of a chart."""
     return alt.InlineData(values=list(rows))
 
@@ -116,13 +119,13 @@ def shapes(entries: Sequence[Entry]) -> alt.Shape:
     )
 
 
-def present(entries: Iterable[Entry], rows: Sequence[dict[str, Any]]) -> tuple[Entry, ...]:
+def present(entries: Iterable[Entry], rows: Sequence[Datum]) -> tuple[Entry, ...]:
     """The entries of which there are rows."""
     groups = {row["group"] for row in rows}
     return tuple(entry for entry in entries if entry.label in groups)
 
 
-def log_cost(rows: Sequence[dict[str, Any]], field: str = "flops") -> alt.X:
+def log_cost(rows: Sequence[Datum], field: str = "flops") -> alt.X:
     """A log axis of a cost, with a little room at both ends."""
     values = [row[field] for row in rows]
     low, high = min(values) / 1.4, max(values) * 1.4
@@ -148,22 +151,24 @@ def doublings(low: float, high: float, base: float) -> list[float]:
     return [tick for tick in ticks if low <= tick <= high]
 
 
-def hover(row: dict[str, Any]) -> dict[str, str]:
+def hover(row: Row) -> dict[str, str]:
     """What a candidate's row says when the pointer is on it."""
+    network = row.network
     found = {
-        "network": row["name"],
-        "state": row["group"],
-        "depths": " ".join(map(str, row["depths"])),
-        "resolution": f"{row['resolution']} px",
-        "flops": f"{short(row['flops'])} ({row['ratio']:.3f}x)",
-        "params": short(row["params"]),
-        "activations": short(row["activations"]),
+        "network": row.name,
+        "state": row.group,
+        "depths": " ".join(map(str, network.depths)),
+        "resolution": f"{network.resolution} px",
+        "flops": f"{short(network.flops)} ({network.flops_ratio:.3f}x)",
+        "params": short(network.params),
+        "activations": short(network.activations),
     }
-    if row["n"]:
-        found["loss"] = f"{row['loss']:.4f}, {row['n']} seeds"
-        found["accuracy"] = f"{row['accuracy']:.2%}"
-    if row["standing"]:
-        found["P(best)"] = f"{row['standing']['p_best']:.1%}"
+    if row.loss is not None:
+        found["loss"] = f"{row.loss:.4f}, {row.n} seeds"
+    if row.accuracy is not None:
+        found["accuracy"] = f"{row.accuracy:.2%}"
+    if row.standing:
+        found["P(best)"] = f"{row.standing.p_best:.1%}"
     return found
 
 

@@ -1,11 +1,10 @@
 """The plan: what the paper's formula says a network costs, and what it does cost."""
 
-from typing import Any
-
 import altair as alt
 
-from scalesearch.report.content import Content
+from scalesearch.report.content import Content, GridPoint, Row, point_name
 from scalesearch.report.figures.figure import (
+    Datum,
     Entry,
     Figure,
     colours,
@@ -27,21 +26,21 @@ TIPS = ("network", "nominal", "measured", "depths", "resolution", "flops")
 def nominal_against_measured(content: Content) -> Figure:
     """Measured cost against nominal cost, both times the baseline's, of every distinct network."""
     plan = content.plan
-    rows = [inside(row) for row in content.candidates if not row["is_baseline"]]
-    left_out = [row for row in content.grid if not row["feasible"]]
+    rows = [inside(row) for row in content.candidates if not row.is_baseline]
+    left_out = [point for point in content.grid if not point.feasible]
     every = max(1, -(-len(left_out) // MOST))  # a page is to stay small
-    rows = [outside(row) for row in left_out[::every]] + rows
+    rows = [outside(point) for point in left_out[::every]] + rows
     entries = present(ENTRIES, rows)
     values = [row[name] for row in rows for name in ("nominal", "measured")]
-    low, high = min([*values, plan["ratio"]]) / 1.06, max([*values, plan["ratio"]]) * 1.06
+    low, high = min([*values, plan.ratio]) / 1.06, max([*values, plan.ratio]) * 1.06
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     ticks = alt.Axis(format="~g", tickCount=6, labelExpr="format(datum.value, '~g') + 'x'")
     x = alt.X("nominal:Q", title="nominal cost, alpha · beta² · gamma²", scale=scale, axis=ticks)
     y = alt.Y("measured:Q", title="measured cost", scale=scale, axis=ticks)
     band = [
         {
-            "low": plan["ratio"] * (1 - plan["tolerance"]),
-            "high": plan["ratio"] * (1 + plan["tolerance"]),
+            "low": plan.ratio * (1 - plan.tolerance),
+            "high": plan.ratio * (1 + plan.tolerance),
         }
     ]
     ends = [{"nominal": v, "measured": v} for v in (low, high)]
@@ -60,7 +59,7 @@ def nominal_against_measured(content: Content) -> Figure:
         "plan",
         "Nominal against measured cost",
         f"Scatter plot of measured against nominal cost of {len(rows)} networks, from "
-        f"{min(costs):.2f}x to {max(costs):.2f}x; a band marks the budget of {plan['budget']}.",
+        f"{min(costs):.2f}x to {max(costs):.2f}x; a band marks the budget of {plan.budget}.",
         "What the formula says that a network costs, against what it does cost. The band is the "
         "budget with its tolerance; on the dashed line the formula is right."
         + ("" if content.grid else " Only networks within the budget were kept in this study.")
@@ -70,21 +69,22 @@ def nominal_against_measured(content: Content) -> Figure:
     )
 
 
-def inside(row: dict[str, Any]) -> dict[str, Any]:
+def inside(row: Row) -> Datum:
     """A candidate as a point."""
-    tip = hover(row) | {"nominal": f"{row['nominal']:.3f}x", "measured": f"{row['ratio']:.3f}x"}
-    return {"nominal": row["nominal"], "measured": row["ratio"], "group": WITHIN, "tip": tip}
+    nominal, measured = row.network.nominal, row.network.ratio
+    tip = hover(row) | {"nominal": f"{nominal:.3f}x", "measured": f"{measured:.3f}x"}
+    return {"nominal": nominal, "measured": measured, "group": WITHIN, "tip": tip}
 
 
-def outside(row: dict[str, Any]) -> dict[str, Any]:
+def outside(point: GridPoint) -> Datum:
     """A network of the grid that the budget leaves out, as a point."""
     return {
-        "nominal": row["nominal"],
-        "measured": row["ratio"],
+        "nominal": point.nominal,
+        "measured": point.ratio,
         "group": OUTSIDE,
         "tip": {
-            "network": f"α {row['alpha']:g}  β {row['beta']:g}  γ {row['gamma']:g}",
-            "nominal": f"{row['nominal']:.3f}x",
-            "measured": f"{row['ratio']:.3f}x",
+            "network": point_name(point),
+            "nominal": f"{point.nominal:.3f}x",
+            "measured": f"{point.ratio:.3f}x",
         },
     }

@@ -29,11 +29,11 @@ def accuracies(labels: Sequence[str], studies: Sequence[Content]) -> list[Figure
         mean_row(row)
         | {
             "group": label,
-            "kind": BASELINE if row["is_baseline"] else CHOSEN if row["is_chosen"] else OTHER,
+            "kind": BASELINE if row.is_baseline else CHOSEN if row.is_chosen else OTHER,
         }
         for label, study in zip(labels, studies, strict=True)
         for row in study.candidates
-        if row["n"]
+        if row.n
     ]
     if not rows:
         return []

@@ -1,13 +1,14 @@
 """How the candidates stand: differences to the leader, and who may be the best."""
 
-from typing import Any
+from collections.abc import Iterable
 
 import altair as alt
 
-from scalesearch.report.content import GROUPS, Content
+from scalesearch.report.content import GROUPS, Content, Row
 from scalesearch.report.figures.figure import (
     CANDIDATE_TIPS,
     FEW_TICKS,
+    Datum,
     Entry,
     Figure,
     colours,
@@ -18,45 +19,45 @@ from scalesearch.report.figures.figure import (
     tips,
 )
 from scalesearch.report.palette import LIGHT
+from scalesearch.report.words import signed
+from scalesearch.selection.ranking import Standing
 
 MOST = 30  # rows that a figure can name; tables have all
 ENTRIES = tuple(Entry(name, shade) for name, shade in GROUPS.items())
 
 
-def ranked(content: Content) -> list[dict[str, Any]]:
-    """The first candidates that were compared, best first."""
-    return [row for row in content.candidates if row["standing"]][:MOST]
+def ranked(content: Content) -> list[tuple[Row, Standing]]:
+    """The first candidates that were compared, best first, and how they stand."""
+    found = [(row, row.standing) for row in content.candidates if row.standing]
+    return found[:MOST]
 
 
-def names(rows: list[dict[str, Any]]) -> alt.Y:
-    """An axis of networks in the order of the rows."""
-    return alt.Y("name:N", title=None, sort=[row["name"] for row in rows])
+def names(ordered: Iterable[str]) -> alt.Y:
+    """An axis of networks, by their names in that order."""
+    return alt.Y("name:N", title=None, sort=[*ordered])
 
 
-def height(rows: list[dict[str, Any]]) -> int:
-    """How high a figure with a line for each row is."""
-    return 24 * len(rows) + 20
+def height(count: int) -> int:
+    """How high a figure with so many lines is."""
+    return 24 * count + 20
 
 
 def differences(content: Content) -> Figure:
     """Each candidate's paired loss difference to the leader, with its interval."""
-    rows = [
+    rows: list[Datum] = [
         {
-            "name": row["name"],
-            "group": row["group"],
-            "difference": row["standing"]["difference"],
-            "low": row["standing"]["interval"][0],
-            "high": row["standing"]["interval"][1],
+            "name": row.name,
+            "group": row.group,
+            "difference": standing.difference,
+            "low": standing.interval[0],
+            "high": standing.interval[1],
             "tip": hover(row)
-            | {
-                "difference": f"{row['standing']['difference']:+.4f} "
-                f"({row['standing']['interval'][0]:+.4f} to {row['standing']['interval'][1]:+.4f})"
-            },
+            | {"difference": f"{standing.difference:+.4f} ({signed(standing.interval)})"},
         }
-        for row in ranked(content)
+        for row, standing in ranked(content)
     ]
     entries = present(ENTRIES, rows)
-    y, shade = names(rows), colours(entries)
+    y, shade = names(row["name"] for row in rows), colours(entries)
     title = "validation loss minus the leader's, with 95 % interval"
     x = alt.X("difference:Q", title=title, axis=FEW_TICKS, scale=alt.Scale(padding=14))
     base = alt.Chart(data(rows))
@@ -68,7 +69,7 @@ def differences(content: Content) -> Figure:
             alt.X("low:Q", title=title), alt.X2("high:Q"), y, shade, tooltip=tip
         ),
         base.mark_point(filled=True, size=90, opacity=1).encode(x, y, shade, tooltip=tip),
-        height=height(rows),
+        height=height(len(rows)),
     )
     return Figure(
         "losses",
@@ -84,15 +85,15 @@ def differences(content: Content) -> Figure:
 
 def chances(content: Content) -> Figure:
     """P(best) of each candidate as bars."""
-    rows = [
+    rows: list[Datum] = [
         {
-            "name": row["name"],
-            "group": row["group"],
-            "p_best": row["standing"]["p_best"],
-            "text": share(row["standing"]["p_best"]),
+            "name": row.name,
+            "group": row.group,
+            "p_best": standing.p_best,
+            "text": share(standing.p_best),
             "tip": hover(row),
         }
-        for row in ranked(content)
+        for row, standing in ranked(content)
     ]
     entries = present(ENTRIES, rows)
     x = alt.X(
@@ -102,13 +103,13 @@ def chances(content: Content) -> Figure:
         axis=alt.Axis(format="%", values=[0, 0.25, 0.5, 0.75, 1]),
     )
     base = alt.Chart(data(rows))
-    y = names(rows)
+    y = names(row["name"] for row in rows)
     chart = hiding(
         base.mark_bar(height={"band": 0.6}).encode(
             x, y, colours(entries), tooltip=tips(CANDIDATE_TIPS)
         ),
         base.mark_text(align="left", dx=5, color=LIGHT["ink"]).encode(x, y, alt.Text("text:N")),
-        height=height(rows),
+        height=height(len(rows)),
     )
     best = max(rows, key=lambda row: row["p_best"])
     return Figure(
@@ -130,5 +131,5 @@ def share(value: float) -> str:
 
 def truncated(content: Content) -> str:
     """That a figure shows the first candidates alone, where it does."""
-    count = sum(bool(row["standing"]) for row in content.candidates)
+    count = sum(bool(row.standing) for row in content.candidates)
     return f" The first {MOST} of {count} are shown; the table has all." * (count > MOST)

@@ -13,15 +13,15 @@ from scalesearch.report.figures.transfer import larger_losses, ranks
 
 def figures_of(content: Content) -> list[Figure]:
     """Every figure that the study has data for."""
-    trained = [row for row in content.candidates if row["n"]]
+    trained = [row for row in content.candidates if row.n]
     figures = [nominal_against_measured(content)]
     if trained:
         figures += [accuracy_against_flops(content), seed_spread(content)]
-    if any(not row["is_baseline"] for row in trained):
+    if any(not row.is_baseline for row in trained):
         figures.append(surface(content))
     if len(content.curves):
         figures.append(learning_curves(content))
-    if content.answered:
+    if content.selection:
         figures += [differences(content), chances(content)]
     if content.transfer is not None:
         figures += [larger_losses(content.transfer), ranks(content, content.transfer)]

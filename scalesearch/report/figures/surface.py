@@ -6,11 +6,12 @@ from typing import Any
 
 import altair as alt
 
-from scalesearch.report.content import Content
+from scalesearch.report.content import Content, Row
 from scalesearch.report.figures.figure import (
     CANDIDATE_TIPS,
     HEIGHT,
     WIDTH,
+    Datum,
     Figure,
     data,
     hover,
@@ -25,7 +26,7 @@ STEPS = alt.Axis(tickMinStep=0.05, format="~g", tickCount=6)
 
 def surface(content: Content) -> Figure:
     """Candidates by width and depth, coloured by loss; the 95 % set and the choice are ringed."""
-    rows = placed([row for row in content.candidates if not row["is_baseline"]])
+    rows = placed([row for row in content.candidates if not row.is_baseline])
     x = alt.X("beta:Q", title="beta (width)", axis=STEPS, scale=padded(44))
     y = alt.Y("alpha:Q", title="alpha (depth)", axis=STEPS, scale=padded(34))
     beside: Any = {"xOffset": alt.expr(f"datum.place * {spacing(rows)}")}
@@ -73,14 +74,12 @@ def loss_colour() -> alt.Color:
     )
 
 
-def rings(
-    rows: list[dict[str, Any]], beside: dict[str, Any], x: alt.X, y: alt.Y
-) -> list[alt.Chart]:
+def rings(rows: list[Datum], beside: Datum, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """A ring around each candidate of the 95 % set, and one with a word for the choice."""
     tied = alt.Chart(data(row for row in rows if row["in_set"] and not row["is_chosen"]))
     chosen = alt.Chart(data(row for row in rows if row["is_chosen"]))
-    ring: dict[str, Any] = {"size": mark_size(520), "opacity": 1, **beside}
-    word: dict[str, Any] = {"dy": 25, "fontWeight": "bold", "color": LIGHT["chosen"], **beside}
+    ring: Datum = {"size": mark_size(520), "opacity": 1, **beside}
+    word: Datum = {"dy": 25, "fontWeight": "bold", "color": LIGHT["chosen"], **beside}
     return [
         tied.mark_point(strokeWidth=2, color=LIGHT["tied"], **ring).encode(x, y),
         chosen.mark_point(strokeWidth=4, color=LIGHT["chosen"], **ring).encode(x, y),
@@ -93,7 +92,7 @@ def mark_size(area: int) -> alt.ExprRef:
     return alt.expr(f"{NARROW} ? {area // 2} : {area}")
 
 
-def spacing(rows: list[dict[str, Any]]) -> str:
+def spacing(rows: list[Datum]) -> str:
     """How many pixels apart candidates of the same width and depth stand, as an expression.
 
     They stay nearer to their own width than to the next one that the grid has.
@@ -105,20 +104,20 @@ def spacing(rows: list[dict[str, Any]]) -> str:
     return f"min({NARROW} ? 19 : 36, {share:.4f} * (width - 88))"
 
 
-def placed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def placed(rows: list[Row]) -> list[Datum]:
     """The candidates as points; `place` tells those of the same width and depth apart: -1, 0, 1."""
-    same: dict[tuple[float, float], list[dict[str, Any]]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: float(row["gamma"])):
-        same[row["alpha"], row["beta"]].append(row)
+    same: dict[tuple[float, float], list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.network.gamma):
+        same[row.network.alpha, row.network.beta].append(row)
     return [
         {
-            "alpha": row["alpha"],
-            "beta": row["beta"],
+            "alpha": row.network.alpha,
+            "beta": row.network.beta,
             "place": i - (len(group) - 1) / 2,
-            "loss": row["loss"],
-            "in_set": bool(row["standing"] and row["standing"]["in_set"]),
-            "is_chosen": row["is_chosen"],
-            "tip": hover(row) | {"gamma": f"{row['gamma']:g}"},
+            "loss": row.loss,
+            "in_set": bool(row.standing and row.standing.in_set),
+            "is_chosen": row.is_chosen,
+            "tip": hover(row) | {"gamma": f"{row.network.gamma:g}"},
         }
         for group in same.values()
         for i, row in enumerate(group)

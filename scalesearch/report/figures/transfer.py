@@ -5,6 +5,7 @@ import altair as alt
 from scalesearch.report.content import Content
 from scalesearch.report.figures.figure import (
     FEW_TICKS,
+    Datum,
     Entry,
     Figure,
     colours,
@@ -23,31 +24,30 @@ TIPS = ("network", "resolution", "flops", "loss", "the law expects")
 
 def larger_losses(transfer: Transfer) -> Figure:
     """Losses of the networks scaled up further, with intervals and what the law expects."""
-    ratio = f"{transfer.document['ratio']:g}x"
-    rows = [
+    ratio = f"{transfer.document.ratio:g}x"
+    rows: list[Datum] = [
         {
-            "name": row["label"],
-            "group": row["group"],
-            "loss": row["loss"],
-            "low": row["interval"][0],
-            "high": row["interval"][1],
-            "predicted": row["predicted"]["predicted"] if row["predicted"] else None,
+            "name": network.label,
+            "group": row.group,
+            "loss": network.loss,
+            "low": network.interval[0],
+            "high": network.interval[1],
+            "predicted": row.predicted.predicted if row.predicted else None,
             "tip": {
-                "network": row["label"],
-                "resolution": f"{row['resolution']} px",
-                "flops": f"{row['flops']:,} ({row['ratio']:.3f}x)",
-                "loss": f"{row['loss']:.4f} ({row['interval'][0]:.4f} to {row['interval'][1]:.4f})",
-                "the law expects": f"{row['predicted']['predicted']:.4f}"
-                if row["predicted"]
-                else "nothing",
+                "network": network.label,
+                "resolution": f"{network.resolution} px",
+                "flops": f"{network.flops:,} ({network.ratio:.3f}x)",
+                "loss": "{:.4f} ({:.4f} to {:.4f})".format(network.loss, *network.interval),
+                "the law expects": f"{row.predicted.predicted:.4f}" if row.predicted else "nothing",
             },
         }
         for row in transfer.networks
+        for network in [row.network]
     ]
     entries = present(ENTRIES, rows)
     title = f"validation loss at {ratio}, with 95 % interval"
     x = alt.X("loss:Q", title=title, scale=alt.Scale(zero=False, padding=10), axis=FEW_TICKS)
-    y, shade, tip = names(rows), colours(entries), tips(TIPS)
+    y, shade, tip = names(row["name"] for row in rows), colours(entries), tips(TIPS)
     base = alt.Chart(data(rows))
     chart = hiding(
         base.mark_rule(strokeWidth=3).encode(
@@ -57,7 +57,7 @@ def larger_losses(transfer: Transfer) -> Figure:
         base.transform_filter("datum.predicted !== null")
         .mark_tick(thickness=2, height=16, color=LIGHT["ink"])
         .encode(alt.X("predicted:Q", title=title), y, tooltip=tip),
-        height=height(rows),
+        height=height(len(rows)),
     )
     return Figure(
         "transfer",
@@ -73,26 +73,26 @@ def larger_losses(transfer: Transfer) -> Figure:
 
 def ranks(content: Content, transfer: Transfer) -> Figure:
     """The candidates' losses at phi = 1 against those at the larger phi."""
-    known = content.rows
-    rows = [
+    losses = {row.key: row.loss for row in content.candidates if row.loss is not None}
+    rows: list[Datum] = [
         {
-            "name": row["label"],
-            "small": known[row["candidate"]]["loss"],
-            "large": row["loss"],
+            "name": network.label,
+            "small": losses[network.candidate],
+            "large": network.loss,
             "group": "candidate",
             "tip": {
-                "network": row["label"],
-                "at phi = 1": f"{known[row['candidate']]['loss']:.4f}",
-                "further": f"{row['loss']:.4f}",
+                "network": network.label,
+                "at phi = 1": f"{losses[network.candidate]:.4f}",
+                "further": f"{network.loss:.4f}",
             },
         }
-        for row in transfer.networks
-        if row["candidate"] in known and known[row["candidate"]]["loss"] is not None
+        for network in (row.network for row in transfer.networks)
+        if network.candidate in losses
     ]
     rows.sort(key=lambda row: float(row["small"]))
     for i, row in enumerate(rows):
         row["below"] = i % 2 == 1  # neighbours' labels keep clear of each other
-    phi = f"{transfer.document['phi']:g}"
+    phi = f"{transfer.document.phi:g}"
     scale = alt.Scale(zero=False, padding=30)
     x = alt.X("small:Q", title="validation loss at phi = 1", scale=scale, axis=FEW_TICKS)
     y = alt.Y("large:Q", title=f"validation loss at phi = {phi}", scale=scale)
@@ -108,12 +108,12 @@ def ranks(content: Content, transfer: Transfer) -> Figure:
             for below, dy in (("false", -12), ("true", 14))
         ),
     )
-    found = transfer.document["transfer"]
+    found = transfer.document.transfer
     return Figure(
         "ranks",
         "Does the order hold?",
         f"Scatter plot of {len(rows)} candidates' losses at phi = 1 and phi = {phi}; their rank "
-        f"correlation is {found['rank_correlation']:+.2f}.",
+        f"correlation is {found.rank_correlation:+.2f}.",
         "If the small study told the order at the larger cost, the points would rise from left to "
         "right.",
         chart,

@@ -1,0 +1,58 @@
+"""What an answer says in sentences: the headline, and what a reader must know before it."""
+
+from collections.abc import Iterable, Sequence
+
+from scalesearch.plans.document import Candidate, Plan
+from scalesearch.selection.choice import ties
+from scalesearch.selection.effects import CONFIDENCE
+from scalesearch.selection.gates import Gate, failed_names
+from scalesearch.selection.ranking import Ranking
+
+
+def headline(plan: Plan, ranking: Ranking, chosen: Candidate, gates: Sequence[Gate]) -> str:
+    """The answer in one sentence, or that there is none; what failed stands before it."""
+    if not ranking.beats_baseline:
+        return (
+            f"No recommendation: not trained enough. The {plan.budget} candidates do not beat the "
+            f"1x baseline beyond noise (gain {ranking.gain:+.4f}, {CONFIDENCE:.0%} interval "
+            f"{ranking.gain_interval[0]:+.4f} to {ranking.gain_interval[1]:+.4f})."
+        )
+    c, tied = chosen.coefficients, len(ties(ranking))
+    shares = {standing.key: standing.p_best for standing in ranking.standings}
+    how = f"P(best) {shares[chosen.key]:.0%} of {len(plan.candidates)} candidates"
+    if tied > 1:
+        how = f"{how}; not distinguishable: {tied} tie, and this one has the fewest activations"
+        if chosen.key != ranking.leader:
+            leader = f"{plan.names[ranking.leader]} (P(best) {shares[ranking.leader]:.0%})"
+            how = f"{how}, while {leader} has the lowest loss"
+    failed = failed_names(gates)
+    doubt = f"With reservations ({failed}: failed). " if failed else ""
+    return (
+        f"{doubt}{to_spend(plan)}: alpha {c.alpha:g} (depth), beta {c.beta:g} "
+        f"(width), gamma {c.gamma:g} (resolution): {how}."
+    )
+
+
+def to_spend(plan: Plan) -> str:
+    """What the budget allows, as a sentence begins."""
+    if plan.caps or plan.measure != "flops":
+        return f"Under a budget of {plan.budget}"
+    return f"To spend {plan.budget} the compute"
+
+
+def warnings(
+    ranking: Ranking, gates: Iterable[Gate], notes: Sequence[str], failed: int
+) -> tuple[str, ...]:
+    """Whatever a reader must know before believing the answer.
+
+    `notes` are what the data set says of itself; `failed` is how many trials failed.
+    """
+    found = [f"{gate.name}: {gate.text}" for gate in gates if not gate.passed]
+    found += notes
+    if failed:
+        found.append(f"{failed} trials failed; trials.csv and the report say why")
+    if not ranking.beats_baseline:
+        found.append("train longer (--epochs) or on more images before trusting any candidate")
+    if ranking.seeds < 3:
+        found.append(f"{ranking.seeds} seeds tell little about the spread between seeds")
+    return tuple(found)

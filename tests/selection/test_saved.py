@@ -1,0 +1,29 @@
+"""A finished study is selected from its files alone, whatever version wrote it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import scalesearch as ss
+from scalesearch.selection.selection import read_selection
+from scalesearch.studies import setup
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in REFERENCE.iterdir()))
+def test_select_needs_neither_the_data_nor_a_new_plan(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("decoded", "make_plan"):
+        monkeypatch.setattr(setup, step, None)
+    shutil.copytree(REFERENCE / name, tmp_path / "moved")
+    (tmp_path / "link").symlink_to("moved")
+    study = ss.study(tmp_path / "link")
+    before = read_selection(REFERENCE / name)
+    found = study.select()
+    assert (found.headline, found.standings) == (before.headline, before.standings)
+    assert found.baseline_loss == pytest.approx(before.baseline_loss)
+    assert study.selection == found and study.plan.feasible == len(study.plan.candidates)
+    assert {path.name for path in tmp_path.iterdir()} == {"moved", "link"}, "no ghost of it"

@@ -22,6 +22,7 @@ from scalesearch.networks.cost import Cost
 from scalesearch.networks.cost import cost as measured_cost
 from scalesearch.networks.files import find_model, model_file, weights_beside
 from scalesearch.networks.models import Model, at_resolution, build_model, realised
+from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.weights import load_torchvision as load_torchvision_weights
 from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.plans.document import Plan, plan_table, read_plan
@@ -35,6 +36,7 @@ from scalesearch.selection.replay import Replayed, Table, read_table
 from scalesearch.selection.replay import replay as replay_policy
 from scalesearch.selection.selection import Selection, read_selection
 from scalesearch.selection.verification import Verification
+from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import load_space, narrow
 from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
@@ -190,7 +192,7 @@ def study(folder: str | Path) -> SavedStudy:
 
 
 def scale(
-    space: str | Path = "efficientnet",
+    space: str | Path | None = None,
     *,
     coefficients: Sequence[float] | None = None,
     study: str | Path | SavedStudy | None = None,
@@ -204,23 +206,24 @@ def scale(
 ) -> Family:
     """The space's baseline scaled up, and the models that match its members' flops.
 
-    By `coefficients` (alpha, beta, gamma), by those that a `study` found, by a named `strategy`
-    or by the `published` table. `mode` is budget, in which member phi costs 2^phi times the
+    The space is the study's where one is given, else efficientnet, unless named. By `coefficients`
+    (alpha, beta, gamma), by those that a `study` found, by a named `strategy` or by the
+    `published` table. `mode` is budget, in which member phi costs 2^phi times the
     baseline as measured, or `budget` where that is given; or formula, whatever that costs. `out`
     is a directory for YAML, CSV and JSON.
     """
     folder = study.folder if isinstance(study, SavedStudy) else study
     budgets = [budget] if isinstance(budget, str) else budget
     options = ScaleOptions(
-        space=str(space),
+        space=None if space is None else str(space),
         published=published,
         mode=mode,
         strategy=strategy,
-        coefficients=None if coefficients is None else ",".join(map(str, coefficients)),
+        coefficients=None if coefficients is None else Coefficients(*coefficients),
         study=None if folder is None else Path(folder),
-        phi=",".join(map(str, phi)),
-        budget=None if budgets is None else ",".join(budgets),
-        match=None if match is None else ",".join(match),
+        phi=tuple(phi),
+        targets=tuple(parse_budget(text).target for text in budgets or ()),
+        match=None if match is None else tuple(match),
         out=None if out is None else Path(out),
     )
     return scale_family(options)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from scalesearch.cli import complete
-from scalesearch.cli.base import AsJson, ModelName, Resolution, SpaceName, app, print_json
+from scalesearch.cli import complete, parse
+from scalesearch.cli.base import AsJson, ModelName, Resolution, app, print_json
 
 
 @app.command(
@@ -16,7 +16,13 @@ from scalesearch.cli.base import AsJson, ModelName, Resolution, SpaceName, app, 
     "scalesearch scale resnet --strategy fast --budget 16x",
 )
 def scale_command(
-    space: SpaceName = "efficientnet",
+    space: Annotated[
+        str | None,
+        typer.Argument(
+            help="A shipped space, or a YAML file. [the study's, or efficientnet]",
+            autocompletion=complete.spaces,
+        ),
+    ] = None,
     published: Annotated[bool, typer.Option("--published", help="The published table.")] = False,
     mode: Annotated[
         str,
@@ -39,7 +45,10 @@ def scale_command(
     ] = None,
     study: Annotated[
         Path | None,
-        typer.Option(help="Take the coefficients found there.", autocompletion=complete.studies),
+        typer.Option(
+            help="Take the space and the coefficients found there.",
+            autocompletion=complete.studies,
+        ),
     ] = None,
     phi: Annotated[str, typer.Option(help="Exponents, with commas between.")] = "1,2,3,4,5,6,7",
     budget: Annotated[
@@ -64,7 +73,16 @@ def scale_command(
     from scalesearch.families.scale import ScaleOptions, scale
 
     options = ScaleOptions(
-        space, published, mode, strategy, coefficients, study, phi, budget, match, out
+        space=space,
+        published=published,
+        mode=mode,
+        strategy=strategy,
+        coefficients=parse.coefficients(coefficients) if coefficients else None,
+        study=study,
+        phi=parse.numbers("phi", phi),
+        targets=parse.targets(budget) if budget else (),
+        match=None if match is None else parse.words(match),
+        out=out,
     )
     document = scale(options)
     if as_json:

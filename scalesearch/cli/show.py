@@ -1,5 +1,6 @@
 """What the terminal prints of an answer, a verification and a family."""
 
+import shlex
 from pathlib import Path
 
 from scalesearch.cli.tables import cell, show_table
@@ -101,7 +102,7 @@ def show_answer(folder: Path, finished: Finished) -> None:
     if finished.unfinished:
         print(f"{finished.unfinished}; the same command goes on")
     elif selection and selection.recommended:
-        print(f"next: scalesearch scale {selection.space} --study {folder}")
+        print(f"next: scalesearch scale --study {shlex.quote(str(folder))}")
     else:
         print("next: the same command with more --epochs and another --name")
 

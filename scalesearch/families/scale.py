@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from scalesearch.errors import ParameterError, check_choice
 from scalesearch.families.document import Family, family, write_family
 from scalesearch.families.family import Member, by_amount, by_formula, by_ratio, matched, published
 from scalesearch.families.strategies import find, nominal_phi
@@ -10,25 +11,37 @@ from scalesearch.networks.cost import cost
 from scalesearch.networks.models import Model, realised
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.selection.selection import read_selection
-from scalesearch.spaces.budget import parse_budget
+from scalesearch.spaces.budget import Term
 from scalesearch.spaces.files import load_space
 from scalesearch.spaces.proxy import baseline
+
+MODES = ("formula", "budget")
 
 
 @dataclass(frozen=True, slots=True)
 class ScaleOptions:
-    """The options of the command, as typed."""
+    """What is to be scaled, and how; a study brings its space and coefficients unless given.
 
-    space: str
+    `targets` are members' budgets, in place of `phi`; `match` None is the space's own models.
+    """
+
+    space: str | None
     published: bool
     mode: str
     strategy: str
-    coefficients: str | None
+    coefficients: Coefficients | None
     study: Path | None
-    phi: str
-    budget: str | None
-    match: str | None
+    phi: tuple[float, ...]
+    targets: tuple[Term, ...]
+    match: tuple[str, ...] | None
     out: Path | None
+
+    @property
+    def space_name(self) -> str:
+        """The space's name or file: the study's own where only that is given."""
+        if self.space is not None:
+            return self.space
+        return "efficientnet" if self.study is None else str(self.study / "space.yaml")
 
 
 def scale(options: ScaleOptions) -> Family:
@@ -37,19 +50,19 @@ def scale(options: ScaleOptions) -> Family:
     Raises ValueError for options that say nothing or contradict one another.
     """
     if options.published:
-        members = published(options.space)
+        members = published(options.space_name)
         mode, start = "published", members[0].arch
         named = members[1:8]
-        coefficients = parse_coefficients(options.coefficients) if options.coefficients else None
+        coefficients, name = options.coefficients, options.space_name
     else:
-        if options.mode not in ("formula", "budget"):
-            raise ValueError(f"--mode must be formula or budget, got {options.mode!r}")
-        mode, start = options.mode, realised(baseline(load_space(options.space)))
+        check_choice("mode", options.mode, MODES)
+        space = load_space(options.space_name)
+        mode, start, name = options.mode, realised(baseline(space)), space.name
         coefficients = wanted_coefficients(options)
         members = named = scaled_members(options, start, coefficients)
     names = wanted_matches(options)
     others = matched(names, coefficients, named) if coefficients else {}
-    found = family(options.space, mode, start, members, others)
+    found = family(name, mode, start, members, others)
     if options.out is not None:
         write_family(options.out, found)
     return found
@@ -60,23 +73,23 @@ def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficien
 
     A budget given under the formula is met by its nominal cost alone, which is shown measured.
     """
-    phis = parse_numbers(options.phi, "--phi")
+    phis = options.phi
     stem = start.name if options.strategy == "compound" else f"{start.name}_{options.strategy}"
     names = [f"{stem}_phi{phi:g}" for phi in phis]
-    if options.budget is None:
+    if not options.targets:
         if options.mode == "formula":
             return by_formula(start, coefficients, phis, names)
         return [
             by_ratio(start, coefficients, 2.0**phi, name, phi)
             for name, phi in zip(names, phis, strict=True)
         ]
-    terms = [parse_budget(text).target for text in options.budget.split(",")]
+    terms = options.targets
     names = [f"{stem}_{term.text.replace('@', '-')}" for term in terms]
     if options.mode == "formula":
         if other := [term.text for term in terms if term.measure != "flops"]:
-            raise ValueError(f"--mode formula takes budgets in flops alone, got {other[0]}")
+            raise ParameterError("mode", f"formula takes budgets in flops alone, got {other[0]}")
         base = cost(start).flops
-        phis = [nominal_phi(coefficients, term.relative_to(base)) for term in terms]
+        phis = tuple(nominal_phi(coefficients, term.relative_to(base)) for term in terms)
         return by_formula(start, coefficients, phis, names)
     return [
         by_ratio(*(start, coefficients, term.ratio, name, None, term.measure, term.batch))
@@ -89,41 +102,23 @@ def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficien
 def wanted_coefficients(options: ScaleOptions) -> Coefficients:
     """The strategy's own coefficients; those given, or those that a study found."""
     if options.strategy != "compound":
-        given = parse_coefficients(options.coefficients) if options.coefficients else None
-        return find(options.strategy, given)
+        return find(options.strategy, options.coefficients)
     if options.coefficients is not None:
-        return parse_coefficients(options.coefficients)
+        return options.coefficients
     if options.study is None:
-        raise ValueError(
-            "scale needs coefficients: give --coefficients 1.2,1.1,1.15, --study or --strategy"
+        raise ParameterError(
+            "coefficients", "must be given, unless a study has found them or a strategy has its own"
         )
     found = read_selection(options.study).coefficients
     if found is None:
-        raise ValueError(f"{options.study} recommends no coefficients: give --coefficients")
+        raise ParameterError(
+            "coefficients", f"must be given, for {options.study} recommends no coefficients"
+        )
     return found
 
 
 def wanted_matches(options: ScaleOptions) -> tuple[str, ...]:
     """The models to match: those given, else the space's own when it has a file."""
     if options.match is not None:
-        return tuple(name for name in options.match.split(",") if name)
-    return load_space(options.space).matched
-
-
-def parse_coefficients(text: str) -> Coefficients:
-    """Three positive numbers as coefficients."""
-    numbers = parse_numbers(text, "--coefficients")
-    if len(numbers) != 3 or min(numbers) <= 0:
-        raise ValueError(f"--coefficients must be three numbers above zero, got {text!r}")
-    return Coefficients(*numbers)
-
-
-def parse_numbers(text: str, option: str) -> list[float]:
-    """Numbers with commas between. Raises ValueError naming the option."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"{option} must be numbers with commas between, got {text!r}") from None
-    if not all(abs(number) < 100 for number in numbers):
-        raise ValueError(f"{option} must be numbers below 100, got {text!r}")
-    return numbers
+        return options.match
+    return load_space(options.space_name).matched

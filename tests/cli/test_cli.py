@@ -1,18 +1,25 @@
 """The command line, run as a user does: answers, and what is typed wrong."""
 
 import gzip
+import io
 import json
 import os
 import re
+import shlex
 import struct
 import subprocess
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
 from PIL import Image
 
+from scalesearch.cli.show import show_answer
+from scalesearch.search.run import Finished
+from scalesearch.selection.selection import read_selection
 from scalesearch.units import short
 from tests.conftest import TINY, Command
 
@@ -87,6 +94,23 @@ def test_a_member_is_built_from_its_file(scalesearch: Command, tmp_path: Path) -
         assert sum(p.numel() for p in network.parameters()) == member["params"]
 
 
+def typed_next(scalesearch: Command, folder: Path) -> dict[str, Any]:
+    """The family that the command printed at a run's end gives, had it recommended something."""
+    path = folder / "selection.json"
+    before = path.read_text()
+    found = {"alpha": 1.5, "beta": 1.25, "gamma": 1.0}
+    path.write_text(json.dumps({**json.loads(before), "recommended": True, "coefficients": found}))
+    with redirect_stdout(io.StringIO()) as shown:
+        here = folder.relative_to(folder.parents[1])
+        finished = Finished(here, read_selection(folder), 1, None, here / "report.html")
+        show_answer(here, finished)
+    (line,) = [line for line in shown.getvalue().splitlines() if line.startswith("next: ")]
+    command = shlex.split(line.removeprefix("next: scalesearch "))
+    family: dict[str, Any] = json.loads(scalesearch(*command, "--phi", 1, "--json").stdout)
+    path.write_text(before)
+    return family
+
+
 def test_run_trains_reports_and_then_has_nothing_to_train(
     scalesearch: Command, in_a_process: Command, tiny: Path, tmp_path: Path
 ) -> None:
@@ -96,6 +120,9 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     assert first["trained"] > len(json.loads((folder / "plan.json").read_text())["candidates"])
     for name in ("report.html", "report.md", "space.yaml", "plan.csv", "trials.csv"):
         assert (folder / name).stat().st_size > 100
+    family = typed_next(scalesearch, folder)
+    assert family["space"] == "tiny"
+    assert family["members"][0]["ratio"] == pytest.approx(2, rel=0.01)
     again = scalesearch("run", tiny, "--runner", "inline")
     assert "nothing to train" in again.stderr
     assert "nothing was trained" in again.stdout

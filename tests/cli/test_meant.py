@@ -47,6 +47,10 @@ def here(tmp_path: Path) -> Path:
             "scale --coefficients 1,2",
             ["--coefficients must be three numbers above zero, got '1,2'"],
         ),
+        ("scale --coefficients 1,2", ["--coefficients must be three numbers above zero, got"]),
+        ("scale --coefficients 1,2,1 --mode formulas", ["--mode must be", "mean 'formula'?"]),
+        ("scale --coefficients 1,2,1 --phi one", ["--phi must be numbers"]),
+        ("scale", ["--coefficients must be given"]),
     ],
 )
 def test_it_is_said(scalesearch: Command, here: Path, typed: str, words: list[str]) -> None:

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-import os
 import re
 import shlex
 import struct
@@ -417,7 +416,10 @@ def test_data_folders_that_cannot_be_trained_on(scalesearch: Command, tmp_path: 
     assert not (tmp_path / "results").exists()
 
 
-def test_a_truncated_image_and_a_wrong_magic_number(scalesearch: Command, tmp_path: Path) -> None:
+def test_a_truncated_image_and_a_wrong_magic_number(
+    scalesearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "photos"
     for name in ("cats", "dogs"):
         (folder / name).mkdir(parents=True)
@@ -427,15 +429,12 @@ def test_a_truncated_image_and_a_wrong_magic_number(scalesearch: Command, tmp_pa
     (folder / "dogs" / "2.png").write_bytes(whole[: len(whole) // 2])
     found = scalesearch("run", "--runner", "inline", "--data", f"imagefolder:{folder}")
     refused(found, "may be unreadable, got 1 of 5", "2.png")
-    cache = Path(os.environ["XDG_CACHE_HOME"]) / "scalesearch" / "data" / "fashion-mnist"
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = tmp_path / "cache" / "scalesearch" / "data" / "fashion-mnist"
+    cache.mkdir(parents=True)
     broken = cache / "train-images-idx3-ubyte.gz"
     broken.write_bytes(gzip.compress(struct.pack(">IIII", 2049, 1, 28, 28) + bytes(784)))
-    try:
-        found = scalesearch("run", "--runner", "inline")
-        refused(found, "magic number must be 2051, got 2049", "train-images")
-    finally:
-        broken.unlink()
+    found = scalesearch("run", "--runner", "inline")
+    refused(found, "magic number must be 2051, got 2049", "train-images")
     assert not (tmp_path / "results").exists()
 
 

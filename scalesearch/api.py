@@ -130,7 +130,8 @@ def plan(
     chosen = narrow(as_space(space), proxy, data=data)
     info = data_info(chosen.proxies[proxy])
     channels, classes = (info.channels, len(info.classes)) if info else (None, None)
-    return make_plan(chosen, proxy, budget, channels, classes, batch=latency)
+    side = info.side if info else None
+    return make_plan(chosen, proxy, budget, channels, classes, batch=latency, images=side)
 
 
 def run(

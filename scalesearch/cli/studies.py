@@ -178,6 +178,29 @@ def show_plan(plan: "Plan") -> None:
             for row in plan.candidates
         ],
     )
+    show_inside(plan)
+    for remark in plan.remarks:
+        print(f"warning: {remark}")
+
+
+def show_inside(plan: "Plan") -> None:
+    """Print what the maps of a plan's networks are like."""
+    from scalesearch.cli.tables import show_table
+
+    rows = [(plan.names[row.key], row, row.inside) for row in (plan.baseline, *plan.candidates)]
+    of = "" if plan.images is None else f"; the images have {plan.images}"
+    show_table(
+        f"inside: px of the maps after the stem and each stage{of}",
+        ["network", "px", "maps", "receptive field", "blocks under 4 px", "flops under 4 px"],
+        [
+            [
+                *(name, row.resolution, inside.sides, inside.receptive_field),
+                *(f"{inside.narrow_blocks} of {inside.blocks}", f"{inside.narrow_flops:.0%}"),
+            ]
+            for name, row, inside in rows
+            if inside
+        ],
+    )
 
 
 @app.command("status")

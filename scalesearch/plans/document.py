@@ -21,6 +21,7 @@ from scalesearch.networks.cost import CONVENTION
 from scalesearch.networks.latency import Conditions, Timings
 from scalesearch.networks.measured import Measured
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.plans.look import Look
 from scalesearch.spaces.budget import Budget, parse_budget
 from scalesearch.units import Measure, amount
 
@@ -41,7 +42,7 @@ class Candidate(Measured):
 
     `ratio` is to the baseline by the measure of the budget's target, with the others beside it;
     that of latency has an interval. alpha, beta, gamma are the grid point whose nominal cost is
-    nearest the measured.
+    nearest the measured. What is `inside` is None in files of the first version.
     """
 
     name: str = ""
@@ -59,6 +60,7 @@ class Candidate(Measured):
     ms_ratio: float | None = None
     ms_ratio_low: float | None = None
     ms_ratio_high: float | None = None
+    inside: Look | None = None
     points: tuple[Coefficients, ...]
 
     @property
@@ -117,8 +119,9 @@ class Plan:
     """Candidates that meet the budget, in order of their coefficients, and how they were found.
 
     `target` is what the budget's target comes to for the proxy, by its measure; `ratio` that over
-    the baseline's. The baseline stands at 1/1/1. `timings` and `networks` (every distinct network
-    of the grid) are not in the file: latency.json and grid.csv have them.
+    the baseline's. The baseline stands at 1/1/1. `images` is the side of the data's own, in pixels,
+    where it is known; `remarks` are what is wrong with the proxy. `timings` and `networks` (every
+    distinct network of the grid) are not in the file: latency.json and grid.csv have them.
     """
 
     space: str
@@ -137,6 +140,8 @@ class Plan:
     grid_points: int
     distinct: int
     feasible: int
+    images: int | None = None
+    remarks: tuple[str, ...] = ()
     baseline: Candidate
     candidates: tuple[Candidate, ...]
     timings: Annotated[Timings | None, Field(exclude=True)] = field(
@@ -212,8 +217,8 @@ def plan_table(plan: Plan) -> pd.DataFrame:
     for candidate in plan.candidates:
         row = plain(candidate)
         row |= {name: " ".join(map(str, row[name])) for name in ("depths", "widths")}
-        rows.append({**row, "points": None, "grid_points": len(candidate.points)})
-    return pd.DataFrame(rows).drop(columns=["points", "name"], errors="ignore")
+        rows.append({**row, "grid_points": len(candidate.points)})
+    return pd.DataFrame(rows).drop(columns=["points", "name", "inside"], errors="ignore")
 
 
 def grid_table(plan: Plan) -> pd.DataFrame:

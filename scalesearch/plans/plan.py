@@ -20,6 +20,8 @@ from scalesearch.plans.limits import (
     share,
     time_networks,
 )
+from scalesearch.plans.look import look
+from scalesearch.plans.remarks import remarks
 from scalesearch.spaces.budget import Budget, parse_budget
 from scalesearch.spaces.proxy import proxy_baseline
 from scalesearch.spaces.space import Space, grid_points
@@ -34,13 +36,14 @@ def make_plan(
     classes: int | None = None,
     timings: Timings | None = None,
     batch: int | None = None,
+    images: int | None = None,
 ) -> Plan:
     """The candidates of `space` under a budget, for one of its proxies.
 
     An amount in the budget is one of the space's own model; its ratio to that model is what the
-    proxy is held to. Latencies are timed where the budget or `batch` asks for them; those in
-    `timings` are taken as they are. Raises ValueError when nothing is feasible, naming the
-    nearest.
+    proxy is held to. `images` is the side of the data's own, pixels. Latencies are timed where the
+    budget or `batch` asks for them; those in `timings` are taken as they are. Raises ValueError
+    when nothing is feasible, naming the nearest.
     """
     budget = parse_budget(budget_text or space.budget)
     proxy = space.proxies[proxy_name]
@@ -101,6 +104,8 @@ def make_plan(
         grid_points=len(points),
         distinct=len(networks),
         feasible=len(found),
+        images=images,
+        remarks=remarks([base.arch, *(candidate.arch for candidate in found)], images),
         baseline=replace(base, name=start.name),
         candidates=tuple(found),
         timings=timings,
@@ -183,6 +188,7 @@ def candidate(
         ms_ratio=over.median if over else None,
         ms_ratio_low=low,
         ms_ratio_high=high,
+        inside=look(arch),
         points=tuple(sorted(points)),
         **measured(arch, found, timings[arch.key] if timings else None),
     )

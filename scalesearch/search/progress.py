@@ -122,7 +122,7 @@ def progress_of(
         gpus_per_trial=gpus_per_trial,
         trained_seconds=study.trained_seconds(),
         seconds_left=clock.left(),
-        warnings=search.images.notes,
+        warnings=(*search.plan.remarks, *search.images.notes),
         paused=study.paused(),
         ended=clock.ended,
         expected=clock.total,

@@ -37,7 +37,8 @@ def study_folder(results: Path, name: str) -> Path:
 class Images:
     """The images of a study: how many there are, and what a report must not hide of them.
 
-    `train` and `test` are None where a study of the first version did not write them down.
+    `side` is theirs, in pixels. `train`, `test` and `side` are None where a study of the first
+    version did not write them down.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Images:
     test: int | None
     channels: int | None
     classes: int | None
+    side: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -122,6 +124,7 @@ def images_of(space: Space, proxy_name: str) -> Images:
         test=None if found.test is None else len(found.test),
         channels=found.train.pixels.shape[1],
         classes=len(found.classes),
+        side=found.train.pixels.shape[-1],
         notes=(*found.notes, synthetic) if found.synthetic else found.notes,
     )
 
@@ -132,7 +135,8 @@ def planned(space: Space, proxy_name: str, folder: Path, images: Images) -> Sear
     What a study has timed is not timed again: its candidates must stay the same.
     """
     timings = read_timings(folder / "latency.json")
-    plan = make_plan(space, proxy_name, None, images.channels, images.classes, timings)
+    shape = (images.channels, images.classes)
+    plan = make_plan(space, proxy_name, None, *shape, timings, images=images.side)
     return Search(space, plan, folder, images)
 
 

@@ -21,7 +21,13 @@ from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import Cost
 from scalesearch.networks.cost import cost as measured_cost
 from scalesearch.networks.files import find_model, model_file, weights_beside
-from scalesearch.networks.models import Model, at_resolution, build_model, realised
+from scalesearch.networks.models import (
+    Model,
+    at_output_stride,
+    at_resolution,
+    build_model,
+    realised,
+)
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.weights import load_torchvision as load_torchvision_weights
 from scalesearch.networks.weights import load_weights, read_weights
@@ -203,6 +209,7 @@ def scale(
     phi: Sequence[float] = PHIS,
     budget: str | Sequence[str] | None = None,
     match: Sequence[str] | None = None,
+    output_stride: int | None = None,
     out: str | Path | None = None,
 ) -> Family:
     """The space's baseline scaled up, and the models that match its members' flops.
@@ -210,8 +217,9 @@ def scale(
     The space is the study's where one is given, else efficientnet, unless named. By `coefficients`
     (alpha, beta, gamma), by those that a `study` found, by a named `strategy` or by the
     `published` table. `mode` is budget, in which member phi costs 2^phi times the
-    baseline as measured, or `budget` where that is given; or formula, whatever that costs. `out`
-    is a directory for YAML, CSV and JSON.
+    baseline as measured, or `budget` where that is given; or formula, whatever that costs.
+    `output_stride` is that of the baseline and of the models that match; their own unless given.
+    `out` is a directory for YAML, CSV and JSON.
     """
     folder = study.folder if isinstance(study, SavedStudy) else study
     budgets = [budget] if isinstance(budget, str) else budget
@@ -226,6 +234,7 @@ def scale(
         targets=tuple(parse_budget(text).target for text in budgets or ()),
         match=None if match is None else tuple(match),
         out=None if out is None else Path(out),
+        output_stride=output_stride,
     )
     return scale_family(options)
 
@@ -256,12 +265,17 @@ def build(model: str | Path | Model | Member) -> nn.Module:
     return network
 
 
-def cost(model: str | Path | Model | Member, resolution: int | None = None) -> Cost:
+def cost(
+    model: str | Path | Model | Member,
+    resolution: int | None = None,
+    output_stride: int | None = None,
+) -> Cost:
     """Flops (multiply-adds), parameters and activations of one image, measured by fvcore.
 
-    `model` is what `build` takes; `resolution`, in pixels, its own unless given.
+    `model` is what `build` takes; `resolution`, in pixels, and `output_stride`, pixels of an image
+    to one of the last map, are its own unless given.
     """
-    return measured_cost(as_model(model, resolution))
+    return measured_cost(at_output_stride(as_model(model, resolution), output_stride))
 
 
 def load_torchvision(model: nn.Module, state_dict: Mapping[str, Tensor]) -> nn.Module:

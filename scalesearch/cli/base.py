@@ -35,6 +35,14 @@ ModelName = Annotated[
     ),
 ]
 Resolution = Annotated[int | None, typer.Option(min=1, help="Pixels. [the model's own]")]
+OutputStride = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Pixels of the images to one of the last map: the earliest strides become 1. "
+        "[the model's own]",
+    ),
+]
 Budget = Annotated[
     str | None,
     typer.Option(

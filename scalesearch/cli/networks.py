@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from scalesearch.cli import complete, parse
-from scalesearch.cli.base import AsJson, ModelName, Resolution, app, print_json
+from scalesearch.cli.base import AsJson, ModelName, OutputStride, Resolution, app, print_json
 
 
 @app.command(
@@ -65,6 +65,7 @@ def scale_command(
             help="Models to scale to the same cost. [the space's]", autocompletion=complete.models
         ),
     ] = None,
+    output_stride: OutputStride = None,
     out: Annotated[Path | None, typer.Option(help="Write YAML, CSV and JSON there.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -83,6 +84,7 @@ def scale_command(
         targets=parse.targets(budget) if budget else (),
         match=None if match is None else parse.words(match),
         out=out,
+        output_stride=output_stride,
     )
     document = scale(options)
     if as_json:
@@ -144,10 +146,15 @@ def export_command(
         )
 
 
-@app.command("cost", epilog="Example: scalesearch cost efficientnet_b3 --json")
+@app.command(
+    "cost",
+    epilog="Examples: scalesearch cost efficientnet_b3 --json; "
+    "scalesearch cost resnet18 --resolution 32 --output-stride 8",
+)
 def cost_command(
     model: ModelName,
     resolution: Resolution = None,
+    output_stride: OutputStride = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure one network: multiply-adds, parameters, activations."""
@@ -156,7 +163,7 @@ def cost_command(
     from scalesearch.networks.cost import cost
     from scalesearch.networks.files import find_model
 
-    arch = find_model(model, resolution)
+    arch = find_model(model, resolution, output_stride)
     row = {"model": arch.name, "resolution": arch.resolution, **asdict(cost(arch))}
     if as_json:
         return print_json(row)

@@ -16,7 +16,7 @@ from scalesearch.networks import zoo
 from scalesearch.networks.cost import Cost, cost
 from scalesearch.networks.count import count
 from scalesearch.networks.measured import Measured, measured
-from scalesearch.networks.models import Model, scale_model
+from scalesearch.networks.models import Model, at_output_stride, scale_model
 from scalesearch.networks.scaling import Coefficients, Scale
 from scalesearch.plans.grid import solve_resolution
 from scalesearch.plans.limits import figure, share
@@ -269,16 +269,20 @@ def shapes_near(
 
 
 def matched(
-    names: Iterable[str], coefficients: Coefficients, targets: Sequence[Member]
+    names: Iterable[str],
+    coefficients: Coefficients,
+    targets: Sequence[Member],
+    output_stride: int | None = None,
 ) -> dict[str, tuple[Member, ...]]:
     """Other models scaled along `coefficients` to what each target costs by its own measure."""
+    others = {name: at_output_stride(zoo.find(name), output_stride) for name in names}
     return {
         name: tuple(
             by_amount(
-                *(zoo.find(name), coefficients, target.figure, f"{name}_as_{target.name}"),
+                *(other, coefficients, target.figure, f"{name}_as_{target.name}"),
                 *(target.measure, target.batch),
             )
             for target in targets
         )
-        for name in names
+        for name, other in others.items()
     }

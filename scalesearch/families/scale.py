@@ -8,7 +8,7 @@ from scalesearch.families.document import Family, family, write_family
 from scalesearch.families.family import Member, by_amount, by_formula, by_ratio, matched, published
 from scalesearch.families.strategies import find, nominal_phi
 from scalesearch.networks.cost import cost
-from scalesearch.networks.models import Model, realised
+from scalesearch.networks.models import Model, at_output_stride, realised
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.budget import Term
@@ -35,6 +35,7 @@ class ScaleOptions:
     targets: tuple[Term, ...]
     match: tuple[str, ...] | None
     out: Path | None
+    output_stride: int | None = None
 
     @property
     def space_name(self) -> str:
@@ -49,7 +50,12 @@ def scale(options: ScaleOptions) -> Family:
 
     Raises ValueError for options that say nothing or contradict one another.
     """
+    stride = options.output_stride
     if options.published:
+        if stride is not None:
+            raise ParameterError(
+                "output_stride", "must not be given beside published, whose networks have theirs"
+            )
         members = published(options.space_name)
         mode, start = "published", members[0].arch
         named = members[1:8]
@@ -57,11 +63,12 @@ def scale(options: ScaleOptions) -> Family:
     else:
         check_choice("mode", options.mode, MODES)
         space = load_space(options.space_name)
-        mode, start, name = options.mode, realised(baseline(space)), space.name
+        mode, name = options.mode, space.name
+        start = at_output_stride(realised(baseline(space)), stride)
         coefficients = wanted_coefficients(options)
         members = named = scaled_members(options, start, coefficients)
     names = wanted_matches(options)
-    others = matched(names, coefficients, named) if coefficients else {}
+    others = matched(names, coefficients, named, stride) if coefficients else {}
     found = family(name, mode, start, members, others)
     if options.out is not None:
         write_family(options.out, found)

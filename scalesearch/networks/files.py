@@ -10,7 +10,7 @@ from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES, Arch
 from scalesearch.networks.checked import explain, renewed
 from scalesearch.networks.custom import DEFAULT_RESOLUTION, PREFIX, CustomModel, custom_model
-from scalesearch.networks.models import Model, at_resolution, realised
+from scalesearch.networks.models import Model, at_output_stride, at_resolution, realised
 
 SUFFIXES = (".yaml", ".yml")
 _ARCH = TypeAdapter(Arch)
@@ -41,13 +41,14 @@ def read_model(path: Path) -> Model:
         raise ValueError(f"{path}: {explain(error, (*TABLES, CustomModel))}") from None
 
 
-def find_model(name: str, resolution: int | None = None) -> Model:
+def find_model(name: str, resolution: int | None = None, output_stride: int | None = None) -> Model:
     """The model of a YAML file, of an exported folder, of the zoo, or of a function, at
-    `resolution` if it is given."""
+    `resolution` and with `output_stride` if they are given."""
     if name.startswith(PREFIX):
-        return realised(custom_model(name, resolution or DEFAULT_RESOLUTION))
+        model = realised(custom_model(name, resolution or DEFAULT_RESOLUTION))
+        return at_output_stride(model, output_stride)
     path = model_file(name)
-    model = read_model(path) if path else zoo_model(name)
+    model = at_output_stride(read_model(path) if path else zoo_model(name), output_stride)
     return at_resolution(model, resolution) if resolution else model
 
 

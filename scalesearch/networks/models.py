@@ -14,6 +14,7 @@ from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import build_network
 from scalesearch.networks.custom import PREFIX, CustomModel
 from scalesearch.networks.scaling import Scale, round_resolution, scale_arch
+from scalesearch.networks.stride import with_output_stride
 
 Model = Arch | CustomModel
 
@@ -52,6 +53,15 @@ def at_resolution(model: Model, pixels: int) -> Model:
         model.train_resolution * pixels / model.resolution, model.rules.pixels
     )
     return replace(model, resolution=pixels, train_resolution=train)
+
+
+def at_output_stride(model: Model, output_stride: int | None) -> Model:
+    """The model with that output stride, its own for None. Raises ValueError where it has none."""
+    if output_stride is None:
+        return model
+    if isinstance(model, CustomModel):
+        raise ValueError(f"output_stride needs a stage table, and {model.function} is a function")
+    return with_output_stride(model, output_stride)
 
 
 def realised(model: Model) -> Model:

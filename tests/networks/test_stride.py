@@ -1,19 +1,24 @@
 """Output stride: the earliest strides go, the rest of the network stays."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+import scalesearch as ss
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import Arch, Stage
 from scalesearch.networks.blocks import build_network, weighted_loss
 from scalesearch.networks.blocks.layout import map_sides
 from scalesearch.networks.count import count
+from scalesearch.networks.files import read_model
 from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.networks.stride import total_stride, with_output_stride
 from scalesearch.spaces.proxy import proxy_baseline
 from scalesearch.spaces.space import Grid, Proxy, Space
+from tests.conftest import Command
 
 OWN = {name: 4 if name == "lenet5" else 32 for name in zoo.MODELS}
 CASES = [(name, stride) for name in zoo.MODELS for stride in (1, 2, 4, 8, 16, 32)]
@@ -164,3 +169,58 @@ def _own() -> tuple[Space, Proxy]:
     space, _ = space_of("efficientnet_b0")
     proxy = Proxy(output_stride=8)
     return replace(space, model="python:a:b", proxies={"quick": proxy}), proxy
+
+
+def test_cost_and_scale_take_an_output_stride(scalesearch: Command, tmp_path: Path) -> None:
+    line = ("cost", "resnet18", "--resolution", 32, "--output-stride", 8, "--json")
+    found = json.loads(scalesearch(*line).stdout)
+    eased = replace(with_output_stride(zoo.find("resnet18"), 8), resolution=32)
+    assert found["flops"] == count(eased).flops == ss.cost("resnet18", 32, 8).flops
+
+    line = ("scale", "resnet", "--strategy", "width", "--phi", 1, "--mode", "formula")
+    done = scalesearch(*line, "--match", "mobilenet_v1_w0.25", "--output-stride", 16, "--out", "f")
+    assert done.returncode == 0, done.stderr
+    members = sorted((tmp_path / "f").rglob("*.yaml"))
+    assert len(members) == 2
+    for path in members:
+        member = read_model(path)
+        assert isinstance(member, Arch)
+        assert total_stride(member) == 16
+    eased = replace(eased, resolution=224)
+    family = ss.scale(
+        "resnet", strategy="width", phi=(0,), mode="formula", match=(), output_stride=8
+    )
+    assert family.members[0].flops == count(eased).flops
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("cost", "vgg11", "--output-stride", 5), "vgg11: output_stride must divide its own of 32"),
+        (
+            (
+                "scale",
+                "resnet",
+                "--strategy",
+                "width",
+                "--phi",
+                1,
+                "--match",
+                "lenet5",
+                "--output-stride",
+                8,
+            ),
+            "lenet5: output_stride must divide its own of 4: 1, 2 or 4; got 8",
+        ),
+        (
+            ("scale", "efficientnet", "--published", "--output-stride", 8),
+            "--output-stride must not be given beside published, whose networks have theirs",
+        ),
+    ],
+)
+def test_an_output_stride_without_meaning_is_one_line(
+    scalesearch: Command, line: tuple[object, ...], said: str
+) -> None:
+    done = scalesearch(*line)
+    assert done.returncode == 2
+    assert said in done.stderr and done.stderr.count("\n") == 1

@@ -13,7 +13,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 from scalesearch.families.document import Family
-from scalesearch.families.family import Member
+from scalesearch.families.members import Member
 from scalesearch.families.scale import ScaleOptions
 from scalesearch.families.scale import scale as scale_family
 from scalesearch.files import plain

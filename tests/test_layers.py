@@ -1,6 +1,7 @@
 """The structure: what may import what, and who owns which dependency."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,24 @@ def test_no_line_is_longer_than_a_hundred_characters() -> None:
     for page in pages:
         for line in page.read_text().splitlines():
             assert len(line) <= 100 or line.startswith("|"), f"{page.name}: {line}"
+
+
+# these write command lines; all else is called from Python as well, which has no flags
+WRITE_COMMANDS = ("cli", "report/pdf.py", "report/words.py", "export/run.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_message_of_the_library_names_a_flag(path: Path) -> None:
+    if any(below(path, place) for place in WRITE_COMMANDS):
+        return
+    tree = ast.parse(path.read_text())
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    documents = {id(node.value) for node in nodes}  # docstrings, and a field's under it
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            ours = re.sub(
+                r"`[^`]*`", "", node.value
+            )  # another program's command may stand in these
+            assert id(node) in documents or not re.search(r"(?<![\w-])--[a-z]", ours), (
+                f"{path.name}:{node.lineno} speaks of a flag: {node.value!r}"
+            )

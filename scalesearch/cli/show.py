@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scalesearch.cli.tables import cell, show_table
 from scalesearch.families.document import Family
-from scalesearch.families.family import Member
+from scalesearch.families.members import Member
 from scalesearch.search.run import Finished
 from scalesearch.selection.selection import Selection
 from scalesearch.selection.verification import Verification

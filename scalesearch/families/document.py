@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scalesearch.families.family import Member
+from scalesearch.families.members import Member
 from scalesearch.files import (
     Keys,
     optional_document,

@@ -1,7 +1,7 @@
 """The family that a study found: members at the budget's powers, and what matches them."""
 
 from scalesearch.families.document import Family, family
-from scalesearch.families.family import Member, by_ratio, matched
+from scalesearch.families.members import Member, by_ratio, matched
 from scalesearch.networks.latency import refuse_elsewhere
 from scalesearch.networks.models import realised
 from scalesearch.networks.scaling import Coefficients

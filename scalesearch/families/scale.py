@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scalesearch.errors import ParameterError, check_choice
 from scalesearch.families.document import Family, family, write_family
-from scalesearch.families.family import Member, by_amount, by_formula, by_ratio, matched, published
+from scalesearch.families.members import Member, by_amount, by_formula, by_ratio, by_table, matched
 from scalesearch.families.strategies import find, nominal_phi
 from scalesearch.networks.cost import cost
 from scalesearch.networks.models import Model, at_output_stride, realised
@@ -56,7 +56,7 @@ def scale(options: ScaleOptions) -> Family:
             raise ParameterError(
                 "output_stride", "must not be given beside published, whose networks have theirs"
             )
-        members = published(options.space_name)
+        members = by_table(options.space_name)
         mode, start = "published", members[0].arch
         named = members[1:8]
         coefficients, name = options.coefficients, options.space_name

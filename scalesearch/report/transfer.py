@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scalesearch.families.document import Start
-from scalesearch.families.family import Member
+from scalesearch.families.members import Member
 from scalesearch.selection.law import Shape, features
 from scalesearch.selection.verification import (
     LawFound,

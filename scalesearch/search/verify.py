@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scalesearch.families.family import Member, by_ratio
+from scalesearch.families.members import Member, by_ratio
 from scalesearch.families.strategies import STRATEGIES
 from scalesearch.files import write_csv
 from scalesearch.networks.cost import Cost

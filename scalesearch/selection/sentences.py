@@ -52,7 +52,7 @@ def warnings(
     if failed:
         found.append(f"{failed} trials failed; trials.csv and the report say why")
     if not ranking.beats_baseline:
-        found.append("train longer (--epochs) or on more images before trusting any candidate")
+        found.append("train for more epochs or on more images before trusting any candidate")
     if ranking.seeds < 3:
         found.append(f"{ranking.seeds} seeds tell little about the spread between seeds")
     return tuple(found)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import scalesearch
-from scalesearch.families.family import by_budget, by_formula, matched, published
+from scalesearch.families.members import by_budget, by_formula, by_table, matched
 from scalesearch.networks import zoo
 from scalesearch.networks.cost import cost
 from scalesearch.networks.files import dump_model, find_model, read_model
@@ -19,13 +19,13 @@ B0 = zoo.find("efficientnet_b0")
 def test_published_members_equal_the_published_figures() -> None:
     golden = Path(__file__).parents[1] / "golden" / "models.csv"
     rows = {(row["model"], row["resolution"]): row for row in csv.DictReader(golden.open())}
-    members = published("efficientnet")
+    members = by_table("efficientnet")
     assert [member.name for member in members][:8] == [f"efficientnet_b{i}" for i in range(8)]
     for member in members:
         row = rows[member.name, str(member.arch.resolution)]
         assert (member.cost.flops, member.cost.params) == (int(row["flops"]), int(row["params"]))
     with pytest.raises(ValueError, match="published table must be one of"):
-        published("resnet")
+        by_table("resnet")
 
 
 def test_the_formula_overshoots() -> None:
@@ -44,7 +44,7 @@ def test_budget_members_cost_what_was_asked(coefficients: Coefficients, phi: flo
 
 
 def test_matched_families_cost_what_their_targets_cost() -> None:
-    targets = published("efficientnet")[1:8]
+    targets = by_table("efficientnet")[1:8]
     names = ("resnet50", "mobilenet_v1", "mobilenet_v2")
     for name, members in matched(names, PAPER, targets).items():
         assert [member.name for member in members] == [f"{name}_as_{t.name}" for t in targets]

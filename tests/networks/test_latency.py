@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from scalesearch.families import solve as curve
-from scalesearch.families.family import by_latency
+from scalesearch.families.members import by_latency
 from scalesearch.families.solve import flops_for, nearest_latency
 from scalesearch.networks import latency, zoo
 from scalesearch.networks.count import count

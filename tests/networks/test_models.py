@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import scalesearch as package
-from scalesearch.families.family import by_budget
+from scalesearch.families.members import by_budget
 from scalesearch.families.strategies import STRATEGIES
 from scalesearch.networks.cost import cost
 from scalesearch.networks.count import count

@@ -15,7 +15,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from scalesearch.families.document import family
-from scalesearch.families.family import member
+from scalesearch.families.members import member
 from scalesearch.networks import zoo
 from scalesearch.networks.models import at_resolution
 from scalesearch.networks.scaling import Coefficients, Scale

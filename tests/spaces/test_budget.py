@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalesearch.families.family import by_budget, by_ratio, matched
+from scalesearch.families.members import by_budget, by_ratio, matched
 from scalesearch.families.solve import nearest_params, solve_phi
 from scalesearch.networks import zoo
 from scalesearch.networks.cost import cost

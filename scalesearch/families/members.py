@@ -1,11 +1,11 @@
-"""Families: the baseline scaled up by the published table, the formula, or to a measured budget.
+"""Members of a family: the baseline by the published table, the formula, or a measured budget.
 
 The three are never conflated: published members do not follow the formula, and the formula's
 members do not cost 2^phi.
 
 A budget is met by one measure. Flops and activations are met by solving the resolution.
-Parameters do not depend on it, and a latency is a measurement: there the member is the network on
-the curve of the coefficients that comes nearest, and what it costs stands beside it.
+Parameters do not depend on it, and a latency is a measurement: there the member is the network that
+comes nearest along the coefficients, and what it costs stands beside it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -84,7 +84,7 @@ def member(
     )
 
 
-def published(family: str) -> list[Member]:
+def by_table(family: str) -> list[Member]:
     """The published scale-ups of a family, by its own table. Raises ValueError if it has none."""
     table = getattr(zoo.FAMILIES.get(family), TABLE, None)
     if table is None:
@@ -171,7 +171,7 @@ def by_budget(
         at_phi, arch = nearest_params(baseline, coefficients, target)
         found = member(name, phi, coefficients.at(at_phi), arch, cost(baseline), measure)
         if abs(found.cost.params / target - 1) > within:
-            missed = missing(baseline, coefficients, target, measure, within)
+            missed = nothing_along(baseline, coefficients, target, measure, within)
             raise ValueError(f"{missed}; the nearest has {found.cost.params:.4g}")
         return found
     at_phi, arch = completed(baseline, coefficients, target, within, measure)
@@ -180,10 +180,10 @@ def by_budget(
     return member(name, phi, scale, arch, cost(baseline), measure)
 
 
-def missing(
+def nothing_along(
     baseline: Model, c: Coefficients, target: float, measure: Measure, tolerance: float
 ) -> str:
-    """What to say where no network on the curve meets a target."""
+    """What to say where no network along the coefficients meets a target."""
     return (
         f"{baseline.name}: a member must cost within {tolerance:.0%} of {target:.4g} "
         f"{NAMES[measure]}, and no network along alpha {c.alpha:g}, beta {c.beta:g}, gamma "
@@ -200,7 +200,7 @@ def by_latency(
     batch: int = 1,
     tolerance: float | None = None,
 ) -> Member:
-    """The network on the curve whose latency is nearest to `ratio` times the baseline's.
+    """The network along `coefficients` whose latency is nearest to `ratio` times the baseline's.
 
     Both are timed in the same rounds. Raises ValueError where it is further than the tolerance.
     """
@@ -233,11 +233,11 @@ def completed(
     tolerance: float,
     measure: Measure,
 ) -> tuple[float, Model]:
-    """The phi and the network near the curve whose solved resolution meets a target.
+    """The phi and the network near the coefficients whose solved resolution meets a target.
 
-    Rounding makes cost a staircase, so phi alone cannot meet a target: depths and widths along
-    the curve near it are each completed by the resolution that does, and of those the network
-    that strays least from the curve is taken.
+    Rounding makes cost a staircase, so phi alone cannot meet a target: depths and widths of
+    phis near it are each completed by the resolution that does, and of those the network that
+    strays least from the coefficients is taken.
     """
     near = solve_phi(baseline, coefficients, target, measure)
     wanted = coefficients.at(near).resolution * baseline.resolution
@@ -251,14 +251,14 @@ def completed(
         if miss <= tolerance and (best is None or strays < best[0]):
             best = (strays, at_phi, arch)
     if best is None:
-        raise ValueError(missing(baseline, coefficients, target, measure, tolerance))
+        raise ValueError(nothing_along(baseline, coefficients, target, measure, tolerance))
     return best[1], best[2]
 
 
 def shapes_near(
     baseline: Model, coefficients: Coefficients, near: float
 ) -> Iterator[tuple[float, Model]]:
-    """Distinct depths and widths along the curve within two phi of `near`, nearest first."""
+    """Distinct depths and widths along `coefficients` within two phi of `near`, nearest first."""
     seen = set()
     for step in sorted(range(-200, 201), key=abs):
         phi = near + step / 100

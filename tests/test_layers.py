@@ -12,6 +12,7 @@ ROOMS = [
     "units",
     "files",
     "errors",
+    "terminal",
     "networks",
     "data",
     "spaces",
@@ -41,6 +42,7 @@ WITHOUT_TORCH = (
     "units.py",
     "files.py",
     "errors.py",
+    "terminal.py",
     "networks/arch.py",
     "networks/scaling.py",
     "networks/stride.py",
@@ -106,6 +108,17 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
                     assert "allow_pickle=False" in ast.unparse(node)
                 if called == "torch.load":
                     assert "weights_only=True" in ast.unparse(node)
+
+
+def test_what_is_printed_is_printable() -> None:
+    """Names and messages come from files: only these print, and nothing that a terminal obeys."""
+    prints = {"terminal.py": {"print", "Text"}, "cli/base.py": {"print"}}  # JSON, in ASCII
+    for path in FILES:
+        calls = [
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        ]
+        found = {ast.unparse(node.func) for node in calls} & {"print", "Text", "typer.echo"}
+        assert found <= prints.get(str(path.relative_to(PACKAGE)), set()), path
 
 
 def test_no_line_is_longer_than_a_hundred_characters() -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from scalesearch.cli import complete
+from scalesearch.terminal import printable, say
 
 app = typer.Typer(
     name="scalesearch",
@@ -116,6 +117,9 @@ class Stderr(logging.StreamHandler[TextIO]):
         self.stream = sys.stderr
         super().emit(record)
 
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
 
 @contextmanager
 def messages_on_stderr() -> Iterator[None]:
@@ -134,7 +138,7 @@ def messages_on_stderr() -> Iterator[None]:
 
 def fail(message: str) -> None:
     """Print a one-line error and exit with code 2."""
-    print(f"error: {message}", file=sys.stderr)
+    say(f"error: {message}", error=True)
     raise SystemExit(2)
 
 

@@ -7,6 +7,7 @@ import typer
 
 from scalesearch.cli import complete, parse
 from scalesearch.cli.base import AsJson, ModelName, OutputStride, Resolution, app, print_json
+from scalesearch.terminal import say
 
 
 @app.command(
@@ -137,10 +138,10 @@ def export_command(
     if as_json:
         return print_json(document)
     for path in document["files"]:
-        print(f"wrote {path}")
-    print(f"weights: {document['weights']}")
+        say(f"wrote {path}")
+    say(f"weights: {document['weights']}")
     for check in document["checked"].values():
-        print(
+        say(
             f"checked: {check['against']}: logits differ by at most {check['difference']:.2g}, "
             f"the largest is {check['largest']:.3g}"
         )
@@ -233,5 +234,5 @@ def reconcile_command(as_json: AsJson = False) -> None:
     rows = reconcile()
     if as_json:
         return print_json(plain_rows(rows))
-    print("flops in G multiply-adds; top-1 as published; phi is what each multiplier implies")
-    print(text_table(rows))
+    say("flops in G multiply-adds; top-1 as published; phi is what each multiplier implies")
+    say(text_table(rows))

@@ -9,6 +9,7 @@ from scalesearch.families.members import Member
 from scalesearch.search.run import Finished
 from scalesearch.selection.selection import Selection
 from scalesearch.selection.verification import Verification
+from scalesearch.terminal import say
 from scalesearch.units import milliseconds, short
 
 
@@ -31,28 +32,28 @@ def show_verified(found: Verification) -> None:
     )
     transfer, law = found.transfer, found.law
     low, high = transfer.interval
-    print(
+    say(
         f"rank correlation with phi = 1: {transfer.rank_correlation:+.2f} (95% interval "
         f"{low:+.2f} to {high:+.2f}; {transfer.distinct} distinct of {transfer.candidates})"
     )
     for axis in found.axes:
         low, high = axis.interval
-        print(
+        say(
             f"{axis.axis} against the leader at phi = 1: {axis.difference:+.4f} "
             f"({low:+.4f} to {high:+.4f})"
         )
-    print(
+    say(
         f"law: L = b C^-c, c {law.form} in the shape; error at phi {found.phi:g} "
         f"{law.error:.4f}, of best-so-far {law.error_best_so_far:.4f}, of a log-linear fit "
         f"{law.error_log_linear:.4f}; {law.inside} inside the interval"
     )
     if not law.supported:
-        print("the trials do not support a law of shape: loss is told by compute alone")
+        say("the trials do not support a law of shape: loss is told by compute alone")
 
 
 def show_selection(selection: Selection) -> None:
     """Print the answer, the candidates and the warnings."""
-    print(selection.headline)
+    say(selection.headline)
     rows = [
         [
             selection.name(row.key),
@@ -81,12 +82,12 @@ def show_selection(selection: Selection) -> None:
         rows,
     )
     for key, stop in selection.stopped.items():
-        print(f"stopped: {selection.name(key)}: {stop.reason}")
+        say(f"stopped: {selection.name(key)}: {stop.reason}")
     for gate in selection.gates:
         outcome = "FAILED" if gate.outcome == "failed" else gate.outcome
-        print(f"gate {gate.name}: {outcome}: {gate.text}")
+        say(f"gate {gate.name}: {outcome}: {gate.text}")
     for warning in selection.warnings:
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")
 
 
 def show_answer(folder: Path, finished: Finished) -> None:
@@ -95,16 +96,16 @@ def show_answer(folder: Path, finished: Finished) -> None:
     if selection:
         show_selection(selection)
     else:
-        print("no selection yet: it needs two seeds of every candidate and the baseline")
+        say("no selection yet: it needs two seeds of every candidate and the baseline")
     if not finished.trained and not finished.unfinished:
-        print("nothing was trained: the study was complete")
-    print(f"report: {finished.report}")
+        say("nothing was trained: the study was complete")
+    say(f"report: {finished.report}")
     if finished.unfinished:
-        print(f"{finished.unfinished}; the same command goes on")
+        say(f"{finished.unfinished}; the same command goes on")
     elif selection and selection.recommended:
-        print(f"next: scalesearch scale --study {shlex.quote(str(folder))}")
+        say(f"next: scalesearch scale --study {shlex.quote(str(folder))}")
     else:
-        print("next: the same command with more --epochs and another --name")
+        say("next: the same command with more --epochs and another --name")
 
 
 def show_family(family: Family) -> None:
@@ -117,7 +118,7 @@ def show_family(family: Family) -> None:
             [member_cells(member) for member in members],
         )
     for warning in family.warnings:
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")
 
 
 def member_cells(member: Member) -> list[str]:

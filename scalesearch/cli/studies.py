@@ -1,6 +1,5 @@
 """Commands of a search, from plan to report."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +23,7 @@ from scalesearch.cli.base import (
     app,
     print_json,
 )
+from scalesearch.terminal import say
 
 if TYPE_CHECKING:
     from scalesearch.plans.document import Plan
@@ -102,11 +102,11 @@ def run_command(
         from scalesearch.search.estimate import estimate
 
         found = estimate(search, options)
-        return print_json(asdict(found)) if as_json else print(found.text)
+        return print_json(asdict(found)) if as_json else say(found.text)
     try:
         finished = run_search(search, options, quiet=as_json)
     except KeyboardInterrupt:
-        print(f"stopped; the same command continues {search.folder}", file=sys.stderr)
+        say(f"stopped; the same command continues {search.folder}", error=True)
         raise SystemExit(130) from None
     if as_json:
         from scalesearch.files import plain
@@ -147,14 +147,14 @@ def show_plan(plan: "Plan") -> None:
     from scalesearch.units import amount, milliseconds, short
 
     start, measure, timed = plan.baseline, plan.measure, plan.latency
-    print(
+    say(
         f"{plan.grid_points} grid points -> {plan.distinct} distinct networks -> "
         f"{plan.feasible} within {plan.tolerance:.0%} of {plan.budget_text} "
         f"({plan.target_text}; the baseline at {start.resolution} px "
         f"costs {amount(getattr(start, measure), measure)})"
     )
     if timed:
-        print(
+        say(
             f"ms are of a forward pass of {timed.batch} images in eval mode, float32, on "
             f"{timed.device}, {timed.threads} thread: medians and 95 % intervals; "
             f"{timed.unclear} networks too noisy to tell were left out"
@@ -180,7 +180,7 @@ def show_plan(plan: "Plan") -> None:
     )
     show_inside(plan)
     for remark in plan.remarks:
-        print(f"warning: {remark}")
+        say(f"warning: {remark}")
 
 
 def show_inside(plan: "Plan") -> None:
@@ -284,4 +284,4 @@ def report_command(
     """Write a study's report again, as far as it has come; or compare several studies."""
     from scalesearch.search.run import report_on
 
-    print(report_on(studies, out, kind))
+    say(str(report_on(studies, out, kind)))

@@ -6,18 +6,18 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from scalesearch.terminal import rich_text
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table on stdout, at most 100 columns wide."""
     out = Console(width=min(100, Console().width) if sys.stdout.isatty() else 100)
-    # as plain text: a name with brackets in it is no markup
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=rich_text(title), title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))
+        table.add_row(*(rich_text(cell(value)) for value in row))
     out.print(table)
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from scalesearch.search.progress import Progress, Row, read_progress
 from scalesearch.studies import Status, read_status
+from scalesearch.terminal import rich_text
 from scalesearch.units import duration
 
 WIDTH = 100
@@ -41,7 +42,7 @@ def on_screen() -> Iterator[Callable[[Progress], None]]:
 
     def draw() -> RenderableType:
         if not shown:
-            return Text("")
+            return rich_text("")
         return screen(shown[0], console.width, console.height, time.monotonic() - started)
 
     def show(progress: Progress) -> None:
@@ -60,13 +61,13 @@ def screen(
     With `height`, as many rows as fit into so many lines, but not fewer than three.
     """
     above = [
-        Text(progress.study, style="bold"),
-        Text(progress.plan),
-        Text(f"now: {progress.stage}"),
-        Text(counts(progress)),
-        Text(spending(progress, seconds)),
+        rich_text(progress.study, style="bold"),
+        rich_text(progress.plan),
+        rich_text(f"now: {progress.stage}"),
+        rich_text(counts(progress)),
+        rich_text(spending(progress, seconds)),
     ]
-    below = [*(Text(f"training {what}") for what in progress.running[:4]), *warnings(progress)]
+    below = [*(rich_text(f"training {what}") for what in progress.running[:4]), *warnings(progress)]
     most = len(progress.rows)
     if height is not None:
         taken = sum(1 + len(text) // (width - WRAP) for text in (*above, *below))
@@ -81,13 +82,13 @@ def networks(rows: Sequence[Row], most: int) -> RenderableType:
     for i, name in enumerate(COLUMNS):
         table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
     for row in rows[:most]:
-        table.add_row(*map(Text, cells(row)), style="dim" if row.state == "stopped" else "")
-    return Group(table, Text(f"and {len(rows) - most} more")) if len(rows) > most else table
+        table.add_row(*map(rich_text, cells(row)), style="dim" if row.state == "stopped" else "")
+    return Group(table, rich_text(f"and {len(rows) - most} more")) if len(rows) > most else table
 
 
 def warnings(progress: Progress) -> list[Text]:
     """A line for each warning."""
-    return [Text(f"warning: {warning}", style="yellow") for warning in progress.warnings]
+    return [rich_text(f"warning: {warning}", style="yellow") for warning in progress.warnings]
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -164,8 +165,8 @@ def status_text(found: Status, progress: Progress | None) -> RenderableType:
     lines += [f"failed: {message}" for message in found.failures]
     if progress is None:
         lines += [f"{key}: loss {x:.4f}" for key, x in found.lowest_loss.items()]
-        return Text("\n".join(lines))
+        return rich_text("\n".join(lines))
     if found.driver is None:  # what its last driver was at and expected is past
-        rest = [Text(progress.plan), networks(progress.rows, len(progress.rows))]
-        return Group(Text("\n".join(lines)), *rest, *warnings(progress))
-    return Group(Text("\n".join(lines)), screen(progress))
+        rest = [rich_text(progress.plan), networks(progress.rows, len(progress.rows))]
+        return Group(rich_text("\n".join(lines)), *rest, *warnings(progress))
+    return Group(rich_text("\n".join(lines)), screen(progress))

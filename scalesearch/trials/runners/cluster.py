@@ -7,7 +7,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import ray
 
 from scalesearch.errors import ParameterError
 from scalesearch.networks.custom import PREFIX
+from scalesearch.trials.runners.local import on_loopback, start_options, with_token
 
 PACKAGE = Path(__file__).parents[2]
 CONNECT_SECONDS = 5.0
@@ -46,13 +47,18 @@ def joined(
     # the driver hears of every failure
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     level = logging.INFO if verbose else logging.ERROR
+    place: AbstractContextManager[None]
     with tempfile.TemporaryDirectory(prefix="scalesearch-code-") as staging:
-        options: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
-        if address is not None:
+        if address is None:
+            with_token()
+            options, place = start_options(workers), on_loopback()
+        else:
             reachable(address)
-            options = {"address": address, "runtime_env": travelling(function, Path(staging))}
+            travels = travelling(function, Path(staging))
+            options, place = {"address": address, "runtime_env": travels}, nullcontext()
         try:
-            ray.init(log_to_driver=verbose, logging_level=level, **options)
+            with place:
+                ray.init(log_to_driver=verbose, logging_level=level, **options)
         except Exception as error:
             if address is None:
                 raise
@@ -88,16 +94,20 @@ def reachable(address: str) -> None:
 
 
 def travelling(function: str | None, staging: Path) -> dict[str, Any]:
-    """The runtime environment of workers that may stand on other machines."""
+    """The runtime environment of workers that may stand on other machines.
+
+    Its working directory has the user's module or nothing: else workers would look for modules
+    where the driver stands, before they look among those that are installed.
+    """
     environment: dict[str, Any] = {
         "py_modules": [str(PACKAGE)],
+        "working_dir": str(staging),
         "excludes": ["__pycache__"],
         "env_vars": {"OMP_NUM_THREADS": "1"},
     }
     if function is not None and (source := source_of(function)) is not None:
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, staging / source.name)
-        environment["working_dir"] = str(staging)
     return environment
 
 

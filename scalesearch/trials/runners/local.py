@@ -1,0 +1,69 @@
+"""Ray started here: for this process alone, on the loopback, with a token."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ray._private import ray_constants
+from ray._raylet import Config  # type: ignore[attr-defined]
+from ray.job_config import JobConfig
+
+MODE = "RAY_AUTH_MODE"
+
+
+def start_options(workers: int | None) -> dict[str, Any]:
+    """What ray.init is given to start a Ray of so many CPUs here.
+
+    Its workers do not look for modules where the user stands, as Ray's do before they look among
+    those that are installed; `load_function` looks there last, for the one that a space names.
+    """
+    # Ray leaves the directory out for jobs of its client, whose driver stands elsewhere
+    job = JobConfig(_client_job=True)
+    return {
+        "address": "local",  # not that of RAY_ADDRESS
+        "num_cpus": workers,
+        "include_dashboard": False,
+        "job_config": job,
+        "_node_ip_address": "127.0.0.1",
+    }
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Ray takes the loopback at its word: on Linux it would put the machine's own address in its
+    place, which every process of it then listens at."""
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def with_token() -> None:
+    """Have Ray ask for its token, which other users of this machine must not read.
+
+    RAY_AUTH_MODE and a token that the user has set stay as they are. Ray itself would write the
+    token's file so that everybody can read it.
+    """
+    os.environ.setdefault(MODE, "token")
+    Config.initialize("")  # Ray reads the environment when it is imported
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        return
+    path = Path.home() / ".ray" / "auth_token"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists():
+        with suppress(OSError):  # it may be mounted, and another's to keep
+            path.chmod(0o600)
+        return
+    written = path.with_name(f".auth_token.{os.getpid()}")
+    with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    try:
+        with suppress(FileExistsError):  # another run was quicker
+            os.link(written, path)
+    finally:
+        written.unlink()

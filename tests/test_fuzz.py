@@ -6,8 +6,11 @@
 import io
 import json
 import os
+import re
 import string
+import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,17 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scalesearch.cli.parse import coefficients
 from scalesearch.data import describe, load
-from scalesearch.families.scale import parse_coefficients
-from scalesearch.files import read_json
+from scalesearch.files import read_checked, read_json, write_checked
+from scalesearch.networks.count import count
 from scalesearch.networks.files import read_model
+from scalesearch.search.screen import status_text
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import check_space, load_space, space_folder
-from scalesearch.studies import JOURNAL, STUDY_NAME, Study, read_trials
+from scalesearch.spaces.proxy import proxy_baseline
+from scalesearch.spaces.space import grid_points
+from scalesearch.studies import JOURNAL, STUDY_NAME, Study, read_curves, read_status, read_trials
 
 EXAMPLES = int(os.environ.get("FUZZ", "0")) or 200
 fuzz = settings(
@@ -32,8 +39,25 @@ fuzz = settings(
     derandomize="FUZZ" not in os.environ,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-SPACES = [path.read_text() for path in sorted(space_folder().glob("*.yaml"))]
+TABLE = """
+model:
+  name: small
+  resolution: 20
+  stem: [{block: conv, width: 8}]
+  stages:
+    - {block: mbconv, width: 16, depth: 2, stride: 2, expand: 4, squeeze: 0.25}
+    - {block: branches, branches: [[{block: conv, width: 8}], [{block: conv, width: 8}]]}
+  hidden: [{width: 32}]
+  rules: {divisor: 2, depth: round}
+grid: {alpha: {start: 1.0, stop: 2.0, step: 0.5}, beta: [1.0, 1.5], gamma: [1.0, 1.2]}
+proxies:
+  quick: {data: shapes, depth: 1.5, width: 0.5, resolution: 16, divisor: 4, output_stride: 1}
+"""
+SPACES = [TABLE, *(path.read_text() for path in sorted(space_folder().glob("*.yaml")))]
+EXTREMES = [1e-300, 1e-9, 1e6, 1e308, -1e308, 10**6, 10**7, 10**12, 10**18, 10**400, 0, -1]
+SECONDS = 5  # of this process's own time, that any input may take
 SCALARS = st.one_of(
+    st.sampled_from(EXTREMES),
     st.none(),
     st.booleans(),
     st.integers(-(2**40), 2**40),
@@ -55,10 +79,31 @@ VALUES = st.recursive(
 
 def one_line(call: Callable[[], Any]) -> None:
     """Run it; a ValueError or OSError must say what is wrong in one line, all else is a fault."""
+    started = time.process_time()
     try:
         call()
     except (ValueError, OSError) as error:
         assert str(error).strip(), "an error says something"
+    assert time.process_time() - started < SECONDS
+
+
+def nested(levels: int) -> Any:
+    """Lists in lists, so deep."""
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+DEEP = st.integers(1, 45).map(nested)  # read_yaml lets no more through
+
+
+def looked_at(content: Any) -> None:
+    """Read a space, and look at its points and at the networks that it starts from."""
+    space = check_space({"name": "fuzzed", **content}, "fuzzed.yaml")
+    grid_points(space.grid)
+    for proxy in space.proxies.values():
+        count(proxy_baseline(space, proxy, None, None))
 
 
 def paths(content: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -69,7 +114,7 @@ def paths(content: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @fuzz
-@given(data=st.data(), value=VALUES)
+@given(data=st.data(), value=VALUES | DEEP)
 def test_a_space_with_any_value_anywhere(data: st.DataObject, value: Any) -> None:
     content = yaml.safe_load(data.draw(st.sampled_from(SPACES)))
     *way, last = data.draw(st.sampled_from([path for path in paths(content) if path]))
@@ -77,7 +122,68 @@ def test_a_space_with_any_value_anywhere(data: st.DataObject, value: Any) -> Non
     for key in way:
         place = place[key]
     place[last] = value
-    one_line(lambda: check_space({"name": "fuzzed", **content}, "fuzzed.yaml"))
+    one_line(lambda: looked_at(content))
+
+
+BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefghijkl")
+)
+MERGED = "a: &a {p: 1, q: 2}\n" + "".join(
+    f"{new}: &{new} {{<<: [{', '.join([f'*{old}'] * 9)}]}}\n"
+    for old, new in pairwise("abcdefghijkl")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BOMB + "grid: {alpha: *l}", "at most 20000 values"),
+        (MERGED + "grid: *l", "at most 20000 values"),
+        ("grid: &g {alpha: *g}", "at most 20000 values"),
+        ("grid: " + "[" * 60 + "]" * 60, "at most 50 levels"),
+        ("grid: " + "[" * 100_000, "at most 50 levels"),
+        ("grid: " + "{a: " * 60 + "1" + "}" * 60, "at most 50 levels"),
+        ("name: " + "x" * 300_000, "at most 262144 bytes"),
+        ("budget: !!timestamp soon", "must be YAML"),
+        ("budget: !!int ''", "must be YAML"),
+    ],
+)
+def test_yaml_that_stands_for_more_than_it_says(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(text)
+    for read in (lambda: load_space(str(path)), lambda: read_model(path)):
+        started = time.process_time()
+        with pytest.raises(ValueError, match=says):
+            read()
+        assert time.process_time() - started < SECONDS
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        (("model", "stages", 0, "width"), 10**6, "width must be at most 65536, got 1e"),
+        (("model", "stages", 0, "depth"), 10**7, "depth must be at most 1000, got 1e"),
+        (("model", "classes"), 10**12, "classes must be at most"),
+        (("model", "rules", "divisor"), 10**18, "divisor must be at most 65536, got 1e"),
+        (("model", "rules", "divisor"), 0, "divisor must be at least 1, got 0"),
+        (("model", "stages", 0, "stride"), 10**9, "stride must be at most 64"),
+        (("grid", "beta"), [1.0, 1e308], "beta.1: Input should be less than or equal to 1000"),
+        (("grid", "alpha", "step"), 1e-300, "at most 1000 values"),
+        (("grid", "alpha", "step"), 1e-9, "at most 1000 values"),
+        (("grid", "alpha"), [1.0] * 1001, "at most 1000"),
+        (("proxies", "quick", "divisor"), 10**18, "divisor must be at most"),
+        (("proxies", "quick", "depth"), 1000.0, "depth must be at most 1000"),
+    ],
+)
+def test_numbers_that_nothing_needs(place: tuple[Any, ...], value: Any, says: str) -> None:
+    content = yaml.safe_load(TABLE)
+    *way, last = place
+    inner = content
+    for key in way:
+        inner = inner[key]
+    inner[last] = value
+    with pytest.raises(ValueError, match=says):
+        looked_at(content)
 
 
 @fuzz
@@ -95,7 +201,7 @@ def test_a_space_file_of_damaged_bytes(tmp_path: Path, data: st.DataObject, nois
 @given(text=st.text(max_size=20))
 def test_budgets_and_numbers(text: str) -> None:
     one_line(lambda: parse_budget(text))
-    one_line(lambda: parse_coefficients(text))
+    one_line(lambda: coefficients(text))
 
 
 @fuzz
@@ -104,6 +210,38 @@ def test_a_json_file_of_any_bytes(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(content)
     one_line(lambda: read_json(path))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"a":' * 200_000, "[NaN]", '{"a": -Infinity}', "9" * 5000]
+)
+def test_json_that_is_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="must be JSON"):
+        read_json(path)
+
+
+@pytest.mark.timeout(60)
+def test_nothing_that_never_ends_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "space.yaml")
+    os.mkfifo(tmp_path / "plan.json")
+    for read in (load_space, lambda name: read_model(Path(name))):
+        with pytest.raises(ValueError, match="regular file, got a pipe"):
+            read(str(tmp_path / "space.yaml"))
+    with pytest.raises(ValueError, match="regular file, got a pipe"):
+        read_json(tmp_path / "plan.json")
+
+
+@fuzz
+@given(content=st.text(max_size=60) | VALUES.map(str), cut=st.integers(0, 200))
+def test_a_damaged_cache_is_none(tmp_path: Path, content: str, cut: int) -> None:
+    path = tmp_path / "counts.json"
+    write_checked(path, {"a": [1, 2, 3, 4]})
+    whole = path.read_text()
+    assert read_checked(path) == {"a": [1, 2, 3, 4]}
+    path.write_text(whole[:cut] + content + whole[cut + 1 :])
+    assert read_checked(path) in (None, {"a": [1, 2, 3, 4]})
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +262,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_a_damaged_journal(tmp_path: Path, journal: bytes, data: st.DataObject) -> None:
     lines = journal.splitlines(keepends=True)
     at = data.draw(st.integers(0, len(lines) - 1))
-    kind = data.draw(st.sampled_from(["drop", "swap", "bytes", "value"]))
+    kind = data.draw(st.sampled_from(["drop", "swap", "bytes", "value", "number"]))
     if kind == "drop":
         del lines[at]
     elif kind == "swap":
@@ -133,6 +271,11 @@ def test_a_damaged_journal(tmp_path: Path, journal: bytes, data: st.DataObject) 
     elif kind == "bytes":
         cut = data.draw(st.integers(0, len(lines[at])))
         lines[at] = lines[at][:cut] + data.draw(st.binary(max_size=6)) + lines[at][cut + 2 :]
+    elif kind == "number":
+        numbers = list(re.finditer(rb"-?\d+\.?\d*", lines[at]))
+        found = data.draw(st.sampled_from(numbers))
+        word = data.draw(st.sampled_from([b"NaN", b"Infinity", b"-Infinity", b"1e999", b"10" * 50]))
+        lines[at] = lines[at][: found.start()] + word + lines[at][found.end() :]
     else:
         entry = json.loads(lines[at])
         key = data.draw(st.sampled_from(sorted(entry)))
@@ -141,6 +284,8 @@ def test_a_damaged_journal(tmp_path: Path, journal: bytes, data: st.DataObject) 
     (tmp_path / JOURNAL).write_bytes(b"".join(lines))
     before = sorted(path.name for path in tmp_path.iterdir())
     one_line(lambda: read_trials(tmp_path))
+    one_line(lambda: read_curves(tmp_path))
+    one_line(lambda: status_text(read_status(tmp_path), None))
     assert sorted(path.name for path in tmp_path.iterdir()) == before, "reading writes nothing"
     one_line(lambda: Study(tmp_path, ["a"]))
     assert STUDY_NAME

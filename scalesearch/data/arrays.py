@@ -3,6 +3,7 @@
 MedMNIST's names, train_images and train_labels and so on, are taken too. Nothing is unpickled.
 """
 
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from scalesearch.data.images import DataInfo, Images, Parts, Wanted, held_out_of, split, trained_on
+from scalesearch.files import check_regular
 
 CHANNELS = (1, 3)
 
@@ -83,6 +85,7 @@ def _refusing_broken(path: Path) -> Iterator[None]:
 
 def _headers(path: Path) -> dict[str, Header]:
     """The header of every array in the file, by name. Raises ValueError for a broken file."""
+    check_regular(path)
     headers = {}
     with _refusing_broken(path), zipfile.ZipFile(path) as archive:
         for entry in archive.namelist():
@@ -91,6 +94,12 @@ def _headers(path: Path) -> dict[str, Header]:
                 version = npy.read_magic(member)
                 read = npy.read_array_header_1_0 if version[0] == 1 else npy.read_array_header_2_0
                 shape, _, dtype = read(member)
+                there = archive.getinfo(entry).file_size - member.tell()
+            if not dtype.hasobject and math.prod(shape) * dtype.itemsize != there:
+                raise ValueError(
+                    f"{path} must be a whole .npz file, got {there} bytes of {name}, {dtype} "
+                    f"{shape}"
+                )
             headers[name] = Header(name, shape, dtype)
     return headers
 

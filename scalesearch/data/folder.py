@@ -1,5 +1,6 @@
 """A user's own images: one folder a class, under DIR/train, DIR/val and DIR/test."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scalesearch.data.images import DataInfo, Images, Parts, Wanted, held_out_of, split, trained_on
+from scalesearch.files import check_regular
 
 SIDE = 224
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -16,6 +18,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # above this fraction of unreadable images something is wrong with the data, not with an image
 MAX_UNREADABLE = 0.05
+MOST_PIXELS = 2**26  # of one image, 8192 x 8192; of a JPEG file after it is decoded smaller
 NAMED = 3
 
 Files = list[tuple[Path, int]]
@@ -100,16 +103,20 @@ def list_folder(root: Path) -> Listing:
 def decode(path: Path, side: int) -> NDArray[np.uint8]:
     """The image at `path`, centre-cropped to a square, antialiased to (side, side, 3).
 
-    Raises whatever Pillow does, or ValueError for pixels of more than 8 bits.
+    Raises whatever Pillow does; ValueError for pixels of more than 8 bits, more pixels than
+    MOST_PIXELS, and what is no regular file.
     """
+    check_regular(path)
     with Image.open(path, formats=FORMATS) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError(f"pixels must have 8 bits, got mode {image.mode}")
         image.draft(None, (side, side))  # a JPEG far too large is decoded at a fraction of its size
         width, height = image.size
+        if width * height > MOST_PIXELS:
+            raise ValueError(f"it must have at most {MOST_PIXELS} pixels, got {width} x {height}")
         square = min(width, height)
         left, top = (width - square) // 2, (height - square) // 2
-        cropped = image.convert("RGB").crop((left, top, left + square, top + square))
+        cropped = image.crop((left, top, left + square, top + square)).convert("RGB")
         return np.asarray(cropped.resize((side, side), Image.Resampling.BILINEAR), dtype=np.uint8)
 
 
@@ -151,15 +158,18 @@ def _decode(files: Files, side: int, unreadable: list[str]) -> Images:
     """The images that can be read; those that cannot are added to `unreadable`, with the reason."""
     pixels = np.empty((len(files), side, side, 3), np.uint8)
     labels: list[int] = []
-    for path, label in files:
-        try:
-            pixels[len(labels)] = decode(path, side)
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
-            unreadable.append(f"{path} ({' '.join(str(error).split()) or type(error).__name__})")
-        else:
-            labels.append(label)
+    with warnings.catch_warnings():  # of many pixels, of which there is a limit here
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        for path, label in files:
+            try:
+                pixels[len(labels)] = decode(path, side)
+            except MemoryError:
+                raise
+            except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
+                said = " ".join(str(error).split()) or type(error).__name__
+                unreadable.append(f"{path} ({said})")
+            else:
+                labels.append(label)
     channels_first = torch.from_numpy(pixels[: len(labels)]).permute(0, 3, 1, 2).contiguous()
     return Images(channels_first, torch.tensor(labels, dtype=torch.int64))
 

@@ -15,8 +15,33 @@ STRICT: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 RENAMED = {"once": "fixed_depth"}
 
 
+# the least and the most of what a table says: no network has needed more, and a number beyond them
+# is a slip of the hand that would take for ever, or all memory, to be found out
+SIDES, WIDTHS = (1, 2**16), (0, 2**16)
+LIMITS: dict[str, tuple[int, int]] = {
+    **{"resolution": SIDES, "channels": SIDES, "pool": (1, 1024), "classes": (1, 2**24)},
+    **{"width": WIDTHS, "depth": (1, 1000), "stride": (1, 64), "kernel": (1, 1024)},
+    **{"padding": (0, 1024), "groups": SIDES, "squeeze": (0, 64)},
+    **{"divisor": SIDES, "pixels": SIDES, "train_resolution": (0, 2**16)},
+}
+MOST_EXPAND = 64
+MOST_BLOCKS = 10_000
+OF_ARCH = ("resolution", "channels", "classes", "pool", "train_resolution")
+OF_ROW = ("depth", "stride", "groups", "width", "squeeze")
+
+
 class InputTooSmall(ValueError):
     """A resolution so small that a stride or kernel of the network has no pixels to work on."""
+
+
+def within_limits(field: str, value: float, place: str, least: int | None = None) -> None:
+    """Raise ValueError, naming the place, for a number beyond the LIMITS of its field."""
+    lowest, most = LIMITS[field]
+    lowest = lowest if least is None else least
+    if not value >= lowest:  # which NaN is not
+        raise ValueError(f"{place}: {field} must be at least {lowest}, got {value}")
+    if value > most:
+        raise ValueError(f"{place}: {field} must be at most {most}, got {value:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +140,10 @@ class Rules:
     fixed: tuple[tuple[Literal["depth", "width", "resolution"], str], ...] = ()
     """Axes without a meaning for the family, each with the reason."""
 
+    def __post_init__(self) -> None:
+        for field in ("divisor", "pixels"):
+            within_limits(field, getattr(self, field), "rules")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arch:
@@ -162,14 +191,15 @@ class Arch:
     """How the family rounds."""
 
     def __post_init__(self) -> None:
-        for field in ("resolution", "channels", "classes", "pool"):
-            if getattr(self, field) < 1:
-                raise ValueError(
-                    f"{self.name}: {field} must be at least 1, got {getattr(self, field)}"
-                )
+        for field in OF_ARCH:
+            within_limits(field, getattr(self, field), self.name)
         for part, stages in self.parts:
             for row, stage in enumerate(stages, 1):
                 _check(stage, f"{self.name}, {part} row {row}")
+        for layer in self.hidden:
+            within_limits("width", layer.width, f"{self.name}, hidden", 1)
+        if (blocks := sum(_blocks(row) for _, rows in self.parts for row in rows)) > MOST_BLOCKS:
+            raise ValueError(f"{self.name} must have at most {MOST_BLOCKS} blocks, got {blocks}")
         for number, extra in enumerate(self.auxiliary, 1):
             if not 1 <= extra.after <= len(self.stages):
                 raise ValueError(
@@ -227,18 +257,24 @@ def width_after(rows: tuple[Stage, ...], in_width: int) -> int:
 
 def _check(stage: Stage, place: str) -> None:
     """Raises ValueError, naming the row's place, for a row that says nothing."""
-    kernel = min(stage.kernel) if isinstance(stage.kernel, tuple) else stage.kernel
-    least = {"depth": 1, "stride": 1, "groups": 1, "width": 0, "squeeze": 0}
-    for field, value in {**{f: getattr(stage, f) for f in least}, "kernel": kernel}.items():
-        if value < least.get(field, 1):
-            raise ValueError(
-                f"{place}: {field} must be at least {least.get(field, 1)}, got {value}"
-            )
-    if stage.expand <= 0:
-        raise ValueError(f"{place}: expand must be above 0, got {stage.expand}")
+    for field in OF_ROW:
+        within_limits(field, getattr(stage, field), place)
+    for side in stage.kernel if isinstance(stage.kernel, tuple) else (stage.kernel,):
+        within_limits("kernel", side, place)
+    if stage.padding is not None:
+        within_limits("padding", stage.padding, place)
+    if not 0 < stage.expand <= MOST_EXPAND:
+        rule = f"at most {MOST_EXPAND}" if stage.expand > 0 else "above 0"
+        raise ValueError(f"{place}: expand must be {rule}, got {stage.expand}")
     for number, branch in enumerate(stage.branches, 1):
         for row, inner in enumerate(branch, 1):
             _check(inner, f"{place}, branch {number} row {row}")
+
+
+def _blocks(stage: Stage) -> int:
+    """How many blocks a row is, those of its branches counted one by one."""
+    inner = sum(_blocks(row) for branch in stage.branches for row in branch)
+    return stage.depth * max(1, inner)
 
 
 def half(kernel: int | tuple[int, int]) -> int | tuple[int, int]:

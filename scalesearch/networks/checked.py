@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from scalesearch.errors import meant
+from scalesearch.files import shown
 from scalesearch.networks.arch import RENAMED
 
 UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
@@ -31,10 +32,11 @@ def explain(error: ValidationError, tables: Sequence[type[Any]]) -> str:
     # of what a union's members say, that of the one that was meant: it got furthest
     plain = [e for e in error.errors() if e["type"] != "string_type"] or error.errors()
     first = max(plain, key=lambda e: (len(e["loc"]), e["type"] in UNKNOWN_KEY))
-    where = ".".join(str(part) for part in first["loc"] if part not in UNION_MEMBERS)
+    parts = [part for part in map(str, first["loc"]) if part not in UNION_MEMBERS]
+    where = ".".join(part for part in parts if not part.startswith("tuple["))
     if first["type"] in UNKNOWN_KEY:
         known = sorted({field.name for table in tables for field in fields(table)})
         return f"{where} is not a key{meant(str(first['loc'][-1]), known, 0.5)}"
     if first["type"] == "missing":
         return f"{where} is missing"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}, got {first['input']!r}"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}, got {shown(first['input'])}"

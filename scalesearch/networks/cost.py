@@ -6,10 +6,8 @@ pooling; `activations` counts the elements that those operators write (Dollar et
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from scalesearch.files import cache_root, write_text
+from scalesearch.files import cache_root, read_checked, write_checked
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.blocks.layout import emptied, map_sides
 from scalesearch.networks.custom import CustomModel
@@ -56,15 +54,14 @@ def cost(model: Model) -> Cost:
         return _custom_cost(replace(model, name=""))
     arch = replace(model, auxiliary=())  # which are there in training only
     path = cost_cache() / f"{arch.key}.json"
-    with suppress(OSError, ValueError, TypeError):
-        return Cost(**json.loads(path.read_text()))
+    if (known := read_checked(path)) is not None:
+        return Cost(**known)
     map_sides(arch)  # says which row an input is too small for, where fvcore would not
     with torch.device("meta"):
         network = Network(arch)
     shape = (arch.channels, arch.resolution, arch.resolution)
     measured = measure(emptied(network), shape)
-    with suppress(OSError):  # a cache that cannot be written costs time, not the answer
-        write_text(path, json.dumps(asdict(measured)))
+    write_checked(path, asdict(measured))
     return measured
 
 

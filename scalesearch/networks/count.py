@@ -1,16 +1,14 @@
 """Costs in closed form, from the rows of an arch, held to fvcore's."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import astuple, replace
 from functools import lru_cache, reduce
 
 import torch
 from torch import Tensor, nn
 
-from scalesearch.files import write_text
+from scalesearch.files import read_checked, write_checked
 from scalesearch.networks.arch import Arch, InputTooSmall, Stage
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.blocks.layers import Style, style_of
@@ -97,10 +95,7 @@ def _add(a: Cost, b: Cost) -> Cost:
 def all_counted(models: Mapping[str, Model]) -> dict[str, Cost]:
     """The cost of each model by count, kept on disk by its key; a user's code may change."""
     path = cost_cache() / "counts.json"
-    known: dict[str, Cost] = {}
-    with suppress(OSError, ValueError, TypeError, AttributeError):
-        stored = json.loads(path.read_text()).items()
-        known = {str(key): Cost(*map(int, figures)) for key, figures in stored}
+    known = {key: Cost(*figures) for key, figures in (read_checked(path) or {}).items()}
     found = {key: known[key] if key in known else counted(model) for key, model in models.items()}
     fresh = {
         key: costs
@@ -108,9 +103,7 @@ def all_counted(models: Mapping[str, Model]) -> dict[str, Cost]:
         if key not in known and not isinstance(models[key], CustomModel)
     }
     if fresh:
-        with suppress(OSError):  # a cache that cannot be written costs time, not the answer
-            both = {key: astuple(costs) for key, costs in (known | fresh).items()}
-            write_text(path, json.dumps(both))
+        write_checked(path, {key: astuple(costs) for key, costs in (known | fresh).items()})
     return found
 
 

@@ -6,6 +6,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from scalesearch.errors import file_meant
+from scalesearch.files import read_yaml
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES, Arch
 from scalesearch.networks.checked import explain, renewed
@@ -27,7 +28,7 @@ def dump_model(model: Model) -> str:
 def read_model(path: Path) -> Model:
     """The model in a YAML file. Raises ValueError, in one line, where it is none."""
     try:
-        content = renewed(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content = renewed(read_yaml(path, str(path)))
         if isinstance(content, dict) and "function" in content:
             return _CUSTOM.validate_python(content)
         return _ARCH.validate_python(content)
@@ -35,8 +36,6 @@ def read_model(path: Path) -> Model:
         raise ValueError(
             f"{path} must be a readable file: {error.strerror}{file_meant(with_suffixes(path))}"
         ) from None
-    except (yaml.YAMLError, UnicodeError) as error:
-        raise ValueError(f"{path} must be YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise ValueError(f"{path}: {explain(error, (*TABLES, CustomModel))}") from None
 

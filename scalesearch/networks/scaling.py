@@ -1,10 +1,13 @@
 """The scale that turns one arch into another, and how it rounds. No torch here."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from scalesearch.networks.arch import Arch, Hidden, Rules, Stage
+
+MOST = 1000.0  # of one multiplier, of one axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,15 @@ class Coefficients:
     gamma: float
 
     def at(self, phi: float) -> Scale:
-        """The scale (alpha^phi, beta^phi, gamma^phi)."""
-        return Scale(self.alpha**phi, self.beta**phi, self.gamma**phi)
+        """The scale (alpha^phi, beta^phi, gamma^phi). Raises ValueError for more than MOST."""
+        with suppress(OverflowError):
+            scale = Scale(self.alpha**phi, self.beta**phi, self.gamma**phi)
+            if max(scale.depth, scale.width, scale.resolution) <= MOST:
+                return scale
+        raise ValueError(
+            f"a network must be scaled by at most {MOST:g}, got "
+            f"{self.alpha:g}, {self.beta:g}, {self.gamma:g} at phi {phi:g}"
+        )
 
     @property
     def nominal(self) -> float:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from scalesearch.networks.arch import Arch, Stage
 
+MOST_STRIDE = 2**16  # of all rows together; no image has more pixels a side
 # without weights: their kernel can follow their stride
 POOLS = ("max_pool", "max_pool_ceil", "avg_pool", "subsample")
 
@@ -35,6 +36,8 @@ def with_output_stride(arch: Arch, output_stride: int) -> Arch:
     Parameters stay the same. Raises ValueError where the network's strides do not come to it.
     """
     own = total_stride(arch)
+    if own > MOST_STRIDE:
+        raise ValueError(f"{arch.name}: strides must come to at most {MOST_STRIDE}, got {own:g}")
     if output_stride < 1 or own % output_stride:
         choices = [str(n) for n in range(1, own + 1) if own % n == 0]
         among = f"{', '.join(choices[:-1])} or {choices[-1]}" if own > 1 else "1"

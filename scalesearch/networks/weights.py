@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from scalesearch.files import check_regular
 from scalesearch.networks.blocks.network import Network
 from scalesearch.networks.torchvision import torchvision_names
 
@@ -57,6 +58,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
+        check_regular(path)
         return load_file(path)
     except OSError as error:
         raise ValueError(f"{path} must be a readable file: {error.strerror or error}") from None

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from scalesearch.families.document import Family, find_family
+from scalesearch.files import check_regular
 from scalesearch.plans.document import Candidate, Plan
 from scalesearch.report.transfer import Transfer, read_transfer
 from scalesearch.selection.policy import Stop
@@ -165,6 +166,7 @@ def table(path: Path, columns: list[str]) -> pd.DataFrame:
     """A CSV file, or an empty table of those columns. Raises ValueError where it is no CSV."""
     if not path.exists() or path.stat().st_size <= 1:
         return pd.DataFrame(columns=columns)
+    check_regular(path)
     try:
         found = pd.read_csv(path, dtype={"error": "string", "candidate": "string"})
     except (pd.errors.ParserError, UnicodeError) as error:

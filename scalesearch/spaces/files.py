@@ -8,6 +8,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from scalesearch.errors import file_meant, meant
+from scalesearch.files import read_yaml
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES
 from scalesearch.networks.checked import explain, renewed
@@ -43,15 +44,11 @@ def load_space(name: str) -> Space:
         hint = file_meant(near(path)) or meant(name, space_names())
         raise ValueError(f"a space must be a YAML file or one of {known}; got {name!r}{hint}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path, f"space {path}")
     except OSError as error:
         raise ValueError(
             f"space {path} must be a readable file: {error.strerror}{file_meant(near(path))}"
         ) from None
-    except UnicodeError as error:
-        raise ValueError(f"space {path} must be text in UTF-8: {error}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"space {path} must be YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ValueError(f"space {path} must hold keys and values, got {type(content).__name__}")
     return check_space({"name": path.stem, **content}, str(path))

@@ -11,7 +11,10 @@ from scalesearch.networks.arch import Arch
 # what stands under a key says what it means: in the schema, in editors, in the reference
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Multiplier = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=1, le=2**16)]
+MOST_VALUES, MOST_POINTS = 1000, 100_000  # of an axis, of a grid
 PolicyName = Literal["rungs", "grid", "asha"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -20,12 +23,19 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 class Steps:
     """Evenly spaced values from `start` to `stop`, both included."""
 
-    start: Positive
+    start: Multiplier
     """The first value."""
-    stop: Positive
+    stop: Multiplier
     """The last value."""
     step: Positive
     """From one value to the next."""
+
+    def __post_init__(self) -> None:
+        if (self.stop - self.start) / self.step >= MOST_VALUES:
+            raise ValueError(
+                f"an axis must have at most {MOST_VALUES} values, got more from {self.start:g} to "
+                f"{self.stop:g} by steps of {self.step:g}"
+            )
 
     def values(self) -> tuple[float, ...]:
         """The values, rounded to ten digits so that 1.1 is 1.1."""
@@ -33,7 +43,12 @@ class Steps:
         return tuple(round(self.start + i * self.step, 10) for i in range(steps + 1))
 
 
-Axis = Steps | Annotated[tuple[Positive, ...], Field(min_length=1)]
+Axis = Steps | Annotated[tuple[Multiplier, ...], Field(min_length=1)]
+
+
+def axis_values(axis: Axis) -> tuple[float, ...]:
+    """The values of an axis, listed or by steps."""
+    return axis.values() if isinstance(axis, Steps) else axis
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -46,6 +61,14 @@ class Grid:
     """Width: a list of values, or steps."""
     gamma: Axis | Literal["solve"]
     """Resolution: a list of values, or steps; `solve` takes what the budget leaves."""
+
+    def __post_init__(self) -> None:
+        axes = [axis for axis in (self.alpha, self.beta, self.gamma) if not isinstance(axis, str)]
+        counts = [len(axis_values(axis)) for axis in axes]
+        if max(counts) > MOST_VALUES:
+            raise ValueError(f"an axis must have at most {MOST_VALUES} values, got {max(counts)}")
+        if (points := math.prod(counts)) > MOST_POINTS:
+            raise ValueError(f"a grid must have at most {MOST_POINTS} points, got {points}")
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
@@ -87,11 +110,11 @@ class Proxy:
     """How many training images are used; all unless given."""
     val_examples: Count = 5000
     """How many are held out, where the data bring no validation images of their own."""
-    depth: Positive = 1.0
+    depth: Multiplier = 1.0
     """Multiplier of the baseline's depth."""
-    width: Positive = 1.0
+    width: Multiplier = 1.0
     """Multiplier of the baseline's width."""
-    resolution: Count | None = None
+    resolution: Pixels | None = None
     """The baseline's image size, pixels."""
     divisor: Count | None = None
     """Widths are rounded to a multiple of it; stage tables only."""
@@ -122,7 +145,7 @@ class Space:
     """In the study's name and its report; the file's unless given."""
     model: str | Arch
     """A name of the zoo, a stage table, or python:package.module:function."""
-    resolution: Count | None = None
+    resolution: Pixels | None = None
     """Pixels at 1x; the model's own unless given, and 224 for a function."""
     grid: Grid
     """Coefficients tried for budgets above 1x."""
@@ -143,10 +166,8 @@ class Space:
 def grid_points(grid: Grid) -> list[tuple[float, float, float | None]]:
     """Every (alpha, beta, gamma) of the grid; gamma is None where the budget is to solve it."""
 
-    def values(axis: Axis) -> tuple[float, ...]:
-        return axis.values() if isinstance(axis, Steps) else axis
-
     gammas: tuple[float | None, ...] = (
-        (None,) if isinstance(grid.gamma, str) else tuple(values(grid.gamma))
+        (None,) if isinstance(grid.gamma, str) else axis_values(grid.gamma)
     )
-    return [(a, b, g) for a in values(grid.alpha) for b in values(grid.beta) for g in gammas]
+    alphas, betas = axis_values(grid.alpha), axis_values(grid.beta)
+    return [(a, b, g) for a in alphas for b in betas for g in gammas]

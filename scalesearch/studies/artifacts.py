@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from scalesearch.files import write_bytes
+from scalesearch.files import check_regular, write_bytes
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.trial import Trial
 
@@ -18,7 +18,9 @@ def losses_path(folder: Path, key: TrialKey) -> Path:
 
 def read_losses(folder: Path, key: TrialKey) -> NDArray[np.float32]:
     """The losses of a trial's held-out examples, in the data's order."""
-    losses: NDArray[np.float32] = np.load(losses_path(folder, key), allow_pickle=False)
+    path = losses_path(folder, key)
+    check_regular(path)
+    losses: NDArray[np.float32] = np.load(path, allow_pickle=False)
     return losses
 
 

@@ -33,6 +33,7 @@ JOURNAL_FAULTS = (
     AttributeError,
     AssertionError,
     RuntimeError,
+    ArithmeticError,
 )
 PART = "split"  # what the journal and the tables call a trial's part
 

@@ -15,9 +15,13 @@ from scalesearch.studies.journal import (
     latest,
     whole_journal,
 )
-from scalesearch.trials.curve import LearningCurve, Point, read_curve
+from scalesearch.trials.curve import LearningCurve, Point, finite, read_curve
 from scalesearch.trials.key import TrialKey
 
+TRIAL = [
+    *("number", "candidate", "seed", PART, "state", "epochs", "loss", "accuracy", "train_loss"),
+    *("seconds", "error", "pruned"),
+]
 CURVE = [field.name for field in fields(Point)]
 
 
@@ -105,6 +109,12 @@ def nodes_of(table: pd.DataFrame) -> dict[str, int]:
     return {str(node): int(n) for node, n in table["node"].value_counts().items()}
 
 
+def made_with(frozen: FrozenTrial) -> dict[str, str]:
+    """Device and versions of a recorded trial, columns of their own."""
+    noted = frozen.user_attrs.get("made_with", {}).items()
+    return {str(name): str(value) for name, value in noted if name not in TRIAL}
+
+
 def trial_table(trials: Iterable[FrozenTrial]) -> pd.DataFrame:
     """Recorded trials as a flat table, a row each, in the order they were planned."""
     rows = []
@@ -120,14 +130,14 @@ def trial_table(trials: Iterable[FrozenTrial]) -> pd.DataFrame:
                 "seed": key.seed,
                 PART: key.part,
                 "state": frozen.state.name,
-                "epochs": max(frozen.intermediate_values, default=0),
-                "loss": frozen.value if done else None,
+                "epochs": int(max(frozen.intermediate_values, default=0)),
+                "loss": finite(frozen.value) if done and frozen.value is not None else None,
                 "accuracy": last and last.accuracy,
                 "train_loss": last and last.train_loss,
                 "seconds": last and last.seconds,
                 "error": frozen.user_attrs.get("error"),
                 "pruned": frozen.user_attrs.get("pruned"),
-                **frozen.user_attrs.get("made_with", {}),
+                **made_with(frozen),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else TRIAL)

@@ -1,5 +1,6 @@
 """A learning curve: what is known after each epoch of a trial, as it is recorded."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +22,13 @@ LearningCurve = tuple[Point, ...]
 
 def read_curve(rows: Iterable[Mapping[str, Any]]) -> LearningCurve:
     """The learning curve that a journal has as rows. Raises what a row that is none raises."""
-    return tuple(
-        Point(
-            int(row["epoch"]),
-            float(row["loss"]),
-            float(row["accuracy"]),
-            float(row["train_loss"]),
-            float(row["seconds"]),
-        )
-        for row in rows
-    )
+    numbers = ("loss", "accuracy", "train_loss", "seconds")
+    return tuple(Point(int(row["epoch"]), *(finite(row[name]) for name in numbers)) for row in rows)
+
+
+def finite(value: Any) -> float:
+    """A recorded number. Raises ValueError for one that no epoch ends with."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a recorded number must be finite, got {number}")
+    return number

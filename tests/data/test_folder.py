@@ -1,5 +1,9 @@
 """Folders of images: splits, decoding, and files that are none."""
 
+import os
+import resource
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +147,39 @@ def test_a_decompression_bomb_and_16_bits_are_unreadable(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)
     (note,) = load(f"imagefolder:{tmp_path}", side=8).notes
     assert note.startswith("2 of 80") and "bomb" in note and "must have 8 bits" in note
+
+
+def black(path: Path, side: int) -> None:
+    """A PNG of so many pixels a side, a bit each, which is small however many they are."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        whole = name + content
+        return struct.pack(">I", len(content)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((1 + (side + 7) // 8) * side), 9)
+    parts = (chunk(b"IHDR", head), chunk(b"IDAT", rows), chunk(b"IEND", b""))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+@pytest.mark.timeout(60)
+def test_too_many_pixels_and_what_never_ends_are_unreadable(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    write_folder(tmp_path / "train", images=40)
+    write_folder(tmp_path / "val", images=1)
+    bomb, pipe = tmp_path / "train/a/0.png", tmp_path / "train/b/0.png"
+    black(bomb, 13_300)
+    assert bomb.stat().st_size < 25_000
+    pipe.unlink()
+    os.mkfifo(pipe)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (note,) = load(f"imagefolder:{tmp_path}", side=8).notes
+    assert note.startswith("2 of 82") and "13300 x 13300" in note and "got a pipe" in note
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kB"
+    assert not recwarn.list
+    black(bomb, 8_000)
+    assert "1 of 82" in load(f"imagefolder:{tmp_path}", side=8).notes[0]
 
 
 def test_other_formats_are_never_opened(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Arrays in an .npz file: layouts, and what can be wrong with them."""
 
+import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -101,3 +103,16 @@ def test_npz_that_is_broken(tmp_path: Path) -> None:
         archive.writestr("x_train.npy", "not an array")
     fails(f"npz:{tmp_path}/text", "magic string")
     assert len(load(good).train) == 16
+
+
+@pytest.mark.timeout(60)
+def test_npz_that_never_ends_or_promises_too_much_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    fails(f"npz:{tmp_path}/pipe.npz", "must be a regular file, got a pipe")
+    fails("npz:/dev/zero", "must be a regular file, got a device")
+    head = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 99, 99)}
+    np.lib.format.write_array_header_1_0(head, header)
+    with zipfile.ZipFile(tmp_path / "f.npz", "w") as archive:
+        archive.writestr("x_train.npy", head.getvalue() + bytes(99))
+    fails(f"npz:{tmp_path}/f.npz", "must be a whole .npz file", "got 99 bytes of x_train")

@@ -1,6 +1,7 @@
 """The plan: its counts, budgets on either side of 1x, and what makes none feasible."""
 
 import importlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +171,15 @@ def test_counts_are_kept_and_a_damaged_file_of_them_does_no_harm(
     assert all_counted(models) == fresh, "from the file"
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for damage in ("", "[1]", '{"a": "b"}', "{"):
-        (cost_cache() / "counts.json").write_text(damage)
+    kept = cost_cache() / "counts.json"
+    wrong = re.sub(r"\d{6,}", "12345678", kept.read_text())
+    assert wrong != kept.read_text()
+    key = next(iter(models))
+    infinite, deep = f'{{"{key}": [1, 1, 1, Infinity]}}', f'{{"{key}": {"[" * 100_000}'
+    for damage in ("", "[1]", '{"a": "b"}', "{", wrong, infinite, deep):
+        kept.write_text(damage)
         assert all_counted(models) == fresh
+    arch = archs["resnet18"]
+    measured, one = cost(arch), cost_cache() / f"{arch.key}.json"
+    one.write_text(one.read_text().replace(str(measured.flops), "88"))
+    assert cost(arch) == measured

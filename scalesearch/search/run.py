@@ -28,7 +28,15 @@ from scalesearch.selection.verification import Verification
 from scalesearch.studies import locked, read_curves, read_trials
 from scalesearch.studies.mirror import Mirror, opened
 from scalesearch.studies.record import RunRecord, find_record, write_record
-from scalesearch.studies.setup import Search, open_search, open_study, plan_again, write_setup
+from scalesearch.studies.setup import (
+    Search,
+    open_search,
+    open_study,
+    plan_again,
+    planned,
+    refuse_another,
+    write_setup,
+)
 from scalesearch.trials.trial import versions
 
 log = logging.getLogger(__name__)
@@ -56,6 +64,8 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> Fini
     check_options(options)
     search.folder.mkdir(parents=True, exist_ok=True)
     with locked(search.folder), mirror_at(options.mirror, search.folder) as mirror:
+        if mirror is not None:
+            search = as_fetched(search)
         write_setup(search)
         study = open_study(search)
         if options.retry_failed:
@@ -96,6 +106,17 @@ def mirror_at(url: str | None, folder: Path) -> Iterator[Mirror | None]:
     else:
         with opened(url, folder) as mirror:
             yield mirror
+
+
+def as_fetched(search: Search) -> Search:
+    """The search again, now that its mirror's files are in its directory: the timings among them.
+
+    Raises ValueError where they are another study's.
+    """
+    refuse_another(search)
+    if search.plan.timings is None:
+        return search
+    return planned(search.space, search.plan.proxy, search.folder, search.images)
 
 
 def run_record(search: Search, options: RunOptions, started: float, trained: int) -> RunRecord:

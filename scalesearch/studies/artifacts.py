@@ -10,10 +10,13 @@ from scalesearch.files import check_regular, write_bytes
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.trial import Trial
 
+LOSSES = "losses"
+CHECKPOINTS = "checkpoints"
+
 
 def losses_path(folder: Path, key: TrialKey) -> Path:
     """Where the losses of a trial's held-out examples are."""
-    return folder / "losses" / f"{key.stem}.npy"
+    return folder / LOSSES / f"{key.stem}.npy"
 
 
 def read_losses(folder: Path, key: TrialKey) -> NDArray[np.float32]:
@@ -33,7 +36,7 @@ def write_losses(folder: Path, trial: Trial, losses: NDArray[np.float32]) -> Non
 
 def checkpoint_path(folder: Path, key: TrialKey) -> Path:
     """Where a trial that is not at its end yet keeps what it goes on from."""
-    return folder / "checkpoints" / f"{key.stem}.pt"
+    return folder / CHECKPOINTS / f"{key.stem}.pt"
 
 
 def read_checkpoint(folder: Path, key: TrialKey) -> bytes | None:

@@ -150,7 +150,8 @@ def refuse_another(search: Search) -> None:
     """Raise ValueError where the directory holds another study than this one."""
     path = search.folder / "space.yaml"
     if not path.exists():
-        if search.folder.exists() and any(search.folder.iterdir()):
+        # a run that was killed before it wrote anything leaves what begins with a dot: its lock
+        if search.folder.exists() and any(p.name[0] != "." for p in search.folder.iterdir()):
             raise ValueError(
                 f"a study's directory must be its own, and {search.folder} holds other files: "
                 "choose another name"

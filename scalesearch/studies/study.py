@@ -51,13 +51,7 @@ class Study:
         with whole_journal(folder):
             backend = WholeLines(str(folder / JOURNAL), HeldLock(""))
             self._storage = JournalStorage(backend)
-            self._study = optuna.create_study(
-                storage=self._storage,
-                study_name=STUDY_NAME,
-                direction="minimize",
-                sampler=optuna.samplers.RandomSampler(seed=0),
-                load_if_exists=True,
-            )
+            self._study = opened(self._storage)
             self._id = self._storage.get_study_id_from_name(STUDY_NAME)
             found = latest(self._study.get_trials(deepcopy=False))
             self._records = {key: record_of(frozen) for key, frozen in found.items()}
@@ -285,3 +279,14 @@ class Study:
     def trials(self) -> pd.DataFrame:
         """One row a trial: candidate, seed, state, loss, accuracy, epochs, seconds, message."""
         return trial_table(self._study.get_trials(deepcopy=False))
+
+
+def opened(storage: JournalStorage) -> optuna.Study:
+    """Optuna's study in a journal. One that is there is only read: `create_study` would write."""
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    try:
+        return optuna.load_study(study_name=STUDY_NAME, storage=storage, sampler=sampler)
+    except KeyError:
+        return optuna.create_study(
+            study_name=STUDY_NAME, storage=storage, sampler=sampler, direction="minimize"
+        )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         space,
         study,
         table,
+        trust,
     )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "space",
     "study",
     "table",
+    "trust",
 ]
 
 

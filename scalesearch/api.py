@@ -43,10 +43,10 @@ from scalesearch.selection.replay import replay as replay_policy
 from scalesearch.selection.selection import Selection, read_selection
 from scalesearch.selection.verification import Verification
 from scalesearch.spaces.budget import parse_budget
-from scalesearch.spaces.files import load_space, narrow
+from scalesearch.spaces.files import load_space, named_space, narrow
 from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
-from scalesearch.studies.setup import data_info, prepare
+from scalesearch.studies.setup import check_study, data_info, prepare, trust_study
 
 PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
@@ -90,6 +90,7 @@ class SavedStudy:
 
     def select(self) -> Selection:
         """The selection made again from the trials that there are, and written."""
+        check_study(self.folder)
         return reselect(self.folder)
 
     def verify(
@@ -105,6 +106,7 @@ class SavedStudy:
         quiet: bool = False,
     ) -> Verification:
         """What training the best `top` candidates at ratio^phi says of the order at phi = 1."""
+        check_study(self.folder)
         options = RunOptions(runner, workers, gpus_per_trial, address)
         return verify_study(self.folder, phi, top, seeds, options, quiet)
 
@@ -196,6 +198,13 @@ def study(folder: str | Path) -> SavedStudy:
     if not (Path(folder) / JOURNAL).is_file():
         raise ValueError(f"a study's directory must have a {JOURNAL}, got none in {folder}")
     return SavedStudy(Path(folder))
+
+
+def trust(path: str | Path) -> None:
+    """Let the study that a file or a directory is of run the code that it names
+    (python:package.module:function), as one that was made here may.
+    """
+    trust_study(Path(path))
 
 
 def scale(
@@ -303,7 +312,7 @@ def replay(
 
 def as_space(given: Space | str | Path) -> Space:
     """The space itself, or the one of that name or file."""
-    return given if isinstance(given, Space) else load_space(str(given))
+    return given if isinstance(given, Space) else named_space(str(given))
 
 
 def as_model(given: str | Path | Model | Member, resolution: int | None = None) -> Model:

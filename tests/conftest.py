@@ -58,6 +58,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["XDG_CACHE_HOME"] = str(shared / "cache")
+    os.environ["XDG_STATE_HOME"] = str(shared / "state")
 
 
 @pytest.fixture

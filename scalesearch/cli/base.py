@@ -77,6 +77,10 @@ Verbose = Annotated[
 StudyFolder = Annotated[
     Path, typer.Argument(help="A study's directory.", autocompletion=complete.studies)
 ]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run the code that a study which was not made here names."),
+]
 Runner = Annotated[
     str,
     typer.Option(
@@ -147,3 +151,11 @@ def print_json(document: Any) -> None:
     from scalesearch.files import plain
 
     print(json.dumps(plain(document), indent=2))
+
+
+def trusting(path: Path | str | None, trust: bool) -> None:
+    """Where the user says so, let the study that a file or a folder is of run its code."""
+    if trust and path is not None:
+        from scalesearch import api
+
+        api.trust(path)

@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from scalesearch.cli import complete, parse
-from scalesearch.cli.base import AsJson, ModelName, OutputStride, Resolution, app, print_json
+from scalesearch.cli.base import (
+    AsJson,
+    ModelName,
+    OutputStride,
+    Resolution,
+    Trust,
+    app,
+    print_json,
+    trusting,
+)
 from scalesearch.terminal import say
 
 
@@ -68,9 +77,11 @@ def scale_command(
     ] = None,
     output_stride: OutputStride = None,
     out: Annotated[Path | None, typer.Option(help="Write YAML, CSV and JSON there.")] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Scale a baseline up: by the published table, the formula, or to measured budgets."""
+    trusting(study or space, trust)
     from scalesearch.cli.show import show_family
     from scalesearch.families.scale import ScaleOptions, scale
 
@@ -128,9 +139,11 @@ def export_command(
         ),
     ] = "scalesearch",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a model as ONNX, a torch.export program, safetensors or Python, with a model card."""
+    trusting(model, trust)
     from scalesearch.export import ExportOptions, export
 
     wanted = tuple(formats.split(","))
@@ -156,9 +169,11 @@ def cost_command(
     model: ModelName,
     resolution: Resolution = None,
     output_stride: OutputStride = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure one network: multiply-adds, parameters, activations."""
+    trusting(model, trust)
     from dataclasses import asdict
 
     from scalesearch.networks.cost import cost

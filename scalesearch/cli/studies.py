@@ -18,10 +18,12 @@ from scalesearch.cli.base import (
     Runner,
     SpaceName,
     StudyFolder,
+    Trust,
     Verbose,
     Workers,
     app,
     print_json,
+    trusting,
 )
 from scalesearch.terminal import say
 
@@ -74,12 +76,14 @@ def run_command(
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
     verbose: Verbose = False,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Search: plan, train, select, scale up, report. The same command again continues it."""
+    trusting(space, trust)
     from scalesearch.search.options import RunOptions, refuse_no_gpu
     from scalesearch.search.run import run_search
-    from scalesearch.spaces.files import load_space
+    from scalesearch.spaces.files import named_space
     from scalesearch.studies.setup import prepare
 
     options = RunOptions(
@@ -97,7 +101,7 @@ def run_command(
     )
     if not dry_run:
         refuse_no_gpu(options)
-    search = prepare(load_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
+    search = prepare(named_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
     if dry_run:
         from scalesearch.search.estimate import estimate
 
@@ -130,9 +134,11 @@ def plan_command(
     latency: Annotated[
         int | None, typer.Option(min=1, help="Time them at that batch size as well.")
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Show which networks meet the budget, and all they cost; train nothing, write nothing."""
+    trusting(space, trust)
     from scalesearch import api
 
     document = api.plan(space, budget, proxy, data, latency=latency)
@@ -219,8 +225,9 @@ def status_command(
 
 
 @app.command("select")
-def select_command(study: StudyFolder, as_json: AsJson = False) -> None:
+def select_command(study: StudyFolder, trust: Trust = False, as_json: AsJson = False) -> None:
     """Select again from the trials that a study has, and say how sure they are."""
+    trusting(study, trust)
     from scalesearch import api
     from scalesearch.cli.show import show_selection
 
@@ -240,9 +247,11 @@ def verify_command(
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,
     address: Address = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the top candidates and single axes scaled up: does phi = 1 tell what is best there?"""
+    trusting(study, trust)
     from scalesearch import api
     from scalesearch.cli.show import show_verified
 

@@ -12,7 +12,7 @@ from scalesearch.networks.models import Model, at_output_stride, realised
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.budget import Term
-from scalesearch.spaces.files import load_space
+from scalesearch.spaces.files import named_space
 from scalesearch.spaces.proxy import baseline
 
 MODES = ("formula", "budget")
@@ -62,7 +62,7 @@ def scale(options: ScaleOptions) -> Family:
         coefficients, name = options.coefficients, options.space_name
     else:
         check_choice("mode", options.mode, MODES)
-        space = load_space(options.space_name)
+        space = named_space(options.space_name)
         mode, name = options.mode, space.name
         start = at_output_stride(realised(baseline(space)), stride)
         coefficients = wanted_coefficients(options)
@@ -128,4 +128,4 @@ def wanted_matches(options: ScaleOptions) -> tuple[str, ...]:
     """The models to match: those given, else the space's own when it has a file."""
     if options.match is not None:
         return options.match
-    return load_space(options.space_name).matched
+    return named_space(options.space_name).matched

@@ -11,6 +11,13 @@ PREFIX = "python:"
 DEFAULT_RESOLUTION = 224
 
 
+def function_named(model: object) -> str | None:
+    """The function that a space or a model file names as its model; None where it is none."""
+    if isinstance(model, CustomModel):
+        return model.function
+    return model if isinstance(model, str) and model.startswith(PREFIX) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomModel:
     """The network that `function`, python:package.module:function, makes of three multipliers.

@@ -10,8 +10,15 @@ from scalesearch.files import read_yaml
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES, Arch
 from scalesearch.networks.checked import explain, renewed
-from scalesearch.networks.custom import DEFAULT_RESOLUTION, PREFIX, CustomModel, custom_model
+from scalesearch.networks.custom import (
+    DEFAULT_RESOLUTION,
+    PREFIX,
+    CustomModel,
+    custom_model,
+    function_named,
+)
 from scalesearch.networks.models import Model, at_output_stride, at_resolution, realised
+from scalesearch.trusted import check_trusted
 
 SUFFIXES = (".yaml", ".yml")
 _ARCH = TypeAdapter(Arch)
@@ -42,12 +49,18 @@ def read_model(path: Path) -> Model:
 
 def find_model(name: str, resolution: int | None = None, output_stride: int | None = None) -> Model:
     """The model of a YAML file, of an exported folder, of the zoo, or of a function, at
-    `resolution` and with `output_stride` if they are given."""
+    `resolution` and with `output_stride` if they are given.
+
+    Raises ParameterError where a study that was not made here would run code.
+    """
     if name.startswith(PREFIX):
         model = realised(custom_model(name, resolution or DEFAULT_RESOLUTION))
         return at_output_stride(model, output_stride)
     path = model_file(name)
-    model = at_output_stride(read_model(path) if path else zoo_model(name), output_stride)
+    model = read_model(path) if path else zoo_model(name)
+    if path:
+        check_trusted(path, function_named(model))
+    model = at_output_stride(realised(model), output_stride)
     return at_resolution(model, resolution) if resolution else model
 
 

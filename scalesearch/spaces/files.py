@@ -12,10 +12,12 @@ from scalesearch.files import read_yaml
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES
 from scalesearch.networks.checked import explain, renewed
+from scalesearch.networks.custom import function_named
 from scalesearch.networks.files import SUFFIXES, with_suffixes
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.proxy import baseline
 from scalesearch.spaces.space import Grid, Proxy, Recipe, Space, Steps
+from scalesearch.trusted import check_trusted
 
 _ADAPTER = TypeAdapter(Space)
 
@@ -52,6 +54,17 @@ def load_space(name: str) -> Space:
     if not isinstance(content, dict):
         raise ValueError(f"space {path} must hold keys and values, got {type(content).__name__}")
     return check_space({"name": path.stem, **content}, str(path))
+
+
+def named_space(name: str) -> Space:
+    """The space of `load_space`, whose network is to be built.
+
+    Raises ParameterError where a study that was not made here would run code.
+    """
+    space = load_space(name)
+    if name not in space_names():
+        check_trusted(Path(name), function_named(space.model))
+    return space
 
 
 def near(path: Path) -> list[Path]:

@@ -11,6 +11,8 @@ import yaml
 from scalesearch.data import DataInfo, absolute, describe
 from scalesearch.errors import ParameterError, check_choice
 from scalesearch.files import optional_document, write_document, write_text
+from scalesearch.networks.custom import function_named
+from scalesearch.networks.files import SUFFIXES, read_model
 from scalesearch.networks.models import Model
 from scalesearch.plans.document import Plan, read_plan, read_timings, write_plan
 from scalesearch.plans.plan import make_plan
@@ -19,6 +21,7 @@ from scalesearch.spaces.files import dump_space, load_space, narrow
 from scalesearch.spaces.space import PolicyName, Proxy, Space
 from scalesearch.studies import Study
 from scalesearch.trials.trial import Trial, decoded
+from scalesearch.trusted import check_trusted, study_of, trust
 
 DATA = "data.json"
 
@@ -205,7 +208,9 @@ def open_study(search: Search) -> Study:
 
 
 def write_setup(search: Search) -> None:
-    """Write what a search is made of: its space, its images, its plan."""
+    """Write what a search is made of: its space, its images, its plan; note what it may call."""
+    if function := function_named(search.space.model):
+        trust(search.folder, function)
     write_text(search.folder / "space.yaml", dump_space(search.space))
     write_document(search.folder / DATA, search.images)
     write_plan(search.folder, search.plan)
@@ -228,9 +233,27 @@ def open_search(folder: Path) -> Search:
 
 def plan_again(folder: Path) -> Search:
     """The search that made a study, planned once more, so that its networks can be built."""
+    check_study(folder)
     space = own_space(folder)
     (proxy,) = space.proxies
     return planned(space, proxy, folder, images_of(space, proxy))
+
+
+def check_study(folder: Path) -> None:
+    """Raise ParameterError where a study that was not made here would run code."""
+    check_trusted(folder, function_named(own_space(folder).model))
+
+
+def trust_study(path: Path) -> None:
+    """Let the study that a file or a folder is of call the functions that the two name."""
+    study = study_of(path)
+    if study is None:
+        return
+    models: list[object] = [own_space(study).model]
+    if path.suffix in SUFFIXES and path.name != "space.yaml":
+        models.append(read_model(path))
+    for function in filter(None, map(function_named, models)):
+        trust(study, function)
 
 
 def own_space(folder: Path) -> Space:

@@ -1,5 +1,6 @@
 """Clusters of several nodes: a study on them, a node lost in the middle, who is let in."""
 
+import json
 import subprocess
 import sys
 import time
@@ -7,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+from ray.runtime_env.runtime_env import _merge_runtime_env
 
 from scalesearch.studies import read_trials
-from scalesearch.trials.runners.cluster import reachable, source_of
+from scalesearch.trials.runners.cluster import reachable, source_of, travelling
 from tests.chaos import command, exact
 from tests.cluster import Cluster, cluster
 
@@ -69,3 +72,21 @@ def test_a_users_module_travels_and_an_installed_one_too(
         == Path(sys.modules["scalesearch"].__file__ or "").parent
     )
     assert source_of("python:no_such_module_of_mine:make") is None
+
+
+def test_only_the_named_module_travels_and_a_job_keeps_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "net_that_travels.py").write_text("")
+    (tmp_path / "numpy.py").write_text("")
+    nothing, module = tmp_path / "nothing", tmp_path / "module"
+    nothing.mkdir(), module.mkdir()
+    assert travelling(None, nothing)["working_dir"] == str(nothing) and not [*nothing.iterdir()]
+    found = travelling("python:net_that_travels:make", module)
+    assert found["working_dir"] == str(module)
+    assert [path.name for path in module.iterdir()] == ["net_that_travels.py"]
+    job = {"runtime_env": {"working_dir": "gcs://deploy.zip"}}
+    monkeypatch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, json.dumps(job))
+    both = _merge_runtime_env(job["runtime_env"], travelling(None, nothing), override=False)
+    assert both is not None and both["working_dir"] == "gcs://deploy.zip"

@@ -1,6 +1,7 @@
 """Joining a Ray cluster, or starting one here: addresses, tokens, and the code that travels."""
 
 import importlib.util
+import json
 import logging
 import os
 import shutil
@@ -97,18 +98,26 @@ def travelling(function: str | None, staging: Path) -> dict[str, Any]:
     """The runtime environment of workers that may stand on other machines.
 
     Its working directory has the user's module or nothing: else workers would look for modules
-    where the driver stands, before they look among those that are installed.
+    where the driver stands, before they look among those that are installed. A driver that was
+    submitted as a job has the job's, which Ray lets nobody change.
     """
     environment: dict[str, Any] = {
         "py_modules": [str(PACKAGE)],
-        "working_dir": str(staging),
         "excludes": ["__pycache__"],
         "env_vars": {"OMP_NUM_THREADS": "1"},
     }
+    if job_has_directory():
+        return environment
     if function is not None and (source := source_of(function)) is not None:
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, staging / source.name)
-    return environment
+    return {**environment, "working_dir": str(staging)}
+
+
+def job_has_directory() -> bool:
+    """Whether this driver is a job that was submitted with its working directory."""
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
+    return "working_dir" in (job.get("runtime_env") or {})
 
 
 def source_of(function: str) -> Path | None:

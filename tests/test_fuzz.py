@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from scalesearch.cli.parse import coefficients
 from scalesearch.data import describe, load
 from scalesearch.files import read_checked, read_json, write_checked
+from scalesearch.networks.blocks.layout import emptied
 from scalesearch.networks.count import count
 from scalesearch.networks.files import read_model
 from scalesearch.search.screen import status_text
@@ -164,6 +166,12 @@ def test_yaml_that_stands_for_more_than_it_says(tmp_path: Path, text: str, says:
         (("model", "stages", 0, "width"), 10**6, "width must be at most 65536, got 1e"),
         (("model", "stages", 0, "depth"), 10**7, "depth must be at most 1000, got 1e"),
         (("model", "classes"), 10**12, "classes must be at most"),
+        (
+            ("model", "auxiliary"),
+            [{"after": 1, "weight": 1, "pool": 10**9}],
+            "pool must be at most",
+        ),
+        (("model", "hidden"), [{"width": 10**12}], "hidden: width must be at most"),
         (("model", "rules", "divisor"), 10**18, "divisor must be at most 65536, got 1e"),
         (("model", "rules", "divisor"), 0, "divisor must be at least 1, got 0"),
         (("model", "stages", 0, "stride"), 10**9, "stride must be at most 64"),
@@ -304,3 +312,10 @@ def test_a_damaged_npz(tmp_path: Path, data: st.DataObject, noise: bytes) -> Non
     path.write_bytes(whole[:at] + noise + whole[at + len(noise) :])
     one_line(lambda: describe(f"npz:{path}"))
     one_line(lambda: load(f"npz:{path}"))
+
+
+def test_a_network_that_no_memory_holds() -> None:
+    with torch.device("meta"):
+        layer = torch.nn.Linear(2**24, 2**24)
+    with pytest.raises(ValueError, match="must fit into memory, got 281,474,993,487,872 param"):
+        emptied(layer)

@@ -25,7 +25,7 @@ LIMITS: dict[str, tuple[int, int]] = {
     **{"divisor": SIDES, "pixels": SIDES, "train_resolution": (0, 2**16)},
 }
 MOST_EXPAND = 64
-MOST_BLOCKS = 10_000
+MOST_BLOCKS = 2000
 OF_ARCH = ("resolution", "channels", "classes", "pool", "train_resolution")
 OF_ROW = ("depth", "stride", "groups", "width", "squeeze")
 
@@ -196,8 +196,7 @@ class Arch:
         for part, stages in self.parts:
             for row, stage in enumerate(stages, 1):
                 _check(stage, f"{self.name}, {part} row {row}")
-        for layer in self.hidden:
-            within_limits("width", layer.width, f"{self.name}, hidden", 1)
+        _check_hidden(self.hidden, self.name)
         if (blocks := sum(_blocks(row) for _, rows in self.parts for row in rows)) > MOST_BLOCKS:
             raise ValueError(f"{self.name} must have at most {MOST_BLOCKS} blocks, got {blocks}")
         for number, extra in enumerate(self.auxiliary, 1):
@@ -206,6 +205,11 @@ class Arch:
                     f"{self.name}, auxiliary {number}: after must be a stage row, "
                     f"1 to {len(self.stages)}, got {extra.after}"
                 )
+            place = f"{self.name}, auxiliary {number}"
+            within_limits("pool", extra.pool, place)
+            _check_hidden(extra.hidden, place)
+            for row, stage in enumerate(extra.rows, 1):
+                _check(stage, f"{place} row {row}")
 
     @property
     def parts(self) -> tuple[tuple[str, tuple[Stage, ...]], ...]:
@@ -269,6 +273,12 @@ def _check(stage: Stage, place: str) -> None:
     for number, branch in enumerate(stage.branches, 1):
         for row, inner in enumerate(branch, 1):
             _check(inner, f"{place}, branch {number} row {row}")
+
+
+def _check_hidden(layers: tuple[Hidden, ...], place: str) -> None:
+    """Raises ValueError, naming the place, for layers of no outputs or of too many."""
+    for layer in layers:
+        within_limits("width", layer.width, f"{place}, hidden", 1)
 
 
 def _blocks(stage: Stage) -> int:

@@ -83,11 +83,16 @@ def _side_after(style: Style, row: Stage, in_width: int, side: int) -> int:
 def emptied(module: ModuleType) -> ModuleType:
     """A module of the meta device moved to the CPU, its weights not initialised.
 
-    As Module.to_empty does it, without importing torch._refs, which takes half a second.
+    As Module.to_empty does it, without importing torch._refs, which takes half a second. Raises
+    ValueError where memory does not hold it.
     """
-    module._apply(  # type: ignore[no-untyped-call]
-        lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-    )
+    try:
+        module._apply(  # type: ignore[no-untyped-call]
+            lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+        )
+    except RuntimeError as error:
+        params = sum(p.numel() for p in module.parameters())
+        raise ValueError(f"it must fit into memory, got {params:,} parameters") from error
     return module
 
 

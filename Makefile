@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # one thread a process: many workers beat many threads
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test chaos docs reference data browser bench fuzz clean
+.PHONY: run test chaos docs reference results data browser bench fuzz clean
 
 run: $(VENV)/installed data
 	$(BIN)/scalesearch run --budget 2x
@@ -25,6 +25,10 @@ docs: $(VENV)/installed-dev
 # the pages of commands and of space files, and the schema, written again from the code
 reference: $(VENV)/installed-dev
 	$(BIN)/python docs/write_reference.py
+
+# the committed selections and reports, written again from the trials of their studies
+results: $(VENV)/installed
+	$(BIN)/python -m benchmarks.results
 
 # the long form of what the suite does with a few hundred inputs: more than 100,000
 fuzz: $(VENV)/installed-dev

@@ -5,14 +5,14 @@
     python -m benchmarks.lattice results/lattice
 
 writes results/lattice-fashion-mnist: curves.csv, networks.csv, made_with.json, and the study's
-space, plan, selection, verification and family. Then, and alone where no study is given, the
-report is written from those files.
+space, plan, selection, verification and family. Then, and alone where no study is given, it writes
+from those files phi2/trials.csv and the report, as `scalesearch report` does. The journals are not
+kept, so there is nothing to select from.
 """
 
 import argparse
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +25,7 @@ KEPT = (
     *("space.yaml", "plan.json", "grid.csv", "trials.csv", "run.json"),
     *("selection.json", "verify.json", "family.json"),
 )
+CURVE = ["candidate", "seed", "epoch", "loss", "accuracy", "train_loss", "seconds"]
 COST = ["flops", "params", "activations", "resolution"]
 
 
@@ -59,10 +60,10 @@ def keep(study: Path) -> None:
     table = pd.DataFrame(networks)
     curves = []
     for folder, phis in ((study, (0, 1)), (study / f"phi{larger['phi']:g}", (larger["phi"],))):
-        rows = pd.read_csv(folder / "curves.csv").rename(columns={"candidate": "key"})
+        rows = pd.read_csv(folder / "curves.csv")[CURVE]
         mine = table.loc[table["phi"].isin(phis), ["phi", "key"]].drop_duplicates()
-        curves.append(mine.merge(rows, on="key"))
-    merged = pd.concat(curves).sort_values(["phi", "key", "seed", "epoch"])
+        curves.append(mine.rename(columns={"key": "candidate"}).merge(rows, on="candidate"))
+    merged = pd.concat(curves).sort_values(["phi", "candidate", "seed", "epoch"])
     for column in ("loss", "train_loss"):
         merged[column] = merged[column].round(6)
     merged["seconds"] = merged["seconds"].round(2)
@@ -87,23 +88,14 @@ def keep(study: Path) -> None:
 
 
 def render() -> None:
-    """Write the report from the files that were kept."""
-    curves = pd.read_csv(OUT / "curves.csv").rename(columns={"key": "candidate"})
-    further = curves[curves["phi"] > 1]
-    with tempfile.TemporaryDirectory() as place:
-        study = Path(place) / OUT.name
-        larger = study / f"phi{further['phi'].max():g}"
-        larger.mkdir(parents=True)
-        for name in KEPT:
-            shutil.copy(OUT / name, study / name)
-        write_csv(study / "curves.csv", curves[curves["phi"] <= 1])
-        last = further[further["epoch"] == further["epoch"].max()]
-        write_csv(larger / "trials.csv", last.assign(state="COMPLETE", split="val"))
-        write_report(study)
-        for name in ("report.html", "report.md"):
-            shutil.copy(study / name, OUT / name)
-        shutil.rmtree(OUT / "figures", ignore_errors=True)
-        shutil.copytree(study / "figures", OUT / "figures")
+    """Write the report from the files that were kept, and the larger trials that it reads."""
+    curves = pd.read_csv(OUT / "curves.csv")
+    last = curves[(curves["phi"] > 1) & (curves["epoch"] == curves["epoch"].max())]
+    for phi, rows in last.groupby("phi"):
+        ends = rows.drop(columns="phi").rename(columns={"epoch": "epochs"})
+        ends = ends.assign(split="val", state="COMPLETE")
+        write_csv(OUT / f"phi{phi:g}" / "trials.csv", ends)
+    write_report(OUT)
 
 
 if __name__ == "__main__":

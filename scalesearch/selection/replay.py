@@ -43,9 +43,9 @@ def read_table(folder: Path) -> Table:
     """The table in a directory's curves.csv. Raises ValueError where a trial of it is missing."""
     rows = pd.read_csv(folder / "curves.csv")
     rows = rows[rows["phi"] <= 1]
-    baseline = rows.loc[rows["phi"] == 0, "key"].iloc[0]
-    keys = [*(key for key in rows["key"].unique() if key != baseline), baseline]
-    wide = rows.pivot_table(index="key", columns=["seed", "epoch"], values="loss").loc[keys]
+    baseline = rows.loc[rows["phi"] == 0, "candidate"].iloc[0]
+    keys = [*(key for key in rows["candidate"].unique() if key != baseline), baseline]
+    wide = rows.pivot_table(index="candidate", columns=["seed", "epoch"], values="loss").loc[keys]
     seeds, epochs = rows["seed"].nunique(), int(rows["epoch"].max())
     if wide.isna().any(axis=None) or wide.shape[1] != seeds * epochs:
         raise ValueError(f"a table must have every network's every epoch, got gaps in {folder}")

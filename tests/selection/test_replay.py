@@ -34,8 +34,10 @@ def test_the_table_is_whole(table: Table) -> None:
     at_budget = rows.loc[rows["phi"] == 1, "flops"] / rows.loc[rows["phi"] == 0, "flops"].item()
     assert at_budget.between(1.9, 2.1).all()
     curves = pd.read_csv(FOLDER / "curves.csv")
-    assert set(curves.loc[curves["phi"] == 2, "key"]) == set(rows.loc[rows["phi"] == 2, "key"])
-    assert curves.groupby(["phi", "key", "seed"])["epoch"].agg(list).map(len).eq(8).all()
+    assert set(curves.loc[curves["phi"] == 2, "candidate"]) == set(
+        rows.loc[rows["phi"] == 2, "key"]
+    )
+    assert curves.groupby(["phi", "candidate", "seed"])["epoch"].agg(list).map(len).eq(8).all()
 
 
 def test_the_full_grid_is_right_by_definition(table: Table) -> None:

@@ -1,0 +1,40 @@
+"""Write again, from the trials that they have, the selections and reports of committed studies.
+
+    python -m benchmarks.results [FOLDER]
+
+selects from each study with a journal below FOLDER (results/reference unless given) and writes its
+report; without FOLDER the tabular benchmark's report too. Nothing is trained.
+"""
+
+import argparse
+import contextlib
+from pathlib import Path
+
+import scalesearch
+from benchmarks.lattice import render
+
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+
+
+def main() -> None:
+    """Write them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?")
+    folder = parser.parse_args().folder
+    for journal in sorted((folder or REFERENCE).resolve().rglob("study.journal")):
+        if not journal.parent.name.startswith("phi"):  # a verification's trials, of the study above
+            renew(journal.parent)
+    if folder is None:
+        render()
+
+
+def renew(folder: Path) -> None:
+    """Select from a study's trials, and write its report."""
+    with contextlib.chdir(folder):  # where a space finds the network that its model names
+        study = scalesearch.study(Path())
+        print(f"{folder.name}: {study.select().headline}")
+        study.report()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Every study that is committed under results/ is read as it stands, whatever version wrote it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from scalesearch.plans.document import read_plan
+from scalesearch.report.content import read_content
+from scalesearch.selection.selection import read_selection
+from tests.conftest import Command
+
+RESULTS = Path(__file__).parents[1] / "results"
+STUDIES = sorted(path.parent for path in RESULTS.rglob("plan.json"))
+
+
+@pytest.mark.parametrize("committed", STUDIES, ids=lambda path: path.name)
+def test_every_command_reads_a_committed_study(
+    committed: Path, scalesearch: Command, tmp_path: Path
+) -> None:
+    # commands are typed in the study's own directory, where a space finds a network of one's own
+    study = Path(shutil.copytree(committed, tmp_path, dirs_exist_ok=True))
+    plan, before = read_plan(study), read_selection(study)
+
+    reported = scalesearch("report", study, "--format", "csv")
+    assert (reported.returncode, reported.stderr) == (0, "")
+    table = pd.read_csv(study / "report.csv", index_col="key")
+    assert {*table.index} == {plan.baseline.key, *(c.key for c in plan.candidates)}
+    for standing in before.standings:
+        row = table.loc[standing.key]
+        assert (row["loss"], row["p_best"]) == pytest.approx((standing.loss, standing.p_best))
+
+    for command in ("status", "select"):
+        found = scalesearch(command, study, "--json")
+        if (study / "study.journal").exists():
+            assert (found.returncode, found.stderr) == (0, ""), found.stderr
+            assert "headline" in json.loads(found.stdout) or "states" in json.loads(found.stdout)
+        else:
+            assert found.returncode == 2 and found.stdout == "" and found.stderr.count("\n") == 1
+            assert found.stderr.startswith("error: ") and "study.journal" in found.stderr
+
+    scaled = scalesearch(
+        *("scale", "--study", study, "--phi", 1, "--match", "", "--out", "found", "--json")
+    )
+    assert scaled.returncode == (0 if before.recommended else 2), scaled.stderr
+    if not before.recommended:
+        return
+    (member,) = json.loads(scaled.stdout)["members"]
+    kept = study / "family" / f"{member['name']}.yaml"
+    file = kept if kept.exists() else tmp_path / "found" / "family" / kept.name
+    exported = scalesearch("export", file, "--format", "safetensors", "--json")
+    assert exported.returncode == 0, exported.stderr
+    assert json.loads(exported.stdout)["flops"] == member["flops"]
+
+
+def test_verify_says_how_it_is_called(scalesearch: Command) -> None:
+    found = scalesearch("verify", "--help")
+    assert found.returncode == 0 and "--phi" in found.stdout
+
+
+def test_the_lattice_has_what_its_report_shows() -> None:
+    content = read_content(RESULTS / "lattice-fashion-mnist")
+    assert {row.n for row in content.candidates} == {8}
+    assert content.transfer is not None
+    assert all(row.accuracy and row.accuracy.n == 3 for row in content.transfer.networks)
+    known = content.curves[content.curves["candidate"].isin([*content.rows])]
+    assert len(known) == 10 * 8 * 8, "a row for each candidate, seed and epoch"

@@ -150,13 +150,13 @@ def export_command(
     document = export(ExportOptions(model, wanted, out, weights, resolution, names, overwrite))
     if as_json:
         return print_json(document)
-    for path in document["files"]:
+    for path in document.files:
         say(f"wrote {path}")
-    say(f"weights: {document['weights']}")
-    for check in document["checked"].values():
+    say(f"weights: {document.weights}")
+    for check in document.checked.values():
         say(
-            f"checked: {check['against']}: logits differ by at most {check['difference']:.2g}, "
-            f"the largest is {check['largest']:.3g}"
+            f"checked: {check.against}: logits differ by at most {check.difference:.2g}, "
+            f"the largest is {check.largest:.3g}"
         )
 
 

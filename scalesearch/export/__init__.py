@@ -1,5 +1,5 @@
 """Models written for other programs: ONNX, torch.export, safetensors, or one Python file."""
 
-from scalesearch.export.run import ExportOptions, export
+from scalesearch.export.run import Exported, ExportOptions, export
 
-__all__ = ["ExportOptions", "export"]
+__all__ = ["ExportOptions", "Exported", "export"]

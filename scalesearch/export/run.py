@@ -2,20 +2,20 @@
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from scalesearch.errors import ParameterError, check_choice
 from scalesearch.export.card import Origin, citation, label, made_from, model_card, summary
-from scalesearch.export.check import example_images, settle
+from scalesearch.export.check import Check, example_images, settle
 from scalesearch.export.formats import FORMATS, SEED, make_job
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import Network
-from scalesearch.networks.cost import CONVENTION, cost
+from scalesearch.networks.cost import CONVENTION, Cost, cost
 from scalesearch.networks.files import find_model, model_file
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.torchvision import torchvision_names
@@ -50,8 +50,20 @@ class ExportOptions:
         return " ".join(" ".join(words).replace("`", "'").split())
 
 
-def export(options: ExportOptions) -> dict[str, Any]:
-    """Write the model in the formats asked for, with a card each; the report of it, as plain data.
+@dataclass(frozen=True, slots=True)
+class Exported(Cost):
+    """What was written of a model, what it costs, and how each format's file was checked."""
+
+    model: str
+    files: tuple[str, ...]
+    resolution: int
+    flops_convention: str
+    weights: str
+    checked: Mapping[str, Check]
+
+
+def export(options: ExportOptions) -> Exported:
+    """Write the model in the formats asked for, with a card each; what was written.
 
     Files are moved to where they belong after each of them has given the network's logits: all or
     none is written. Raises ValueError for options that contradict one another, and where there is
@@ -90,17 +102,17 @@ def export(options: ExportOptions) -> dict[str, Any]:
             kind = format if options.names == NAMES[0] else options.names
             card.write_text(model_card(model, measured, check, kind, target, origin), "utf-8")
             files += [*written, card]
-            checks[format] = asdict(check)
+            checks[format] = check
         placed = place(files, folder, options.overwrite)
-    return {
-        "model": model.name,
-        "files": [str(path) for path in placed],
-        "resolution": model.resolution,
+    return Exported(
+        model=model.name,
+        files=tuple(str(path) for path in placed),
+        resolution=model.resolution,
         **asdict(measured),
-        "flops_convention": CONVENTION,
-        "weights": weights,
-        "checked": checks,
-    }
+        flops_convention=CONVENTION,
+        weights=weights,
+        checked=checks,
+    )
 
 
 def check_options(options: ExportOptions) -> None:

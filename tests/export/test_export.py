@@ -21,7 +21,7 @@ from torch import nn
 
 import scalesearch as package
 from scalesearch.cli import main
-from scalesearch.export import ExportOptions, export
+from scalesearch.export import Exported, ExportOptions, export
 from scalesearch.export.check import compare, example_images
 from scalesearch.export.python import class_name, python_source
 from scalesearch.networks.arch import Arch, Stage
@@ -47,12 +47,12 @@ EXPORTED = {
 }
 
 
-def exported(model: str, folder: Path, *formats: str, **options: Any) -> dict[str, Any]:
+def exported(model: str, folder: Path, *formats: str, **options: Any) -> Exported:
     """A model's files in that folder, and what the export says of them."""
     return export(ExportOptions(model, formats, folder, **options))
 
 
-Away = Callable[[str], tuple[Path, dict[str, Any]]]
+Away = Callable[[str], tuple[Path, Exported]]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def away(tmp_path_factory: pytest.TempPathFactory) -> Away:
     formats = ("onnx", "pt2", "safetensors", "python")
 
     @cache
-    def folder(model: str) -> tuple[Path, dict[str, Any]]:
+    def folder(model: str) -> tuple[Path, Exported]:
         path = tmp_path_factory.mktemp("away")
         return path, exported(model, path, *formats, resolution=EXPORTED[model])
 
@@ -81,10 +81,10 @@ def test_an_export_gives_the_logits_of_the_network(model: str, away: Away) -> No
         assert 0.1 < np.abs(logits).max() < 10, "logits of which 1e-4 says something"
         (found,) = session.run(None, {"images": images[9 - n :].numpy()})
         np.testing.assert_allclose(found, logits, rtol=0, atol=1e-4)
-    assert all(check["difference"] <= 1e-4 for check in said["checked"].values())
+    assert all(check.difference <= 1e-4 for check in said.checked.values())
     for format in ("onnx", "pt2", "safetensors", "py"):
         card = (folder / f"{name}.{format}.md").read_text()
-        for words in (f"{said['flops']:,}", "multiply-adds", f"{px} px", "nothing was trained"):
+        for words in (f"{said.flops:,}", "multiply-adds", f"{px} px", "nothing was trained"):
             assert words in card
         assert "Tan & Le" in card or "He et al." in card or "Sandler" in card
         assert ("Scaled from efficientnet_b0 by depth" in card) == (model == str(ROOT / MEMBER))
@@ -168,7 +168,7 @@ def test_a_python_file_draws_the_same_weights_and_gives_the_same_logits(
     arch = small(name)
     (tmp_path / "small.yaml").write_text(dump_model(arch))
     said = exported(str(tmp_path / "small.yaml"), tmp_path / "out", "python")
-    path = Path(said["files"][0])
+    path = Path(said.files[0])
     assert path.name == f"{arch.name.replace(' ', '_')}.py"
     source = path.read_text()
     module: dict[str, Any] = {}
@@ -199,13 +199,13 @@ def test_a_name_cannot_break_out_of_a_file_or_its_folder(tmp_path: Path) -> None
     path = tmp_path / "in.yaml"
     path.write_text(dump_model(replace(find("resnet18"), name=hostile, resolution=32)))
     said = exported(str(path), tmp_path / "out", "python")
-    assert {Path(file).parent for file in said["files"]} == {tmp_path / "out"}
-    tree = ast.parse(Path(said["files"][0]).read_text())
+    assert {Path(file).parent for file in said.files} == {tmp_path / "out"}
+    tree = ast.parse(Path(said.files[0]).read_text())
     assert {type(node) for node in tree.body} <= {
         *(ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.ClassDef, ast.FunctionDef),
     }
     assert [ast.unparse(n) for n in tree.body if isinstance(n, ast.Import)] == ["import torch"]
-    assert "<script>" not in Path(said["files"][1]).read_text()
+    assert "<script>" not in Path(said.files[1]).read_text()
     said = exported(str(path), tmp_path / "out", "safetensors")
     again = find_model(str(tmp_path / "out"))
     assert again.name == hostile and isinstance(build_model(again), nn.Module)
@@ -218,17 +218,17 @@ def test_a_name_cannot_break_out_of_a_file_or_its_folder(tmp_path: Path) -> None
 def test_torchvision_takes_the_weights_by_its_names(name: str, tmp_path: Path) -> None:
     options = {"resolution": 64, "names": "torchvision"}
     said = exported(name, tmp_path, "safetensors", **options)
-    (path, _) = map(Path, said["files"])
+    (path, _) = map(Path, said.files)
     with safe_open(path, "pt") as file:
         found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-        assert file.metadata()["flops"] == str(said["flops"])
+        assert file.metadata()["flops"] == str(said.flops)
     theirs = {k: v for k, v in shapes(golden(name)["layers"]).items() if not k.startswith("aux")}
     last = {k for k in theirs if k.startswith(("fc.", "classifier."))}
     assert found.keys() == theirs.keys()
     for key in theirs.keys() - last:  # the golden files have ten classes
         assert found[key] == theirs[key], key
     back = exported(name, tmp_path / "ours", "safetensors", resolution=64, weights=path)
-    assert back["checked"]["safetensors"]["difference"] == 0
+    assert back.checked["safetensors"].difference == 0
     again = package.build(str(tmp_path / "ours" / f"{name}.yaml")).eval()
     reference = package.build(name)
     package.load_torchvision(reference, torch_file(path))

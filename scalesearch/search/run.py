@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from scalesearch.errors import ParameterError
@@ -23,18 +23,25 @@ from scalesearch.search.options import (
 from scalesearch.search.training import train
 from scalesearch.search.verify import verify
 from scalesearch.selection import answer
-from scalesearch.selection.selection import Selection, find_selection, write_selection
+from scalesearch.selection.selection import (
+    Selection,
+    find_selection,
+    old_notes,
+    write_selection,
+)
 from scalesearch.selection.verification import Verification
 from scalesearch.studies import locked, read_curves, read_trials
 from scalesearch.studies.mirror import Mirror, opened
 from scalesearch.studies.record import RunRecord, find_record, write_record
 from scalesearch.studies.setup import (
+    DATA,
     Search,
     open_search,
     open_study,
     plan_again,
     planned,
     refuse_another,
+    write_images,
     write_setup,
 )
 from scalesearch.trials.trial import versions
@@ -135,6 +142,9 @@ def reselect(folder: Path) -> Selection:
     """Select again from what a study has; write selection.json, and the family if it changed."""
     search, before = open_search(folder), find_selection(folder)
     with locked(folder):
+        if before and not (folder / DATA).exists():  # as the first version left it
+            search = replace(search, images=replace(search.images, notes=old_notes(before)))
+            write_images(search)
         study = open_study(search)
         answer.write_trials(search, study)
         selection = answer.select(search, study, decide(search, study))

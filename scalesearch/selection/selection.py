@@ -1,5 +1,6 @@
 """The selection: the answer of a study, kept as selection.json and printed by `--json`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,21 @@ def read_selection(folder: Path) -> Selection:
 def find_selection(folder: Path) -> Selection | None:
     """The selection of a study, None where it has none yet."""
     return optional_document(folder / FILE, Selection, renewed)
+
+
+def old_notes(selection: Selection) -> tuple[str, ...]:
+    """What the data said of themselves, as a selection of the first version has it.
+
+    It kept these notes among its warnings alone, which say besides why gates failed, how many
+    trials did, and that seeds or epochs are few.
+    """
+    others = (*(f"{gate.name}: " for gate in selection.gates), "train longer (--epochs)")
+    counts = re.compile(r"\d+ (trials failed; trials\.csv|seeds tell little)")
+    return tuple(
+        warning
+        for warning in selection.warnings
+        if not warning.startswith(others) and not counts.match(warning)
+    )
 
 
 def renewed(old: Keys) -> Keys:

@@ -1,5 +1,6 @@
 """A finished study is selected from its files alone, whatever version wrote it."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -22,7 +23,16 @@ def test_select_needs_neither_the_data_nor_a_new_plan(
     (tmp_path / "link").symlink_to("moved")
     study = ss.study(tmp_path / "link")
     before = read_selection(REFERENCE / name)
-    found = study.select()
+    note = "a third of the images are there twice"
+    document = json.loads((study.folder / "selection.json").read_text())
+    document["warnings"] += [note, "3 trials failed; trials.csv and the report say why"]
+    (study.folder / "selection.json").write_text(json.dumps(document))
+    assert study.report("csv").exists()
+    for _ in range(2):
+        found = study.select()
+        assert found.warnings.count(note) == 1, "what the first version noted of the data is kept"
+        assert not any("trials failed" in warning for warning in found.warnings)
+    assert study.report("csv").exists()
     assert (found.headline, found.standings) == (before.headline, before.standings)
     assert found.baseline_loss == pytest.approx(before.baseline_loss)
     assert study.selection == found and study.plan.feasible == len(study.plan.candidates)

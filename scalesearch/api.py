@@ -7,7 +7,6 @@ for what is not in order.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from torch import Tensor, nn
@@ -35,7 +34,7 @@ from scalesearch.plans.document import Plan, plan_table, read_plan
 from scalesearch.plans.plan import make_plan
 from scalesearch.report import write_report
 from scalesearch.search.options import RunOptions, refuse_no_gpu
-from scalesearch.search.progress import status_document
+from scalesearch.search.progress import StudyStatus, study_status
 from scalesearch.search.run import reselect, run_search, verify_study
 from scalesearch.selection.policy import Policy
 from scalesearch.selection.replay import Replayed, Table, read_table
@@ -58,17 +57,19 @@ class SavedStudy:
     folder: Path
 
     def trials(self) -> pd.DataFrame:
-        """A row a trial: candidate, seed, split, state, epochs, loss, accuracy, seconds, error."""
+        """A row a trial: candidate, alpha, beta, gamma, flops, seed, split, state, epochs, loss,
+        accuracy, seconds, error."""
         return read_trials(self.folder)
 
     def curves(self) -> pd.DataFrame:
-        """A row an epoch of every trial: candidate, seed, epoch, validation loss, accuracy."""
+        """A row an epoch of every trial: candidate, alpha, beta, gamma, flops, seed, epoch,
+        validation loss, accuracy."""
         return read_curves(self.folder)
 
-    def status(self) -> dict[str, Any]:
-        """Trials by state, epochs, seconds, the lowest losses, the process that runs it; as `run`
-        what its last driver was at, and expected."""
-        return status_document(self.folder)
+    def status(self) -> StudyStatus:
+        """Trials by state, epochs, seconds, the process that runs it; as `networks` how each
+        stands, as `run` what its last driver was at, and expected."""
+        return study_status(self.folder)
 
     @property
     def space(self) -> Space:

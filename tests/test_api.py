@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 import torch
 
@@ -73,12 +74,42 @@ def test_a_run_gives_its_study(study: ss.SavedStudy) -> None:
     before = study.selection
     assert study.select() == before == study.selection
     assert study.space.budget == "2x" and study.space.proxies["quick"].recipe.epochs == 2
-    assert study.status()["driver"] is None
     page = study.report()
     assert page == study.folder / "report.html" and page.stat().st_size > 1000
     assert study.report("csv") == study.folder / "report.csv"
     with pytest.raises(ValueError, match="format must be html, md, pdf or csv"):
         study.report("docx")
+
+
+def test_a_candidate_has_one_loss_wherever_it_is_shown(study: ss.SavedStudy) -> None:
+    selection, status, plan = study.select(), study.status(), study.plan
+    assert status.driver is None and status.run is not None
+    expected = {row.key: (row.loss, row.p_best) for row in selection.standings}
+    expected[plan.baseline.key] = (selection.baseline_loss, None)
+    for rows in (status.networks, status.run.rows):  # the latter is what the live screen saw last
+        assert {row.key: (row.loss, row.p_best) for row in rows if row.key in expected} == expected
+    table = pd.read_csv(study.report("csv"), index_col="key")
+    page = (study.folder / "report.md").read_text().splitlines()
+    for key, (loss, share) in expected.items():
+        assert table.loc[key, "loss"] == pytest.approx(loss, rel=1e-12)
+        (line,) = [line for line in page if line.startswith(f"| {table.loc[key, 'name']} ")]
+        assert f"| {loss:.4f} |" in line
+        if share is not None:
+            assert table.loc[key, "p_best"] == pytest.approx(share, rel=1e-12)
+            assert f"| {100 * share:.0f} % |" in line
+    assert "trials.csv has each trial's own" in " ".join(page)
+
+
+def test_tables_say_what_network_a_row_is_of(study: ss.SavedStudy) -> None:
+    plan = study.plan
+    networks = {row.key: row for row in (plan.baseline, *plan.candidates)}
+    written = [pd.read_csv(study.folder / name) for name in ("trials.csv", "curves.csv")]
+    for table in (study.trials(), study.curves(), *written):
+        assert len(table) and {*table["candidate"]} <= networks.keys()
+        for row in table.itertuples():
+            network = networks[row.candidate]
+            found = row.alpha, row.beta, row.gamma, row.flops
+            assert found == (network.alpha, network.beta, network.gamma, network.flops)
 
 
 def test_the_same_call_again_trains_nothing(study: ss.SavedStudy) -> None:

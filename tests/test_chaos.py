@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalesearch.search.progress import FILE, status_document
+from scalesearch.search.progress import FILE, study_status
 from scalesearch.studies import JOURNAL
 from tests.chaos import (
     command,
@@ -151,10 +151,12 @@ def test_a_second_interrupt_stops_now_and_leaves_nothing_running(
     while not (folder / FILE).exists() and driver.is_alive():
         time.sleep(0.05)
     time.sleep(1)
-    found = status_document(folder)
-    assert found["driver"] == f"process {driver.pid} on {socket.gethostname()}"
-    assert found["run"]["queue"] > 0 and found["run"]["workers"] == 1
-    (running,) = found["run"]["running"]
+    found = study_status(folder)
+    assert (
+        found.run is not None and found.driver == f"process {driver.pid} on {socket.gethostname()}"
+    )
+    assert found.run.queue > 0 and found.run.workers == 1
+    (running,) = found.run.running
     assert running.startswith("1x baseline seed 0")
     os.kill(driver.pid or 0, signal.SIGINT)
     time.sleep(0.5)

@@ -177,6 +177,11 @@ def read_plan(folder: Path) -> Plan:
     return read_document(folder / FILE, Plan, renewed)
 
 
+def find_plan(folder: Path) -> Plan | None:
+    """The plan of a study, None where it has none."""
+    return optional_document(folder / FILE, Plan, renewed)
+
+
 def renewed(old: Keys) -> Keys:
     """A plan's keys as today's. The first version knew budgets in flops alone, and told the
     baseline without ratios."""

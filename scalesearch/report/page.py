@@ -42,6 +42,7 @@ def environment(finalize: Callable[[Any], str] | None = None) -> Environment:
         "in_a_sentence": words.in_a_sentence,
         "provenance": words.provenance,
         "command": words.command,
+        "what_loss_is": words.what_loss_is,
         "expected_loss": expected_loss,
     }
     return made
@@ -65,7 +66,10 @@ def render_html(template: str, figures: Mapping[str, Drawn], **content: Any) -> 
         .render(
             figures=figures,
             still={name: Markup(drawn.svg) for name, drawn in figures.items()},
-            specs={name: embedded(page_figure(drawn)) for name, drawn in figures.items()},
+            specs={
+                name: embedded({"spec": drawn.spec, "legend": drawn.legend})
+                for name, drawn in figures.items()
+            },
             css=Markup(asset("page.css")),
             light=Markup(variables(LIGHT)),
             dark=Markup(variables(DARK)),
@@ -75,11 +79,6 @@ def render_html(template: str, figures: Mapping[str, Drawn], **content: Any) -> 
             **content,
         )
     )
-
-
-def page_figure(drawn: Drawn) -> dict[str, Any]:
-    """What the page's script needs of a figure."""
-    return {"spec": drawn.spec, "legend": drawn.legend}
 
 
 def embedded(content: Any) -> Markup:

@@ -113,6 +113,18 @@ def provenance(content: Content) -> list[tuple[str, str]]:
     ]
 
 
+def what_loss_is(content: Content) -> str:
+    """Which loss a report shows of a network, and where each trial's own is."""
+    mean = "the mean of its n seeds; trials.csv has each trial's own"
+    if content.selection is None:
+        return f"A network's loss is {mean}."
+    return (
+        "The loss and P(best) of a candidate that was compared, and the loss of the 1x baseline, "
+        "are the selection's, the same as select and status show; the loss of any other network "
+        f"is {mean}."
+    )
+
+
 def images(content: Content) -> str:
     """How many images there were. Of a study that did not write it down: how many were validated
     on, as its selection has it, and what its space asked for."""

@@ -5,15 +5,14 @@ The journal says what is trained; only the driver knows what comes next and how 
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from scalesearch.files import read_json, write_json
-from scalesearch.plans.document import Plan
+from scalesearch.plans.document import Plan, read_plan
 from scalesearch.search.clock import Clock
 from scalesearch.search.events import (
     Completed,
@@ -26,10 +25,13 @@ from scalesearch.search.events import (
     Lost,
     Paused,
 )
+from scalesearch.selection.answer import ranking_of
 from scalesearch.selection.effects import interval
 from scalesearch.selection.losses import Curves, curves_of
 from scalesearch.selection.policy import compare
-from scalesearch.studies import Study, read_status
+from scalesearch.selection.ranking import Ranking
+from scalesearch.selection.selection import Selection, find_selection
+from scalesearch.studies import Status, Study, read_history, read_status
 from scalesearch.studies.setup import Search
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.train import Metrics
@@ -37,14 +39,17 @@ from scalesearch.trials.trial import Trial
 
 FILE = "progress.json"
 SELDOM = 0.5  # seconds between two looks at the study
+RANKING = 0.05  # of a run's time that ranking may take while trials run
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one network stands: `loss` is the mean of `seeds` trials after epoch `after`.
+    """How one network stands: its loss over `seeds` trials after epoch `after`.
 
-    The interval and P(best) are those of the last epoch that two candidates have reached with two
-    seeds, among the candidates that reached it; losses of different epochs are not compared.
+    Loss, P(best) and the interval, which is of the difference to the leader, are the selection's,
+    by the same trials. Before these suffice for one they are those of the last epoch that two
+    candidates have reached with two seeds; losses of different epochs are not compared. A network
+    that is in neither comparison has no P(best), and as loss the mean of its trials.
     """
 
     key: str
@@ -91,13 +96,17 @@ _PROGRESS = TypeAdapter(Progress)
 def progress_of(
     search: Search,
     study: Study,
+    ranking: Ranking | None,
     live: Mapping[TrialKey, Metrics],
     stage: str,
     clock: Clock,
     workers: int | None,
     gpus_per_trial: float,
 ) -> Progress:
-    """How far a search is; `live` has the last epoch of the trials that run."""
+    """How far a search is, with the ranking by its trials, None while these are too few.
+
+    `live` has the last epoch of the trials that run.
+    """
     names = search.plan.names
     running = study.running()
     curves = curves_of(study.history("val"))
@@ -113,7 +122,7 @@ def progress_of(
         study=str(search.folder),
         plan=plan_text(search.plan),
         stage=stage,
-        rows=rows(names, search.plan.baseline.key, curves, states, search.proxy.seeds),
+        rows=rows(names, search.plan.baseline.key, curves, states, search.proxy.seeds, ranking),
         running=tuple(running_text(trial, names, live.get(trial.key)) for trial in running),
         done=study.ended(),
         queue=len(queue),
@@ -127,6 +136,32 @@ def progress_of(
         ended=clock.ended,
         expected=clock.total,
     )
+
+
+def rankings(search: Search, study: Study) -> Callable[[], Ranking | None]:
+    """A function that gives the selection's ranking by the trials so far, None for too few.
+
+    While trials run, which ranking delays, it may be that of a moment ago.
+    """
+    last: Ranking | None = None
+    known: dict[TrialKey, int] | None = None
+    due = 0.0
+
+    def ranking() -> Ranking | None:
+        nonlocal last, known, due
+        now = {key: len(curve) for key, curve in study.history("val").items()}
+        started = time.monotonic()
+        if now != known and (started >= due or not study.running()):
+            known = now
+            try:
+                last = ranking_of(search, study)
+            except ValueError:
+                last = None
+            ended = time.monotonic()
+            due = ended + (ended - started) / RANKING
+        return last
+
+    return ranking
 
 
 def watched(
@@ -178,18 +213,27 @@ def plan_text(plan: Plan) -> str:
 
 
 def rows(
-    names: Mapping[str, str], baseline: str, curves: Curves, states: Mapping[str, str], seeds: int
+    names: Mapping[str, str],
+    baseline: str,
+    curves: Curves,
+    states: Mapping[str, str],
+    seeds: int,
+    ranking: Ranking | Selection | None = None,
 ) -> tuple[Row, ...]:
     """Every network's row: the baseline's, then the candidates', those that came farthest first."""
     found = {key: row(key, names[key], curves, states[key], seeds) for key in names}
     candidates = [key for key in names if key != baseline]
-    for epochs in sorted({r.after for r in found.values() if r.after}, reverse=True):
+    if ranking is not None:
+        found |= ranked_rows(found, baseline, ranking)
+    reached = {r.after for r in found.values() if r.after} if ranking is None else set()
+    for epochs in sorted(reached, reverse=True):
         standing = compare(curves, candidates, range(seeds), epochs)
         if standing.effects is None:
             continue
-        shares = standing.effects.p_best()
+        shares, draws = standing.effects.p_best(), standing.effects.draws
+        leader = int(np.argmin(standing.effects.means[: len(standing.keys)]))
         for i, key in enumerate(standing.keys):
-            low, high = interval(standing.effects.draws[:, i])
+            low, high = interval(draws[:, i] - draws[:, leader])
             found[key] = Row(
                 **{
                     **asdict(found[key]),
@@ -207,6 +251,26 @@ def rows(
         return key != baseline, -(r.after or 0), np.inf if r.loss is None else r.loss
 
     return tuple(found[key] for key in sorted(names, key=order))
+
+
+def ranked_rows(
+    found: Mapping[str, Row], baseline: str, ranking: Ranking | Selection
+) -> dict[str, Row]:
+    """The rows of the baseline and of every candidate that a ranking has, with its numbers."""
+    return {
+        baseline: replace(found[baseline], loss=ranking.baseline_loss),
+        **{
+            standing.key: replace(
+                found[standing.key],
+                after=found[standing.key].after if standing.seeds else None,
+                seeds=standing.seeds,
+                loss=standing.loss,
+                interval=standing.interval,
+                p_best=standing.p_best,
+            )
+            for standing in ranking.standings
+        },
+    }
 
 
 def row(key: str, name: str, curves: Curves, state: str, seeds: int) -> Row:
@@ -231,7 +295,31 @@ def read_progress(folder: Path) -> Progress | None:
         return None
 
 
-def status_document(folder: Path) -> dict[str, Any]:
-    """How far a study is: what its journal says, and as `run` what its last driver left."""
-    progress = read_progress(folder)
-    return {**asdict(read_status(folder)), "run": asdict(progress) if progress else None}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyStatus(Status):
+    """How far a study is by its journal, how its networks stand, what its last driver left.
+
+    `networks` are as the selection has them, where there is one and nothing runs; else as that
+    driver, `run`, saw them. Both are empty where no driver left a word.
+    """
+
+    networks: tuple[Row, ...]
+    run: Progress | None
+
+
+def study_status(folder: Path) -> StudyStatus:
+    """How far a study is, read without writing to it. Raises ValueError where there is none."""
+    found, run = read_status(folder), read_progress(folder)
+    selection = find_selection(folder) if found.driver is None else None
+    networks = run.rows if run else ()
+    if selection is not None:
+        networks = selected_rows(folder, selection)
+    return StudyStatus(**asdict(found), networks=networks, run=run)
+
+
+def selected_rows(folder: Path, selection: Selection) -> tuple[Row, ...]:
+    """The networks of a study as its selection has them."""
+    plan, curves = read_plan(folder), curves_of(read_history(folder))
+    states = {key: "stopped" if key in selection.stopped else "" for key in plan.names}
+    seeds = 1 + max((seed for _, seed in curves), default=0)
+    return rows(plan.names, plan.baseline.key, curves, states, seeds, selection)

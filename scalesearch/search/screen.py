@@ -14,8 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from scalesearch.search.progress import Progress, Row, read_progress
-from scalesearch.studies import Status, read_status
+from scalesearch.search.progress import Progress, Row, StudyStatus, study_status
 from scalesearch.terminal import rich_text
 from scalesearch.units import duration
 
@@ -29,7 +28,7 @@ COLUMNS = (
     "seeds",
     "after",
     "loss",
-    "95 % interval",
+    "behind, 95 %",
     "P(best)",
 )
 
@@ -142,8 +141,8 @@ def follow(folder: Path, again: bool) -> None:
     in_place = Live(console=out, auto_refresh=False) if again and out.is_terminal else None
     with in_place or nullcontext():
         while True:
-            found = read_status(folder)
-            shown = status_text(found, read_progress(folder))
+            found = study_status(folder)
+            shown = status_text(found)
             if in_place:
                 in_place.update(shown, refresh=True)
             else:
@@ -153,8 +152,11 @@ def follow(folder: Path, again: bool) -> None:
             time.sleep(2)
 
 
-def status_text(found: Status, progress: Progress | None) -> RenderableType:
-    """A study's status: what its journal says, and what its driver does and expects."""
+def status_text(found: StudyStatus) -> RenderableType:
+    """A study's status: what its journal says, and what its driver does and expects.
+
+    Without a driver it is how the networks stand, for what the last one expected is past.
+    """
     states = ", ".join(f"{n} {state}" for state, n in found.states.items())
     lines = [
         f"{found.study}: {found.trials} trials: {states}; {found.epochs} epochs, "
@@ -163,10 +165,10 @@ def status_text(found: Status, progress: Progress | None) -> RenderableType:
     ]
     lines += [f"on {node}: {n} trials" for node, n in found.nodes.items()]
     lines += [f"failed: {message}" for message in found.failures]
-    if progress is None:
-        lines += [f"{key}: loss {x:.4f}" for key, x in found.lowest_loss.items()]
-        return rich_text("\n".join(lines))
-    if found.driver is None:  # what its last driver was at and expected is past
-        rest = [rich_text(progress.plan), networks(progress.rows, len(progress.rows))]
-        return Group(rich_text("\n".join(lines)), *rest, *warnings(progress))
-    return Group(rich_text("\n".join(lines)), screen(progress))
+    if found.driver is not None and found.run is not None:
+        return Group(rich_text("\n".join(lines)), screen(found.run))
+    lines += [found.run.plan] if found.run else []
+    shown: list[RenderableType] = [rich_text("\n".join(lines))]
+    if found.networks:
+        shown.append(networks(found.networks, len(found.networks)))
+    return Group(*shown, *(warnings(found.run) if found.run else ()))

@@ -12,7 +12,13 @@ from scalesearch.search.events import Listener
 from scalesearch.search.interrupt import patient
 from scalesearch.search.lines import decisions, failures, trials
 from scalesearch.search.options import RunOptions, Spending, runner_of, worker_count
-from scalesearch.search.progress import Progress, progress_of, watched, write_progress
+from scalesearch.search.progress import (
+    Progress,
+    progress_of,
+    rankings,
+    watched,
+    write_progress,
+)
 from scalesearch.search.screen import on_screen
 from scalesearch.search.tensorboard import board
 from scalesearch.studies import Study
@@ -71,8 +77,11 @@ def listeners_of(
     clock = Clock(epoch_weight(search), options.max_trials)
     workers = None if options.address and not options.workers else worker_count(options)
 
+    ranking = rankings(search, study)
+
     def look(stage: str, live: Mapping[TrialKey, Metrics]) -> Progress:
-        return progress_of(search, study, live, stage, clock, workers, options.gpus_per_trial)
+        gpus = options.gpus_per_trial
+        return progress_of(search, study, ranking(), live, stage, clock, workers, gpus)
 
     listeners = [clock.hear, watched(look, show)]
     if not quiet:

@@ -17,7 +17,7 @@ from scalesearch.selection.policy import Decision
 from scalesearch.selection.ranking import Ranking, rank
 from scalesearch.selection.selection import Selection
 from scalesearch.selection.sentences import headline, warnings
-from scalesearch.studies import Study, read_losses
+from scalesearch.studies import Study, read_losses, with_networks
 from scalesearch.studies.setup import Search
 from scalesearch.trials.key import RATES
 
@@ -99,5 +99,5 @@ def sweep_of(search: Search, study: Study, ranking: Ranking) -> dict[str, dict[f
 
 def write_trials(search: Search, study: Study) -> None:
     """Write trials.csv and curves.csv."""
-    write_csv(search.folder / "trials.csv", study.trials())
-    write_csv(search.folder / "curves.csv", study.curves())
+    write_csv(search.folder / "trials.csv", with_networks(study.trials(), search.plan))
+    write_csv(search.folder / "curves.csv", with_networks(study.curves(), search.plan))

@@ -13,7 +13,14 @@ from scalesearch.studies.journal import (
     locked,
 )
 from scalesearch.studies.study import Study
-from scalesearch.studies.tables import Status, read_curves, read_status, read_trials
+from scalesearch.studies.tables import (
+    Status,
+    read_curves,
+    read_history,
+    read_status,
+    read_trials,
+    with_networks,
+)
 
 __all__ = [
     "JOURNAL",
@@ -24,7 +31,9 @@ __all__ = [
     "cut_torn_tail",
     "locked",
     "read_curves",
+    "read_history",
     "read_losses",
     "read_status",
     "read_trials",
+    "with_networks",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from scalesearch.plans.document import Plan, find_plan
 from scalesearch.studies.journal import (
     PART,
     driver_of,
@@ -22,6 +23,7 @@ TRIAL = [
     *("number", "candidate", "seed", PART, "state", "epochs", "loss", "accuracy", "train_loss"),
     *("seconds", "error", "pruned"),
 ]
+NETWORK = ("alpha", "beta", "gamma", "flops")  # what tables say of a network, beside its key
 CURVE = [field.name for field in fields(Point)]
 
 
@@ -32,22 +34,36 @@ def read_trials(folder: Path) -> pd.DataFrame:
     """
     found = frozen_trials(folder)
     with whole_journal(folder):
-        return trial_table(found)
+        return with_networks(trial_table(found), find_plan(folder))
 
 
 def read_curves(folder: Path) -> pd.DataFrame:
-    """The curves of a study directory, as `Study.curves` has them, read without writing to it."""
+    """The curves of a study directory, as curves.csv has them, read without writing to it."""
+    return with_networks(curve_table(read_history(folder)), find_plan(folder))
+
+
+def read_history(folder: Path) -> dict[TrialKey, LearningCurve]:
+    """The curve of every validation trial of a study directory, read without writing to it."""
     trials = frozen_trials(folder)
     with whole_journal(folder):
-        return curve_table(
-            {
-                key: read_curve(frozen.user_attrs["curve"])
-                for key, frozen in latest(trials).items()
-                if key.part == "val"
-                and frozen.state != TrialState.FAIL
-                and "curve" in frozen.user_attrs
-            }
-        )
+        return {
+            key: read_curve(frozen.user_attrs["curve"])
+            for key, frozen in latest(trials).items()
+            if key.part == "val"
+            and frozen.state != TrialState.FAIL
+            and "curve" in frozen.user_attrs
+        }
+
+
+def with_networks(table: pd.DataFrame, plan: Plan | None) -> pd.DataFrame:
+    """A table with what each of its rows' networks is, beside its key; as it is without a plan."""
+    if plan is None:
+        return table
+    found = table.copy()
+    for place, name in enumerate(NETWORK, 1 + found.columns.get_loc("candidate")):
+        values = {row.key: getattr(row, name) for row in (plan.baseline, *plan.candidates)}
+        found.insert(place, name, found["candidate"].map(values))
+    return found
 
 
 def curve_table(history: Mapping[TrialKey, LearningCurve]) -> pd.DataFrame:
@@ -65,8 +81,7 @@ class Status:
     """How far a study is, by its journal: trials by Optuna's states, epochs, seconds of training.
 
     `driver` is the process that runs it, None where none does; `nodes` has the trials of each
-    machine of a cluster, `failures` the messages, `lowest_loss` the three lowest mean losses of
-    networks by their keys.
+    machine of a cluster, `failures` the messages.
     """
 
     study: str
@@ -77,7 +92,6 @@ class Status:
     driver: str | None
     nodes: dict[str, int]
     failures: list[str]
-    lowest_loss: dict[str, float]
 
 
 def read_status(folder: Path) -> Status:
@@ -85,10 +99,10 @@ def read_status(folder: Path) -> Status:
 
     Raises ValueError where there is no study.
     """
-    table = read_trials(folder)
+    found = frozen_trials(folder)
+    with whole_journal(folder):
+        table = trial_table(found)
     states = {str(k): int(v) for k, v in table["state"].value_counts().items()}
-    done = table[(table["state"] == TrialState.COMPLETE.name) & (table[PART] == "val")]
-    means = done.groupby("candidate")["loss"].mean().sort_values()
     return Status(
         study=str(folder),
         trials=len(table),
@@ -98,7 +112,6 @@ def read_status(folder: Path) -> Status:
         driver=driver_of(folder),
         nodes=nodes_of(table),
         failures=table.loc[table["error"].notna(), "error"].tolist(),
-        lowest_loss={str(key): float(value) for key, value in means.head(3).items()},
     )
 
 

@@ -134,7 +134,9 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     assert [*gates] == ["trained enough", "fair", "resolved", "not at the edge"]
     assert "at the recipe's learning rate" in gates["fair"]["text"]
     assert status["driver"] is None and status["trained_seconds"] > 0
-    assert list(status["lowest_loss"].values()) == sorted(status["lowest_loss"].values())
+    shown = {row["key"]: (row["loss"], row["p_best"]) for row in status["networks"]}
+    for row in first["standings"]:
+        assert shown[row["key"]] == (row["loss"], row["p_best"]), "one number of a candidate"
     shown = scalesearch("status", folder, "--watch").stdout
     assert shown.startswith(str(folder)) and "no process runs it" in shown
     before = json.loads((folder / "selection.json").read_text())

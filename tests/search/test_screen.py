@@ -16,10 +16,9 @@ import pytest
 from rich.console import Console
 
 from scalesearch.search.driver import CHECKS, stage_text
-from scalesearch.search.progress import FILE, Progress, read_progress, rows
+from scalesearch.search.progress import FILE, Progress, read_progress, rows, study_status
 from scalesearch.search.screen import screen, status_text
 from scalesearch.selection.policy import Ask
-from scalesearch.studies import read_status
 from tests.chaos import command
 from tests.conftest import Command
 
@@ -40,7 +39,8 @@ def test_rows_compare_only_what_reached_the_same_epoch() -> None:
     assert (best.after, best.seeds, best.epochs) == (2, 3, 6)
     assert best.loss == pytest.approx(0.6 + sum(rng) / 3)
     assert best.p_best is not None and best.p_best > 0.99
-    assert best.interval is not None and best.interval[0] < best.loss < best.interval[1]
+    assert best.interval == (0, 0), "it leads"
+    assert other.interval is not None and 0 < other.interval[0] < 0.1 < other.interval[1]
     assert other.p_best == pytest.approx(1 - best.p_best)
     assert (stopped.after, stopped.loss, stopped.p_best) == (1, pytest.approx(0.1), None)
     assert start.p_best is None and start.loss == pytest.approx(0.8 + sum(rng) / 3)
@@ -49,13 +49,13 @@ def test_rows_compare_only_what_reached_the_same_epoch() -> None:
 def test_the_losses_on_screen_are_those_of_the_trials(undisturbed: Path) -> None:
     """What is on screen solves the least squares of network and seed effects over trials.csv."""
     for folder in (REFERENCE, undisturbed):
-        progress, table = read_progress(folder), pd.read_csv(folder / "trials.csv")
-        assert progress is not None
+        table = pd.read_csv(folder / "trials.csv")
         table = table[(table["split"] == "val") & (table["state"] == "COMPLETE")]
         losses = table.set_index(["candidate", "seed"])["loss"].unstack()
-        start, *others = progress.rows
+        start, *others = study_status(folder).networks
         assert start.loss == pytest.approx(losses.loc[start.key].mean(), abs=1e-7)
-        fitted = pd.Series({row.key: row.loss for row in others if row.p_best is not None})
+        compared = [start, *(row for row in others if row.p_best is not None)]
+        fitted = pd.Series({row.key: row.loss for row in compared})
         losses = losses.loc[fitted.index].dropna(axis="columns", how="all")
         seeds = losses.sub(fitted, axis="index").mean()
         assert seeds.sum() == pytest.approx(0, abs=1e-7), "what seeds share is in the means"
@@ -65,7 +65,7 @@ def test_the_losses_on_screen_are_those_of_the_trials(undisturbed: Path) -> None
         mean = losses[whole].mean(axis="columns").to_numpy()
         assert whole.any() and fitted[whole].to_numpy() == pytest.approx(mean, abs=1e-7)
     shown = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    shown.print(status_text(read_status(REFERENCE), read_progress(REFERENCE)))
+    shown.print(status_text(study_status(REFERENCE)))
     assert re.search(r"1/1.4/1.4 .* 0\.4576 ", shown.export_text())
 
 
@@ -137,7 +137,7 @@ def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_pa
     assert driver.returncode == 0
     text = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).split())
     assert "in the queue" in text and "of about 26 of this run" in text
-    assert re.search(r"alpha/beta/gamma +state +epochs .* interval +P\(best\)", text)
+    assert re.search(r"alpha/beta/gamma +state +epochs .* behind, 95 % +P\(best\)", text)
     assert re.search(r"2 of 5 candidates stopped; next: .* about 14 trials", text)
     assert re.search(r"training \S+( baseline)? seed \d.*: (begun|epoch \d)", text)
     assert "report: " in text.rpartition("P(best)")[2], "the answer stands last"

@@ -34,8 +34,8 @@ from scalesearch.plans.document import Plan, plan_table, read_plan
 from scalesearch.plans.plan import make_plan
 from scalesearch.report import write_report
 from scalesearch.search.options import RunOptions, refuse_no_gpu
-from scalesearch.search.progress import StudyStatus, study_status
 from scalesearch.search.run import reselect, run_search, verify_study
+from scalesearch.search.status import StudyStatus, study_status
 from scalesearch.selection.policy import Policy
 from scalesearch.selection.replay import Replayed, Table, read_table
 from scalesearch.selection.replay import replay as replay_policy

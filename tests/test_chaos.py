@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scalesearch.search.progress import FILE, study_status
+from scalesearch.search.progress import FILE
+from scalesearch.search.status import study_status
 from scalesearch.studies import JOURNAL
 from tests.chaos import (
     command,

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from scalesearch.files import read_json, write_json
-from scalesearch.plans.document import Plan, read_plan
+from scalesearch.plans.document import Plan
 from scalesearch.search.clock import Clock
 from scalesearch.search.events import (
     Completed,
@@ -30,8 +30,8 @@ from scalesearch.selection.effects import interval
 from scalesearch.selection.losses import Curves, curves_of
 from scalesearch.selection.policy import compare
 from scalesearch.selection.ranking import Ranking
-from scalesearch.selection.selection import Selection, find_selection
-from scalesearch.studies import Status, Study, read_history, read_status
+from scalesearch.selection.selection import Selection
+from scalesearch.studies import Study
 from scalesearch.studies.setup import Search
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.train import Metrics
@@ -293,33 +293,3 @@ def read_progress(folder: Path) -> Progress | None:
         return _PROGRESS.validate_python(read_json(folder / FILE))
     except ValueError:  # pydantic's errors are such
         return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyStatus(Status):
-    """How far a study is by its journal, how its networks stand, what its last driver left.
-
-    `networks` are as the selection has them, where there is one and nothing runs; else as that
-    driver, `run`, saw them. Both are empty where no driver left a word.
-    """
-
-    networks: tuple[Row, ...]
-    run: Progress | None
-
-
-def study_status(folder: Path) -> StudyStatus:
-    """How far a study is, read without writing to it. Raises ValueError where there is none."""
-    found, run = read_status(folder), read_progress(folder)
-    selection = find_selection(folder) if found.driver is None else None
-    networks = run.rows if run else ()
-    if selection is not None:
-        networks = selected_rows(folder, selection)
-    return StudyStatus(**asdict(found), networks=networks, run=run)
-
-
-def selected_rows(folder: Path, selection: Selection) -> tuple[Row, ...]:
-    """The networks of a study as its selection has them."""
-    plan, curves = read_plan(folder), curves_of(read_history(folder))
-    states = {key: "stopped" if key in selection.stopped else "" for key in plan.names}
-    seeds = 1 + max((seed for _, seed in curves), default=0)
-    return rows(plan.names, plan.baseline.key, curves, states, seeds, selection)

@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from scalesearch.search.progress import Progress, Row, StudyStatus, study_status
+from scalesearch.search.progress import Progress, Row
+from scalesearch.search.status import StudyStatus, study_status
 from scalesearch.terminal import rich_text
 from scalesearch.units import duration
 

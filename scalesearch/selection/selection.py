@@ -82,7 +82,7 @@ def old_notes(selection: Selection) -> tuple[str, ...]:
     It kept these notes among its warnings alone, which say besides why gates failed, how many
     trials did, and that seeds or epochs are few.
     """
-    others = (*(f"{gate.name}: " for gate in selection.gates), "train longer (--epochs)")
+    others = (*(f"{gate.name}: " for gate in selection.gates), "train longer ")
     counts = re.compile(r"\d+ (trials failed; trials\.csv|seeds tell little)")
     return tuple(
         warning

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from scalesearch.families.document import family
+from scalesearch.families.document import family, find_family
 from scalesearch.families.members import member
 from scalesearch.networks import zoo
 from scalesearch.networks.models import at_resolution
@@ -26,9 +26,12 @@ from scalesearch.report.figures import figures_of
 from scalesearch.report.page import render_html
 from scalesearch.report.palette import DARK, LIGHT, themed
 from scalesearch.report.transfer import expected_loss
-from scalesearch.report.words import change, command, in_a_sentence
+from scalesearch.report.words import change, command, in_a_sentence, provenance
 from scalesearch.selection.law import Law, Shape
+from scalesearch.selection.selection import read_selection
 from scalesearch.selection.verification import LawFound
+from scalesearch.spaces.files import narrow
+from scalesearch.studies.setup import images_of, open_search, write_images
 from tests.conftest import Command
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -134,6 +137,38 @@ def test_the_page_says_what_a_reader_must_know(reported: Path) -> None:
         "No network of this study was trained on ImageNet",
     ):
         assert words in said, words
+
+
+def test_the_card_has_the_gain_of_the_choice(reported: Path) -> None:
+    selection = read_selection(reported)
+    gain, all_gain = f"{selection.chosen_gain:+.4f}", f"{selection.gain:+.4f}"
+    card = (reported / "report.html").read_text().split('<dl class="facts">')[1].split("</dl>")[0]
+    assert gain in card and gain != all_gain and all_gain not in card
+
+
+def test_scaled_networks_are_called_by_their_own_names(reported: Path) -> None:
+    family = find_family(reported)
+    assert family is not None and len(family.matched) == 3
+    page = (reported / "report.md").read_text()
+    table = page.split("## Scaled up")[1].split("\n## ")[0]
+    assert not re.search(r"\bB[0-8]\b", table), "the published family's names"
+    for name, members in family.matched.items():
+        for found in members:
+            assert found.name.startswith(f"{name}_as_") and f"| {found.name} |" in table
+
+
+def test_images_are_counted_as_they_were(study: Path, tmp_path: Path) -> None:
+    def said() -> str:
+        return dict(provenance(read_content(study)))["data"]
+
+    assert "8,000 images to train, 5,000 to validate" in said(), "as its selection has it"
+    pixels = np.random.default_rng(0).integers(0, 256, (5955, 8, 8), np.uint8)
+    np.savez(tmp_path / "few.npz", x_train=pixels, y_train=np.arange(5955) % 10)
+    search = open_search(study)
+    space = narrow(search.space, "quick", data=f"npz:{tmp_path / 'few.npz'}")
+    assert space.proxies["quick"].val_examples == 5000
+    write_images(replace(search, images=images_of(space, "quick")))
+    assert "4,764 images to train, 1,191 to validate" in said(), "a fifth of 5,955"
 
 
 def test_headings_are_in_order(reported: Path) -> None:

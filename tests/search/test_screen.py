@@ -16,8 +16,9 @@ import pytest
 from rich.console import Console
 
 from scalesearch.search.driver import CHECKS, stage_text
-from scalesearch.search.progress import FILE, Progress, read_progress, rows, study_status
+from scalesearch.search.progress import FILE, Progress, read_progress, rows
 from scalesearch.search.screen import screen, status_text
+from scalesearch.search.status import study_status
 from scalesearch.selection.policy import Ask
 from tests.chaos import command
 from tests.conftest import Command

@@ -152,6 +152,7 @@ def test_scaled_networks_are_called_by_their_own_names(reported: Path) -> None:
     page = (reported / "report.md").read_text()
     table = page.split("## Scaled up")[1].split("\n## ")[0]
     assert not re.search(r"\bB[0-8]\b", table), "the published family's names"
+    assert "| efficientnet_b0_phi7 | 7 |" in table
     for name, members in family.matched.items():
         for found in members:
             assert found.name.startswith(f"{name}_as_") and f"| {found.name} |" in table

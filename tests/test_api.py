@@ -89,7 +89,8 @@ def test_a_candidate_has_one_loss_wherever_it_is_shown(study: ss.SavedStudy) -> 
     for rows in (status.networks, status.run.rows):  # the latter is what the live screen saw last
         assert {row.key: (row.loss, row.p_best) for row in rows if row.key in expected} == expected
     table = pd.read_csv(study.report("csv"), index_col="key")
-    page = (study.folder / "report.md").read_text().splitlines()
+    report = (study.folder / "report.md").read_text()
+    page = report.split("\n## Candidates\n")[1].split("\n## ")[0].splitlines()
     for key, (loss, share) in expected.items():
         assert table.loc[key, "loss"] == pytest.approx(loss, rel=1e-12)
         (line,) = [line for line in page if line.startswith(f"| {table.loc[key, 'name']} ")]

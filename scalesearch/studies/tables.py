@@ -60,7 +60,7 @@ def with_networks(table: pd.DataFrame, plan: Plan | None) -> pd.DataFrame:
     if plan is None:
         return table
     found = table.copy()
-    for place, name in enumerate(NETWORK, 1 + found.columns.get_loc("candidate")):
+    for place, name in enumerate(NETWORK, 1 + [*found].index("candidate")):
         values = {row.key: getattr(row, name) for row in (plan.baseline, *plan.candidates)}
         found.insert(place, name, found["candidate"].map(values))
     return found

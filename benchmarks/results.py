@@ -31,6 +31,7 @@ def main() -> None:
 def renew(folder: Path) -> None:
     """Select from a study's trials, and write its report."""
     with contextlib.chdir(folder):  # where a space finds the network that its model names
+        scalesearch.trust(folder)
         study = scalesearch.study(Path())
         print(f"{folder.name}: {study.select().headline}")
         study.report()

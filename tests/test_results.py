@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import scalesearch as ss
 from scalesearch.plans.document import read_plan
 from scalesearch.report.content import read_content
 from scalesearch.selection.selection import read_selection
@@ -23,6 +24,7 @@ def test_every_command_reads_a_committed_study(
     # commands are typed in the study's own directory, where a space finds a network of one's own
     study = Path(shutil.copytree(committed, tmp_path, dirs_exist_ok=True))
     plan, before = read_plan(study), read_selection(study)
+    ss.trust(study)  # which it asks for where it names code
 
     reported = scalesearch("report", study, "--format", "csv")
     assert (reported.returncode, reported.stderr) == (0, "")

@@ -22,6 +22,7 @@ def test_select_needs_neither_the_data_nor_a_new_plan(
     shutil.copytree(REFERENCE / name, tmp_path / "moved")
     (tmp_path / "link").symlink_to("moved")
     study = ss.study(tmp_path / "link")
+    ss.trust(study.folder)  # which it asks for where it names code
     before = read_selection(REFERENCE / name)
     note = "a third of the images are there twice"
     document = json.loads((study.folder / "selection.json").read_text())

@@ -31,7 +31,7 @@ from scalesearch.spaces.files import load_space
 from scalesearch.spaces.proxy import proxy_baseline
 from scalesearch.spaces.space import Proxy, Recipe
 from scalesearch.trials.step import make_optimizer, make_step, normaliser
-from scalesearch.trials.train import evaluate, schedule, train_side
+from scalesearch.trials.train import make_evaluation, schedule, train_side
 from scalesearch.trials.trial import decoded, prepared
 
 RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "recipe.md"
@@ -128,8 +128,8 @@ def train(setting: Setting, network: nn.Module, data: DataSet, seed: int, epochs
     # averaged weights make other activations than those whose statistics were kept
     update_bn((normalise(pixels) for pixels in data.train.pixels.split(500)), average)
     averaging, seconds = averaging + time.process_time() - apart, seconds - averaging
-    losses, accuracy = evaluate(network, data, data.val)
-    averaged, _ = evaluate(average, data, data.val)
+    losses, accuracy = make_evaluation(network, data, data.val)()
+    averaged, _ = make_evaluation(average, data, data.val)()
     return Run(float(losses.mean()), float(averaged.mean()), accuracy, seconds, averaging)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scalesearch.search.events import Work
-from scalesearch.search.options import RunOptions, worker_count
+from scalesearch.search.options import RunOptions, device_here, worker_count
 from scalesearch.selection.gates import extremes
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.policy import POLICIES, Policy, Terms, grid
@@ -111,6 +111,10 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
         f"hard to tell apart, fewer if not; {epochs} epochs of candidates ({recipe.epochs} a "
         f"trial); about {duration(wall)} with {counted(worker_count(options), 'worker')}"
     )
+    if options.gpus_per_trial:
+        text += f", {options.gpus_per_trial:g} of a GPU each"
+        if device_here(options) == "cpu":
+            text += "; steps were timed on this machine's CPU, for torch finds no GPU here"
     return Estimate(
         study=str(search.folder),
         candidates=count,
@@ -131,7 +135,8 @@ def seconds_of(search: Search, work: Sequence[Work], options: RunOptions) -> flo
     data = decoded(str(search.proxy.data), search.proxy.train_examples, search.proxy.val_examples)
     steps = (len(data.train) + EVALUATION * len(data.val)) / recipe.batch_size
     archs = {arch.key: arch for arch in networks(search)}
-    pace = calibrate([*archs.values()], recipe.batch_size, worker_count(options))
+    workers, device = worker_count(options), device_here(options)
+    pace = calibrate([*archs.values()], recipe.batch_size, workers, device)
     step = {key: pace.step_seconds(arch) for key, arch in archs.items()}
     busy = sum(steps * part.epochs * step[part.network] for part in work)
-    return busy / worker_count(options) + (RAY_START if options.runner == "ray" else 0)
+    return busy / workers + (RAY_START if options.runner == "ray" else 0)

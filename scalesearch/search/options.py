@@ -62,8 +62,31 @@ def cores() -> int:
 
 
 def worker_count(options: RunOptions) -> int:
-    """How many trials run at once on this machine."""
-    return 1 if options.runner == "inline" else options.workers or cores()
+    """How many trials run at once on this machine: as its cores and its GPUs' shares allow."""
+    if options.runner == "inline":
+        return 1
+    workers = options.workers or cores()
+    if options.gpus_per_trial > 0 and options.address is None:
+        room = slots(torch.cuda.device_count(), options.gpus_per_trial)
+        return max(1, min(workers, room))
+    return workers
+
+
+def slots(cards: int, share: float) -> int:
+    """How many trials so many GPUs have room for; a share below 1 is of one of them."""
+    if share < 1:
+        return cards * int(1 / share + 1e-9)  # 1 / 0.1 may come out below 10
+    return int(cards // share)
+
+
+def device_of(options: RunOptions) -> str:
+    """The device that trials run on: a GPU where they are given one or a share of one."""
+    return "cuda" if options.gpus_per_trial > 0 else "cpu"
+
+
+def device_here(options: RunOptions) -> str:
+    """The device that trials run on, as far as this machine has it."""
+    return device_of(options) if torch.cuda.is_available() else "cpu"
 
 
 def refuse_no_gpu(options: RunOptions) -> None:
@@ -90,7 +113,7 @@ def check_options(options: RunOptions) -> None:
 def runner_of(options: RunOptions, search: Search) -> Callable[[AskTell], None]:
     """The runner that the options name, for the trials of that search."""
     if options.runner == "inline":
-        return run_inline
+        return lambda driver: run_inline(driver, device_of(options))
     return lambda driver: run_with_ray(driver, options, search)
 
 

@@ -16,6 +16,7 @@ from scalesearch.search.driver import Driven, decide
 from scalesearch.search.options import (
     RunOptions,
     check_options,
+    device_of,
     refuse_no_gpu,
     runner_of,
     worker_count,
@@ -131,7 +132,7 @@ def run_record(search: Search, options: RunOptions, started: float, trained: int
     earlier = find_record(search.folder)
     return RunRecord(
         options=asdict(options),
-        versions=versions(),
+        versions=versions(device_of(options)),
         trained_last=trained,
         seconds=(earlier.seconds if earlier else 0.0)
         + (time.monotonic() - started if trained else 0.0),

@@ -11,7 +11,13 @@ from scalesearch.search.driver import Driven, drive, search_decisions
 from scalesearch.search.events import Listener
 from scalesearch.search.interrupt import patient
 from scalesearch.search.lines import decisions, failures, trials
-from scalesearch.search.options import RunOptions, Spending, runner_of, worker_count
+from scalesearch.search.options import (
+    RunOptions,
+    Spending,
+    device_here,
+    runner_of,
+    worker_count,
+)
 from scalesearch.search.progress import (
     Progress,
     progress_of,
@@ -74,7 +80,7 @@ def listeners_of(
 ) -> list[Listener]:
     """Who hears what happens in a run; the clock first, for others ask it."""
     names = search.plan.names
-    clock = Clock(epoch_weight(search), options.max_trials)
+    clock = Clock(epoch_weight(search, device_here(options)), options.max_trials)
     workers = None if options.address and not options.workers else worker_count(options)
 
     ranking = rankings(search, study)
@@ -94,12 +100,14 @@ def listeners_of(
     return listeners
 
 
-def epoch_weight(search: Search) -> Callable[[str], float]:
+def epoch_weight(search: Search, device: str = "cpu") -> Callable[[str], float]:
     """How long an epoch of a network takes: by timing some networks once, when first asked."""
     archs = {arch.key: arch for arch in networks(search)}
 
     @cache
     def pace() -> Pace:
-        return calibrate([*archs.values()], search.proxy.recipe.batch_size)
+        # a process apart, whose end frees what CUDA takes of a GPU
+        workers = 0 if device == "cpu" else 1
+        return calibrate([*archs.values()], search.proxy.recipe.batch_size, workers, device)
 
     return cache(lambda key: pace().step_seconds(archs[key]))

@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 
 from scalesearch.data import DataSet, Images
 from scalesearch.networks.cost import cost
+from scalesearch.networks.device import capture_on, placed
 from scalesearch.networks.models import Model, build_model
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.step import make_optimizer, make_step
@@ -49,18 +50,20 @@ def features(model: Model) -> Floats:
     return np.array([modules, measured.flops, measured.activations], dtype=np.float64)
 
 
-def calibrate(models: Sequence[Model], batch_size: int, workers: int = 0) -> Pace:
-    """The pace of this machine, from those of `models` that differ most.
+def calibrate(
+    models: Sequence[Model], batch_size: int, workers: int = 0, device: str = "cpu"
+) -> Pace:
+    """The pace of this machine's CPU or GPU, from those of `models` that differ most.
 
     Timed in `workers` processes at once, as trials run; with 0 in this one.
     """
     chosen = [models[i] for i in extremes([features(model) for model in models])]
     if workers:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            times = [pool.submit(time_steps, chosen, batch_size) for _ in range(workers)]
+            times = [pool.submit(time_steps, chosen, batch_size, device) for _ in range(workers)]
             seconds = np.mean([timed.result() for timed in times], axis=0)
     else:
-        seconds = time_steps(chosen, batch_size)
+        seconds = time_steps(chosen, batch_size, device)
     return fit(np.stack([features(model) for model in chosen]), seconds)
 
 
@@ -70,32 +73,34 @@ def extremes(rows: Sequence[Floats]) -> list[int]:
     return sorted({int(i) for i in (*table.argmin(axis=0), *table.argmax(axis=0))})
 
 
-def time_steps(models: Sequence[Model], batch_size: int) -> Floats:
+def time_steps(models: Sequence[Model], batch_size: int, device: str = "cpu") -> Floats:
     """Median seconds of a training step of each model, on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return np.array([step_seconds(model, batch_size) for model in models])
+        return np.array([step_seconds(model, batch_size, device) for model in models])
     finally:
         torch.set_num_threads(threads)
 
 
-def step_seconds(model: Model, batch_size: int) -> float:
+def step_seconds(model: Model, batch_size: int, device: str = "cpu") -> float:
     """Median seconds of a training step on random images, as a trial takes it; two warm up."""
     shape = (batch_size, model.channels, model.resolution, model.resolution)
     pixels = torch.randint(256, shape, dtype=torch.uint8)
-    images = Images(pixels, torch.randint(model.classes, (batch_size,)))
+    where = torch.device(device)
+    images = Images(pixels, torch.randint(model.classes, (batch_size,))).to(where)
     grey = (0.5,) * model.channels
     data = DataSet("random", images, images, None, (), mean=grey, std=grey)
     recipe = Recipe(batch_size=batch_size)
-    network = build_model(model).train()
-    device = images.pixels.device
-    step = make_step(network, make_optimizer(network, recipe, device), data, images, recipe)
-    order, flipped = torch.randperm(batch_size), torch.rand(batch_size) < 0.5
+    network = placed(build_model(model), where).train()
+    optimizer = make_optimizer(network, recipe, where)
+    step = make_step(network, optimizer, data, images, recipe, capture_on(where))
+    order = torch.randperm(batch_size).to(where)
+    flipped = (torch.rand(batch_size) < 0.5).to(where)
     seconds = []
     for _ in range(REPEATS + 2):
         started = time.perf_counter()
-        step(order, flipped, 1e-3)
+        float(step(order, flipped, 1e-3))  # waits for a GPU
         seconds.append(time.perf_counter() - started)
     return float(np.median(seconds[2:]))
 

@@ -1,6 +1,7 @@
 """One training step: plain on a CPU; on a GPU in bfloat16 and replayed as a CUDA graph."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 
 from scalesearch.data import DataSet, Images
 from scalesearch.networks.blocks import weighted_loss
+from scalesearch.networks.device import Capture, Compute, channels_last, replayed
 from scalesearch.spaces.space import Recipe
 
 # indices of a batch's images, which of them are mirrored, the learning rate -> the mean loss
 Step = Callable[[Tensor, Tensor, float], Tensor]
-WARM_UP = 3
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
@@ -43,14 +44,15 @@ def make_step(
     data: DataSet,
     images: Images,
     recipe: Recipe,
-    graph: bool = True,
+    capture: Capture | None = None,
 ) -> Step:
     """A step on batches of `images`, normalised as `data` is.
 
-    On a GPU a step on a whole batch is captured once and replayed, unless `graph` is False.
+    With `capture` it is captured once for each size of batch: the whole ones, and the last.
     """
     loss_of = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
     normalise = normaliser(data)
+    by_size: dict[int, Compute] = {}
 
     def compute(batch: Tensor, flipped: Tensor) -> Tensor:
         x = normalise(images.pixels[batch], flipped)
@@ -61,60 +63,33 @@ def make_step(
         optimizer.step()
         return loss.detach()
 
-    def eager(batch: Tensor, flipped: Tensor, rate: float) -> Tensor:
-        set_rate(optimizer, rate)
-        return compute(batch, flipped)
-
-    whole = min(recipe.batch_size, len(images))
-    if images.pixels.device.type != "cuda" or not graph:
-        return eager
-    replay = captured(compute, network, optimizer, whole, images.pixels.device)
-
     def step(batch: Tensor, flipped: Tensor, rate: float) -> Tensor:
-        if len(batch) != whole:
-            return eager(batch, flipped, rate)
         set_rate(optimizer, rate)
-        return replay(batch, flipped)
+        if capture is None:
+            return compute(batch, flipped)
+        if len(batch) not in by_size:
+            kept = unchanged(network, optimizer)
+            by_size[len(batch)] = replayed(compute, (batch, flipped), capture, kept)
+        return by_size[len(batch)](batch, flipped)
 
     return step
 
 
-def captured(
-    compute: Callable[[Tensor, Tensor], Tensor],
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch_size: int,
-    device: torch.device,
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """`compute` as a CUDA graph for batches of that size; weights and optimizer stay as they are.
+@contextmanager
+def unchanged(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Put weights, moments and random numbers back to what they were, in place: graphs look there.
 
-    A capture needs steps before it, which train: what they changed is put back.
+    A capture needs steps before it, which train.
     """
-    batch = torch.arange(batch_size, device=device)
-    flipped = torch.zeros(batch_size, dtype=torch.bool, device=device)
     before = deepcopy(network.state_dict())
     moments = {p: deepcopy(state) for p, state in optimizer.state.items()}
-    random = torch.cuda.get_rng_state(device)
-    side = torch.cuda.Stream(device)
-    side.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UP):
-            compute(batch, flipped)
-    torch.cuda.current_stream(device).wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        loss = compute(batch, flipped)
-    network.load_state_dict(before)  # copies in place, where the graph looks
-    put_back(optimizer, moments)
-    torch.cuda.set_rng_state(random, device)
-
-    def replay(of: Tensor, mirrored: Tensor) -> Tensor:
-        batch.copy_(of)
-        flipped.copy_(mirrored)
-        graph.replay()
-        return loss.clone()  # the next replay writes over it
-
-    return replay
+    devices = {p.device for p in network.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng([*devices]):
+        try:
+            yield
+        finally:
+            network.load_state_dict(before)
+            put_back(optimizer, moments)
 
 
 def put_back(optimizer: torch.optim.Optimizer, before: Mapping[Tensor, dict[str, Any]]) -> None:
@@ -147,12 +122,11 @@ def normaliser(data: DataSet) -> Callable[..., Tensor]:
     device = data.train.pixels.device
     mean = torch.tensor(data.mean, device=device).view(1, -1, 1, 1)
     std = torch.tensor(data.std, device=device).view(1, -1, 1, 1)
-    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
     def normalise(pixels: Tensor, flipped: Tensor | None = None) -> Tensor:
         images = (pixels / 255 - mean) / std
         if flipped is not None:
             images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
-        return images.contiguous(memory_format=layout)
+        return channels_last(images) if device.type == "cuda" else images.contiguous()
 
     return normalise

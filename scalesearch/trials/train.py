@@ -3,24 +3,29 @@
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from scalesearch.data import DataSet, Images, resized
+from scalesearch.networks.device import Capture, capture_on, replayed
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.curve import Point
-from scalesearch.trials.step import make_optimizer, make_step, mixed, normaliser
+from scalesearch.trials.step import Step, make_optimizer, make_step, normaliser
 
 EVAL_BATCH = 500
+EVAL_PIXELS = 4_000_000  # of a batch on a GPU, which small images would leave idle
 CHECKPOINT_SECONDS = 60.0  # of training that a crash may cost
 Split = Literal["val", "test"]
+# -> the cross-entropy of every example, and the accuracy over all
+Evaluation = Callable[[], tuple[NDArray[np.float32], float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,17 @@ def train(
     batches = math.ceil(n / recipe.batch_size)
     side, step_side, saved = data.train.pixels.shape[-1], 0, seconds
     last = min(pause or recipe.epochs, recipe.epochs)
+    capture = capture_on(device)
+    step: Step | None = None
+    evaluate = make_evaluation(network, data, held_out, capture if split == "val" else None)
     for epoch in range(done + 1, last + 1):
         started = time.perf_counter()
         network.train()
         if step_side != (step_side := train_side(recipe, side, epoch)):
             images = resized(data.train, step_side)
-            step = make_step(network, optimizer, data, images, recipe)
+            step = None  # what the last one captured is let go of before the next captures
+            step = make_step(network, optimizer, data, images, recipe, capture)
+        assert step is not None
         permutation = torch.randperm(n, generator=order).to(device)
         flipped = torch.rand(n, generator=flips) < (0.5 if recipe.flip else 0.0)
         flipped = flipped.to(device)
@@ -97,7 +107,7 @@ def train(
         seconds += time.perf_counter() - started
         if split == "test" and epoch < recipe.epochs:
             continue
-        losses, accuracy = evaluate(network, data, held_out)
+        losses, accuracy = evaluate()
         mean = float(losses.mean())
         if not (math.isfinite(mean) and math.isfinite(train_loss)):
             raise TrialFailed(
@@ -120,7 +130,7 @@ def snapshot(
     flips: torch.Generator,
 ) -> bytes:
     """All that training goes on from: weights, optimizer, every source of random numbers."""
-    cuda = torch.cuda.is_available()
+    cuda = on_gpu(network)
     file = io.BytesIO()
     torch.save(
         {
@@ -148,13 +158,32 @@ def restore(
     """Epochs and seconds of training so far, all state put back. Loads weights only."""
     state = torch.load(io.BytesIO(checkpoint), weights_only=True, map_location="cpu")
     network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
+    load_moments(optimizer, state["optimizer"]["state"])
     order.set_state(state["order"])
     flips.set_state(state["flips"])
     torch.set_rng_state(state["random"])
-    if state["cuda"] is not None and torch.cuda.is_available():
+    if state["cuda"] is not None and on_gpu(network):
         torch.cuda.set_rng_state(state["cuda"])
     return state["epoch"], state["seconds"]
+
+
+def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[int, Any]) -> None:
+    """Set the moments and steps to those saved, on the parameters' devices.
+
+    All else stays the optimizer's own: torch would put a saved learning rate in the place of the
+    tensor that set_rate changes and a CUDA graph reads, and leave it on the CPU; and one saved on a
+    CPU would say that steps cannot be captured.
+    """
+    rates = [group["lr"] for group in optimizer.param_groups]
+    own = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": saved, "param_groups": own})
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def on_gpu(network: nn.Module) -> bool:
+    """Whether a network trains on a GPU."""
+    return any(parameter.device.type == "cuda" for parameter in network.parameters())
 
 
 def schedule(progress: float, warmup: float) -> float:
@@ -170,19 +199,64 @@ def train_side(recipe: Recipe, side: int, epoch: int) -> int:
     return max(1, round(side * (recipe.resize_from + (1 - recipe.resize_from) * grown)))
 
 
-@torch.no_grad()
-def evaluate(
-    network: nn.Module, data: DataSet, images: Images
-) -> tuple[NDArray[np.float32], float]:
-    """The cross-entropy of every example of `images`, and the accuracy over all."""
-    network.eval()
+def make_evaluation(
+    network: nn.Module, data: DataSet, images: Images, capture: Capture | None = None
+) -> Evaluation:
+    """An evaluation of `network` on `images`, normalised as `data` is, in float32.
+
+    With `capture` it is captured once for each size of batch.
+    """
     normalise = normaliser(data)
-    losses, right = [], []
-    for pixels, labels in zip(
-        images.pixels.split(EVAL_BATCH), images.labels.split(EVAL_BATCH), strict=True
-    ):
-        with mixed(pixels.device):
-            logits = network(normalise(pixels)).float()
-        losses.append(F.cross_entropy(logits, labels, reduction="none"))
-        right.append(logits.argmax(1) == labels)
-    return torch.cat(losses).float().cpu().numpy(), float(torch.cat(right).double().mean())
+    size = evaluated_at_once(images)
+    by_size: dict[int, Callable[..., Tensor]] = {}
+
+    def compute(pixels: Tensor, labels: Tensor) -> Tensor:
+        logits = network(normalise(pixels)).float()
+        losses = F.cross_entropy(logits, labels, reduction="none")
+        return torch.stack([losses, (logits.argmax(1) == labels).float()])
+
+    def of_batch(pixels: Tensor, labels: Tensor) -> Tensor:
+        if capture is None:
+            return compute(pixels, labels)
+        if len(labels) not in by_size:
+            by_size[len(labels)] = replayed(compute, (pixels, labels), capture)
+        return by_size[len(labels)](pixels, labels)
+
+    @torch.no_grad()
+    def evaluate() -> tuple[NDArray[np.float32], float]:
+        network.eval()
+        batches = zip(images.pixels.split(size), images.labels.split(size), strict=True)
+        with whole_precision(images.pixels.device):
+            losses, right = torch.cat([of_batch(*batch) for batch in batches], 1)
+        return losses.cpu().numpy(), float(right.double().mean())
+
+    return evaluate
+
+
+def evaluated_at_once(images: Images) -> int:
+    """How many images a batch of evaluation has: on a GPU more where they are small, in equal
+    parts, so that one graph does for all but the last.
+    """
+    if images.pixels.device.type != "cuda":
+        return EVAL_BATCH
+    return equal_parts(len(images), images.pixels.shape[-1])
+
+
+def equal_parts(images: int, side: int) -> int:
+    """The size of the fewest equal batches of at most EVAL_PIXELS pixels, or EVAL_BATCH images."""
+    most = max(EVAL_BATCH, EVAL_PIXELS // side**2)
+    return math.ceil(images / math.ceil(images / most))
+
+
+@contextmanager
+def whole_precision(device: torch.device) -> Iterator[None]:
+    """Convolutions in float32 on a GPU too, where torch would have them in TF32."""
+    if device.type != "cuda":
+        yield
+        return
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    usual, convolutions.fp32_precision = convolutions.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = usual

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import torch
-from torch import nn
 
 from scalesearch.data import DataSet, Images, load, resized
 from scalesearch.networks.blocks import zero_residuals
+from scalesearch.networks.device import placed
 from scalesearch.networks.models import Model, build_model
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.key import TrialKey, part_at
@@ -23,7 +23,8 @@ class Trial:
     """All that a worker needs to train one network: nothing else decides its metrics.
 
     `rate` multiplies the recipe's learning rate. It pauses after the epoch `pause`, if that is
-    given, and goes on from the checkpoint `start`.
+    given, and goes on from the checkpoint `start`. The runner sets the `device`, cpu or cuda: two
+    do not give the same digits, and a card that is visible is not one that the trial was given.
     """
 
     arch: Model
@@ -36,6 +37,7 @@ class Trial:
     rate: float = 1.0
     pause: int | None = None
     start: bytes | None = field(default=None, repr=False)
+    device: str = "cpu"
 
     @property
     def last(self) -> int:
@@ -62,7 +64,7 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     process uses one thread: many workers beat many threads, and the sums of the kernels are then
     the same wherever the trial runs.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(trial.device)
     if device.type == "cpu":
         torch.set_num_threads(1)
     data = prepared(
@@ -72,28 +74,17 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
         trial.val_examples,
         trial.arch.resolution,
         trial.arch.train_resolution or trial.arch.resolution,
-        str(device),
+        trial.device,
         trial.split,
     )
     torch.manual_seed(trial.seed)
     network = build_model(trial.arch)
     if trial.recipe.zero_residuals:
         zero_residuals(network)
-    network.to(device)
-    if device.type == "cuda":
-        channels_last(network)
+    placed(network, device)
     recipe, seed = trial.recipe, trial.seed
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
     yield from train(network, data, recipe, seed, trial.split, trial.start, trial.pause)
-
-
-def channels_last(network: nn.Module) -> None:
-    """Store the weights of convolutions with the channels last, the layout that a GPU multiplies
-    in; their values and shapes stay.
-    """
-    for parameter in network.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 @lru_cache(maxsize=4)
@@ -129,9 +120,9 @@ def prepared(
     )
 
 
-def versions() -> dict[str, str]:
-    """What the numbers depend on: the device's name, Python and torch."""
-    cuda = torch.cuda.is_available()
+def versions(device: str = "cpu") -> dict[str, str]:
+    """What the numbers depend on: the name of the device, Python and torch."""
+    cuda = device == "cuda" and torch.cuda.is_available()
     return {
         "device": torch.cuda.get_device_name() if cuda else f"CPU {platform.machine()}",
         "python": platform.python_version(),

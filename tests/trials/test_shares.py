@@ -1,6 +1,8 @@
-"""Shares of a GPU under Ray, which believes in a GPU here: what is asked of nodes, and memory."""
+"""Shares of a GPU under Ray, which believes in a GPU here: what is asked of nodes, memory, errors
+that a process does not survive."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,7 +16,7 @@ from scalesearch.trials.runners.ray import RayOptions, lacking_resources, run_ra
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Reader, Trial
 
-QUARTER = RayOptions(workers=4, gpus_per_trial=0.25, accelerator="TEST")
+QUARTER = RayOptions(workers=1, gpus_per_trial=0.25, accelerator="TEST")
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +26,17 @@ def a_gpu_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_reported() -> None:
+    """And a worker whose GPU is lost to it ends: one trial after the other, so that another would
+    be given to it."""
+
     # nested, so that it travels to the workers by value
     def hungry(trial: Trial, read: Reader) -> Iterator[Metrics]:
+        assert trial.device == "cuda"
+        if trial.seed == 2:
+            raise torch.AcceleratorError(f"CUDA error: device-side assert in {os.getpid()}")
+        if trial.seed == 3:
+            yield Metrics(1, float(os.getpid()), 0.5, 0.0, 1.0, np.zeros(3, np.float32))
+            return
         share = ray.get_runtime_context().get_assigned_resources()["GPU"]
         if share < {0: 0.5, 1: 2.0}[trial.seed]:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -35,7 +46,7 @@ def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_repor
     # the networks differ: what one needs says nothing of another
     trials = [
         replace(SOUND[0], seed=seed, recipe=recipe, arch=replace(SOUND[0].arch, classes=10 + seed))
-        for seed in (0, 1)
+        for seed in (2, 3, 0, 1)
     ]
     notes = Notes(trials)
     lacking: list[str] = []
@@ -50,6 +61,9 @@ def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_repor
         return notes.hear(trial, step)
 
     run_ray(replace(notes.driver(), report=report), QUARTER, hungry)
+    told = notes.failed.pop(2)
+    assert told.startswith("AcceleratorError: CUDA error: device-side assert in ")
+    assert notes.completed.pop(3)[-1].loss != float(told.split()[-1]), "in another process"
     assert {seed: curve[-1].loss for seed, curve in notes.completed.items()} == {0: 0.5}
     assert sorted(notes.lost) == [0, 1, 1], "0.25 -> 0.5, and of the second on to 1"
     assert notes.failed == {1: "OutOfMemoryError: CUDA out of memory"}

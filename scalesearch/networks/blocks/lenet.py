@@ -67,7 +67,8 @@ class RadialBasis(nn.Module):
     """The output layer: minus the squared distance to each class's code of fixed +1 and -1.
 
     The paper draws its codes by hand, or leaves them to chance; here class i has row i + 1 of
-    Hadamard's matrix, (-1)^(number of ones in i + 1 and j), so that codes are far apart.
+    Hadamard's matrix, (-1)^(number of ones in i + 1 and j), so that codes are far apart. In whole
+    precision under autocast, too: a distance is a small difference of large sums.
     """
 
     def __init__(self, width: int, classes: int) -> None:
@@ -79,5 +80,8 @@ class RadialBasis(nn.Module):
         self.codes: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            with torch.autocast(x.device.type, enabled=False):
+                return self.forward(x.float())
         squares = x.pow(2).sum(1, keepdim=True) + self.codes.shape[1]
         return 2 * F.linear(x, self.codes) - squares

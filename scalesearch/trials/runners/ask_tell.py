@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
-
+from scalesearch.networks.device import breaks_device, out_of_memory
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 
@@ -29,10 +28,13 @@ class AskTell:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a trial raised, in one line, and whether it was for want of the device's memory."""
+    """Why a trial raised, in one line; whether it was for want of the device's memory, and whether
+    its process can use the device no more.
+    """
 
     message: str
     out_of_memory: bool = False
+    breaks_device: bool = False
 
 
 def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
@@ -41,4 +43,4 @@ def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
         return next(epochs, None)
     except Exception as error:
         message = " ".join(f"{type(error).__name__}: {error}".split())
-        return Failure(message, isinstance(error, torch.OutOfMemoryError))
+        return Failure(message, out_of_memory(error), breaks_device(error))

@@ -142,14 +142,14 @@ class DriverSearcher(Searcher):
             "seed": trial.seed,
             "gpus": share,
             "accelerator": self.options.accelerator,
-            "job": ray.put(self.job(trial)),
+            "job": ray.put(self.job(trial, share)),
         }
 
     def share_of(self, trial: Trial) -> float:
         """The share of a GPU that a trial is given."""
         return self.shares.get(trial.arch.key, self.options.gpus_per_trial)
 
-    def job(self, trial: Trial) -> Job:
+    def job(self, trial: Trial, share: float) -> Job:
         """A trial made ready to travel; its data are put into the object store once."""
         start = None if trial.start is None else ray.put(trial.start)
         wanted = (trial.data, trial.train_examples, trial.val_examples)
@@ -158,7 +158,8 @@ class DriverSearcher(Searcher):
                 self.data[wanted] = ray.put(packed(decoded(*wanted)))
             except (ValueError, OSError):
                 self.data[wanted] = None  # the worker meets the same, and the trial says why
-        return Job(replace(trial, start=None), start, self.data[wanted], self.run)
+        placed = replace(trial, start=None, device="cuda" if share else "cpu")
+        return Job(placed, start, self.data[wanted], self.run, share)
 
     def stops(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Whether a slot ends with that result: the driver has no trial to go on with in it."""
@@ -171,13 +172,16 @@ class DriverSearcher(Searcher):
         slot = self.slots[slot_id]
         if not self.ended(slot, outcome):
             return True
+        if isinstance(outcome.step, Failure) and outcome.step.breaks_device:
+            del self.slots[slot_id]
+            return True  # the worker raises at its next step, and Tune ends it
         # Tune's callbacks see a trial of Tune's for each of ours
         following = None if self.options.callbacks else self.following(slot.share)
         if following is None:
             del self.slots[slot_id]
             return False
         self.slots[slot_id] = Slot(following, slot.share)
-        outcome.worker.take.remote(self.job(following))
+        outcome.worker.take.remote(self.job(following, slot.share))
         return True
 
     def following(self, share: float) -> Trial | None:

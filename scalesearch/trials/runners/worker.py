@@ -29,6 +29,7 @@ class Job:
     start: Any  # ObjectRef of a checkpoint's bytes
     data: Any  # ObjectRef of a data set's arrays; None where the worker is to read them itself
     run: Run
+    share: float = 0.0  # of a GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Worker(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
+        self.broken = False
         self.take(ray.get(config["job"]))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -62,12 +64,16 @@ class Worker(tune.Trainable):
         self.job: Job | None = job
 
     def step(self) -> dict[str, Any]:
+        if self.broken:  # Tune ends a worker that raises; its trial has been reported
+            raise RuntimeError("this process can use its GPU no more")
         if self.job is not None:
+            self.device = self.job.trial.device
             self.epochs, self.job = begun(self.job), None
         step, checkpoint = advance(self.epochs), None
+        self.broken = isinstance(step, Failure) and step.breaks_device
         if isinstance(step, Metrics) and step.checkpoint is not None:
             checkpoint, step = ray.put(step.checkpoint), replace(step, checkpoint=None)
-        made_with = versions() | {"node": socket.gethostname()}
+        made_with = versions(self.device) | {"node": socket.gethostname()}
         here = ray.get_runtime_context().current_actor
         shown = (
             {"epoch": step.epoch, "loss": step.loss, "accuracy": step.accuracy}
@@ -79,9 +85,16 @@ class Worker(tune.Trainable):
 
 def begun(job: Job) -> Iterator[Metrics]:
     """The epochs of a job; what goes wrong before the first is met there."""
+    limit_memory(job.share)
     start = job.start and ray.get(job.start)
     read = decoded if job.data is None else fetched(job.data)
     yield from job.run(replace(job.trial, start=start), read)
+
+
+def limit_memory(share: float) -> None:
+    """Have this process take at most that share of its GPU's memory, beside what CUDA takes."""
+    if share and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(min(1.0, float(share)))
 
 
 @lru_cache(maxsize=1)

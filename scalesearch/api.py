@@ -33,7 +33,7 @@ from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.plans.document import Plan, plan_table, read_plan
 from scalesearch.plans.plan import make_plan
 from scalesearch.report import write_report
-from scalesearch.search.options import RunOptions, refuse_no_gpu
+from scalesearch.search.options import RunOptions, device_here, refuse_no_gpu
 from scalesearch.search.run import reselect, run_search, verify_study
 from scalesearch.search.status import StudyStatus, study_status
 from scalesearch.selection.policy import Policy
@@ -188,7 +188,16 @@ def run(
     )
     refuse_no_gpu(options)
     search = prepare(
-        as_space(space), proxy, budget, data, seeds, epochs, Path(results), name, policy
+        as_space(space),
+        proxy,
+        budget,
+        data,
+        seeds,
+        epochs,
+        Path(results),
+        name,
+        policy,
+        device_here(options),
     )
     run_search(search, options, quiet)
     return SavedStudy(search.folder)

@@ -81,7 +81,7 @@ def run_command(
 ) -> None:
     """Search: plan, train, select, scale up, report. The same command again continues it."""
     trusting(space, trust)
-    from scalesearch.search.options import RunOptions, refuse_no_gpu
+    from scalesearch.search.options import RunOptions, device_here, refuse_no_gpu
     from scalesearch.search.run import run_search
     from scalesearch.spaces.files import named_space
     from scalesearch.studies.setup import prepare
@@ -101,7 +101,8 @@ def run_command(
     )
     if not dry_run:
         refuse_no_gpu(options)
-    search = prepare(named_space(space), proxy, budget, data, seeds, epochs, results, name, policy)
+    chosen, device = named_space(space), device_here(options)
+    search = prepare(chosen, proxy, budget, data, seeds, epochs, results, name, policy, device)
     if dry_run:
         from scalesearch.search.estimate import estimate
 

@@ -126,13 +126,14 @@ def by_ratio(
     measure: Measure = "flops",
     batch: int = 1,
     tolerance: float | None = None,
+    device: str | None = None,
 ) -> Member:
     """The scale-up along `coefficients` that costs `ratio` times the baseline by `measure`.
 
-    A latency is one of `batch` images. Raises ValueError as `by_budget`.
+    A latency is one of `batch` images on `device`, cpu or cuda. Raises ValueError as `by_budget`.
     """
     if measure == "ms":
-        return by_latency(baseline, coefficients, ratio, name, phi, batch, tolerance)
+        return by_latency(baseline, coefficients, ratio, name, phi, batch, tolerance, device)
     target = figure(cost(baseline), measure) * ratio
     return by_budget(baseline, coefficients, target, name, phi, tolerance, measure)
 
@@ -199,13 +200,14 @@ def by_latency(
     phi: float | None = None,
     batch: int = 1,
     tolerance: float | None = None,
+    device: str | None = None,
 ) -> Member:
     """The network along `coefficients` whose latency is nearest to `ratio` times the baseline's.
 
     Both are timed in the same rounds. Raises ValueError where it is further than the tolerance.
     """
     within = TOLERANCE["ms"] if tolerance is None else tolerance
-    found = nearest_latency(baseline, coefficients, ratio, batch, within / 5)
+    found = nearest_latency(baseline, coefficients, ratio, batch, within / 5, device)
     reached, arch = found.ratio.median, replace(found.arch, name=name)
     if abs(reached / ratio - 1) > within:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from scalesearch.families.document import Family, family
 from scalesearch.families.members import Member, by_ratio, matched
-from scalesearch.networks.latency import refuse_elsewhere
+from scalesearch.networks.latency import device_of, refuse_elsewhere
 from scalesearch.networks.models import realised
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.plans.document import Plan
@@ -27,10 +27,13 @@ def scale_up(
             refuse_elsewhere(plan.latency.conditions)
         except ValueError as error:
             return [], [f"not scaled up: {error}"]
+    device = device_of(plan.latency.conditions) if plan.latency else None
     for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
         ratio, name, batch = plan.ratio**phi, f"{own.name}_phi{phi}", plan.asked.batch or 1
         try:
-            found = by_ratio(own, coefficients, ratio, name, phi, plan.measure, batch)
+            found = by_ratio(
+                own, coefficients, ratio, name, phi, plan.measure, batch, device=device
+            )
         except ValueError as error:
             warnings.append(f"phi {phi}: {error}")
         else:

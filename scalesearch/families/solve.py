@@ -91,13 +91,18 @@ def nearest_params(
     return min(found, key=lambda item: abs(math.log(count(item[1]).params / target)))
 
 
-def time_one(model: Model, batch: int) -> Repeats:
+def time_one(model: Model, batch: int, device: str | None = None) -> Repeats:
     """The latency of one model for `batch` images, in milliseconds, over ROUNDS rounds."""
-    return timed(Timings(conditions_here(batch)), {"one": model}, ROUNDS)["one"]
+    return timed(Timings(conditions_here(batch, device)), {"one": model}, ROUNDS)["one"]
 
 
 def nearest_latency(
-    baseline: Model, coefficients: Coefficients, ratio: float, batch: int, enough: float
+    baseline: Model,
+    coefficients: Coefficients,
+    ratio: float,
+    batch: int,
+    enough: float,
+    device: str | None = None,
 ) -> Timed:
     """The network along the coefficients whose latency is nearest to `ratio` times the baseline's.
 
@@ -105,7 +110,7 @@ def nearest_latency(
     guessed from those before it, and the search ends within `enough`, a share of the ratio.
     Latencies are of `batch` images. Raises ValueError for an expected one above LONGEST.
     """
-    expected = ratio * time_one(baseline, batch).median
+    expected = ratio * time_one(baseline, batch, device).median
     if expected > LONGEST:
         raise ValueError(
             f"{baseline.name}: a member's latency must be at most {LONGEST:g} ms for its timing "
@@ -119,9 +124,8 @@ def nearest_latency(
         arch = scale_model(baseline, coefficients.at(phi))
         if arch.key in tries:
             break
-        timings = timed(
-            Timings(conditions_here(batch)), {"baseline": baseline, "arch": arch}, ROUNDS
-        )
+        here = conditions_here(batch, device)
+        timings = timed(Timings(here), {"baseline": baseline, "arch": arch}, ROUNDS)
         found = Timed(phi, arch, timings["arch"], timings["arch"].over(timings["baseline"]))
         tries[arch.key] = found
         if abs(found.ratio.median / ratio - 1) <= enough:

@@ -50,24 +50,34 @@ def capture_on(device: torch.device) -> Capture | None:
 
 def captured(compute: Compute, inputs: Sequence[Tensor]) -> Compute:
     """`compute` as a CUDA graph. It is run a few times first, with whatever that changes."""
-    device = inputs[0].device
     fixed = [tensor.clone() for tensor in inputs]
-    side, graph = side_stream(device), torch.cuda.CUDAGraph()
-    side.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(side):  # left again where the capture fails, too
-        for _ in range(WARM_UP):
-            compute(*fixed)
-        with torch.cuda.graph(graph, stream=side):
-            result = compute(*fixed)
-    torch.cuda.current_stream(device).wait_stream(side)
+    again = in_place(compute, fixed)
 
     def replay(*given: Tensor) -> Tensor:
         for to, of in zip(fixed, given, strict=True):
             to.copy_(of)
-        graph.replay()
-        return result.clone()  # the next replay writes over it
+        return again().clone()  # the next replay writes over it
 
     return replay
+
+
+def in_place(compute: Compute, inputs: Sequence[Tensor]) -> Compute:
+    """`compute` as a CUDA graph that reads just these tensors and writes over its last result."""
+    device = inputs[0].device
+    side, graph = side_stream(device), torch.cuda.CUDAGraph()
+    side.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(side):  # left again where the capture fails, too
+        for _ in range(WARM_UP):
+            compute(*inputs)
+        with torch.cuda.graph(graph, stream=side):
+            result = compute(*inputs)
+    torch.cuda.current_stream(device).wait_stream(side)
+
+    def again(*_: Tensor) -> Tensor:
+        graph.replay()
+        return result
+
+    return again
 
 
 @cache

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import comb
 from pathlib import Path
 from statistics import median
@@ -19,10 +20,12 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from scalesearch.networks.device import channels_last, in_place, placed, replayed
 from scalesearch.networks.models import Model, build_model
 
 VISIT = 30.0  # milliseconds that the passes of a visit fill
 MOST_PASSES = 11
+REPLAYS = 50  # of a visit on a GPU
 CONFIDENCE = 0.95
 
 
@@ -60,7 +63,11 @@ class Repeats:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a latency depends on beside the network; in float32, eager."""
+    """What a latency depends on beside the network.
+
+    In float32; eager on a CPU, and on a GPU the replay of a CUDA graph, with convolutions in TF32
+    where torch and the card have them so: its `device` says that.
+    """
 
     device: str
     torch: str
@@ -79,11 +86,31 @@ class Timings:
         return Repeats(self.visits[label])
 
 
-def conditions_here(batch: int) -> Conditions:
-    """The conditions of this process: the device that trials use, one thread on a CPU."""
-    if torch.cuda.is_available():
-        return Conditions(torch.cuda.get_device_name(), torch.__version__, 1, batch)
+def conditions_here(batch: int, device: str | None = None) -> Conditions:
+    """The conditions of this process on cpu or cuda: unless given, on a GPU if there is one.
+
+    One thread on a CPU.
+    """
+    if (device or usual_device()) == "cuda":
+        return Conditions(card(), torch.__version__, 1, batch)
     return Conditions(f"CPU {processor()}", torch.__version__, 1, batch)
+
+
+def usual_device() -> str:
+    """The device for networks that are timed for no run: a GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_of(conditions: Conditions) -> str:
+    """The device that conditions are of: cpu or cuda."""
+    return "cpu" if conditions.device.startswith("CPU ") else "cuda"
+
+
+def card() -> str:
+    """The GPU's name, and how a pass is run on it."""
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    tf32 = convolutions.fp32_precision == "tf32" and torch.cuda.get_device_capability() >= (8, 0)
+    return f"{torch.cuda.get_device_name()}, CUDA graphs, {'TF32' if tf32 else 'float32'}"
 
 
 def processor() -> str:
@@ -108,18 +135,19 @@ def timed(timings: Timings, models: Mapping[str, Model], rounds: int) -> Timings
     if not lacking:
         return timings
     refuse_elsewhere(timings.conditions)
+    device = device_of(timings.conditions)
     with quiet():
         for r in lacking:
             turn = [label for label, values in found.items() if len(values) == r]
             for label in turn if r % 2 == 0 else reversed(turn):
-                found[label].append(visit(models[label], timings.conditions.batch))
+                found[label].append(visit(models[label], timings.conditions.batch, device))
     merged = {label: tuple(values) for label, values in found.items()}
     return replace(timings, visits={**timings.visits, **merged})
 
 
 def refuse_elsewhere(was: Conditions) -> None:
     """Raise ValueError where this process would time under other conditions than those."""
-    here = conditions_here(was.batch)
+    here = conditions_here(was.batch, device_of(was) if torch.cuda.is_available() else "cpu")
     if here != was:
         raise ValueError(
             f"latencies must be compared on one device: these are of {was.device}, torch "
@@ -141,19 +169,17 @@ def quiet() -> Iterator[None]:
             gc.enable()
 
 
-def visit(model: Model, batch: int) -> float:
-    """Milliseconds of a forward pass of `batch` images, the median of a few after a first."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = build_model(model).eval().to(device)
-    images = torch.randn(batch, model.channels, model.resolution, model.resolution, device=device)
-    if device.type == "cuda":  # the layout in which trials run there
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        images = images.contiguous(memory_format=torch.channels_last)
-    one_pass = pass_on_gpu if device.type == "cuda" else pass_on_cpu
+def visit(model: Model, batch: int, device: str = "cpu") -> float:
+    """Milliseconds of a forward pass of `batch` images, the median of several after a first."""
+    where = torch.device(device)
+    network = placed(build_model(model).eval(), where)
+    images = torch.randn(batch, model.channels, model.resolution, model.resolution, device=where)
     with torch.no_grad():  # not inference mode, whose tensors a cache may hand to a trial
-        first = one_pass(network, images)
+        if where.type == "cuda":
+            return pass_on_gpu(network, channels_last(images))
+        first = pass_on_cpu(network, images)
         passes = min(MOST_PASSES, math.ceil(VISIT / first))
-        return median(one_pass(network, images) for _ in range(passes))
+        return median(pass_on_cpu(network, images) for _ in range(passes))
 
 
 def pass_on_cpu(network: nn.Module, images: Tensor) -> float:
@@ -164,10 +190,16 @@ def pass_on_cpu(network: nn.Module, images: Tensor) -> float:
 
 
 def pass_on_gpu(network: nn.Module, images: Tensor) -> float:
-    """Milliseconds of one forward pass between two events on the GPU."""
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    network(images)
-    end.record()
+    """Milliseconds of a forward pass on the GPU: the median of REPLAYS of its CUDA graph.
+
+    One follows the other, with an event between, so that launching them is not timed.
+    """
+    run = replayed(network, (images,), in_place)
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(REPLAYS + 1)]
+    run(images)
+    events[0].record()
+    for event in events[1:]:
+        run(images)
+        event.record()
     torch.cuda.synchronize()
-    return float(start.elapsed_time(end))
+    return float(median(a.elapsed_time(b) for a, b in pairwise(events)))

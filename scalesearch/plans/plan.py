@@ -37,17 +37,19 @@ def make_plan(
     timings: Timings | None = None,
     batch: int | None = None,
     images: int | None = None,
+    device: str | None = None,
 ) -> Plan:
     """The candidates of `space` under a budget, for one of its proxies.
 
     An amount in the budget is one of the space's own model; its ratio to that model is what the
     proxy is held to. `images` is the side of the data's own, pixels. Latencies are timed where the
-    budget or `batch` asks for them; those in `timings` are taken as they are. Raises ValueError
-    when nothing is feasible, naming the nearest.
+    budget or `batch` asks for them, on `device`, cpu or cuda, or unless that is given on a GPU if
+    there is one; those in `timings` are taken as they are. Raises ValueError when nothing is
+    feasible, naming the nearest.
     """
     budget = parse_budget(budget_text or space.budget)
     proxy = space.proxies[proxy_name]
-    timings = first_timings(budget, batch, timings)
+    timings = first_timings(budget, batch, timings, device)
     limits, timings = find_limits(space, budget, timings)
     target = limits[0]
     grid = grid_for(space, proxy, budget, target.ratio)
@@ -121,7 +123,9 @@ def nearest_point(points: Sequence[Coefficients], ratio: float) -> Coefficients:
     return min(points, key=lambda point: (abs(point.nominal - ratio), point))
 
 
-def first_timings(budget: Budget, batch: int | None, known: Timings | None) -> Timings | None:
+def first_timings(
+    budget: Budget, batch: int | None, known: Timings | None, device: str | None
+) -> Timings | None:
     """The timings that a plan starts from; None where nothing asks for a latency.
 
     Raises ValueError where a batch contradicts the budget's.
@@ -133,7 +137,7 @@ def first_timings(budget: Budget, batch: int | None, known: Timings | None) -> T
         )
     if wanted is None:
         return None
-    return known or Timings(conditions_here(wanted))
+    return known or Timings(conditions_here(wanted, device))
 
 
 def start_figure(base: Candidate, measure: Measure) -> float:

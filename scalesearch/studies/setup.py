@@ -88,8 +88,12 @@ def prepare(
     results: Path,
     name: str | None,
     policy: str | None = None,
+    device: str | None = None,
 ) -> Search:
-    """The search that those choices make. Writes nothing; raises ValueError for a bad one."""
+    """The search that those choices make, its latencies timed on `device`, cpu or cuda.
+
+    Writes nothing; raises ValueError for a bad choice.
+    """
     if data is not None:
         data = absolute(data)
     space = narrow(space, proxy_name, data=data, seeds=seeds)
@@ -104,7 +108,7 @@ def prepare(
     space = replace(space, budget=asked.text)
     images = images_of(space, proxy_name)
     folder = study_folder(results, name or f"{space.name}-{data_label(images.name)}-{asked.label}")
-    search = planned(space, proxy_name, folder, images)
+    search = planned(space, proxy_name, folder, images, device)
     refuse_another(search)
     return search
 
@@ -132,14 +136,16 @@ def images_of(space: Space, proxy_name: str) -> Images:
     )
 
 
-def planned(space: Space, proxy_name: str, folder: Path, images: Images) -> Search:
+def planned(
+    space: Space, proxy_name: str, folder: Path, images: Images, device: str | None = None
+) -> Search:
     """The search of a directory, planned for its images.
 
     What a study has timed is not timed again: its candidates must stay the same.
     """
     timings = read_timings(folder / "latency.json")
     shape = (images.channels, images.classes)
-    plan = make_plan(space, proxy_name, None, *shape, timings, images=images.side)
+    plan = make_plan(space, proxy_name, None, *shape, timings, images=images.side, device=device)
     return Search(space, plan, folder, images)
 
 

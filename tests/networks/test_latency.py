@@ -1,20 +1,31 @@
 """Latency: the interval of a median, rounds that are compared, and plans under milliseconds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from scalesearch.families import solve as curve
 from scalesearch.families.members import by_latency
 from scalesearch.families.solve import flops_for, nearest_latency
 from scalesearch.networks import latency, zoo
 from scalesearch.networks.count import count
-from scalesearch.networks.latency import Conditions, Repeats, Timings, conditions_here, timed, visit
+from scalesearch.networks.device import Compute
+from scalesearch.networks.latency import (
+    Conditions,
+    Repeats,
+    Timings,
+    conditions_here,
+    device_of,
+    pass_on_gpu,
+    timed,
+    visit,
+)
 from scalesearch.networks.models import Model
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.plans import limits
@@ -74,7 +85,7 @@ def test_what_was_timed_is_not_timed_again_and_rounds_go_both_ways(
 ) -> None:
     order: list[int] = []
 
-    def noted(model: Model, batch: int) -> float:
+    def noted(model: Model, batch: int, device: str) -> float:
         order.append(model.resolution)
         return float(model.resolution)
 
@@ -108,7 +119,7 @@ def pretend(
     """Let a network's pass take a time by its resolution, times a round's drift and noise."""
     rng = np.random.default_rng(seed)
 
-    def take(model: Model, batch: int) -> float:
+    def take(model: Model, batch: int, device: str) -> float:
         return milliseconds[model.resolution] * float(np.exp(noise * rng.standard_normal()))
 
     monkeypatch.setattr(latency, "visit", take)
@@ -168,7 +179,7 @@ def test_a_member_is_found_whatever_power_of_flops_a_latency_goes_with(
     start = zoo.find("mobilenet_v1_w0.25")
     base = count(start).flops
     monkeypatch.setattr(
-        latency, "visit", lambda model, batch: 3 * (count(model).flops / base) ** power
+        latency, "visit", lambda model, batch, device: 3 * (count(model).flops / base) ** power
     )
     member = by_latency(start, Coefficients(1.2, 1.1, 1.15), ratio, "m", 1)
     assert abs(member.ratio / ratio - 1) < 0.15
@@ -218,7 +229,57 @@ def test_a_target_of_latency_is_refused_with_the_nearest_where_none_meets_it(tin
         make_plan(space, "quick", "1xms", 3, 3)
 
 
+def test_a_run_is_timed_on_the_device_that_its_trials_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "CARD")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    assert conditions_here(1, "cpu") == HERE, "whatever is visible"
+    on_card = conditions_here(1, "cuda")
+    assert on_card.device == "CARD, CUDA graphs, TF32" and conditions_here(1) == on_card
+    assert device_of(on_card) == "cuda" and device_of(HERE) == "cpu"
+    devices: list[str] = []
+
+    def noted(model: Model, batch: int, device: str) -> float:
+        devices.append(device)
+        return 1.0
+
+    monkeypatch.setattr(latency, "visit", noted)
+    for conditions in (HERE, on_card):
+        timed(Timings(conditions), {"a": small()}, 1)
+    assert devices == ["cpu", "cuda"]
+
+
+def test_a_visit_to_a_gpu_is_the_median_of_fifty_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told by events that show how often the graph has run; one replay takes twice as long."""
+    replays: list[int] = []
+
+    def capture(compute: Compute, inputs: Sequence[Tensor]) -> Compute:
+        def again(*_: Tensor) -> Tensor:
+            replays.append(len(replays))
+            return inputs[0]
+
+        return again
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            self.at = 0.0
+
+        def record(self) -> None:
+            self.at = 0.5 * len(replays) + (len(replays) > 20)
+
+        def elapsed_time(self, other: "Event") -> float:
+            return other.at - self.at
+
+    monkeypatch.setattr(latency, "in_place", capture)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    assert pass_on_gpu(torch.nn.Identity(), torch.zeros(1)) == 0.5
+    assert len(replays) == 51, "the first is not timed"
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_pass_on_a_gpu_is_timed_by_events() -> None:
-    assert 0 < visit(small(), 4) < 1000
+def test_a_pass_on_a_gpu_is_timed() -> None:
+    assert 0 < visit(small(), 4, "cuda") < 1000

@@ -26,8 +26,7 @@ def a_gpu_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_reported() -> None:
-    """And a worker whose GPU is lost to it ends: one trial after the other, so that another would
-    be given to it."""
+    """And a worker that has lost its GPU takes no other trial, though one waits for it."""
 
     # nested, so that it travels to the workers by value
     def hungry(trial: Trial, read: Reader) -> Iterator[Metrics]:
@@ -52,6 +51,7 @@ def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_repor
     lacking: list[str] = []
 
     def report(trial: Trial, step: Metrics) -> bool:
+        lacking.clear()
         for wanted in (
             QUARTER,
             replace(QUARTER, accelerator="H100"),

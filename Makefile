@@ -7,7 +7,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # one thread a process: many workers beat many threads
 export OMP_NUM_THREADS := 1
 
-.PHONY: run test chaos docs reference results data browser bench fuzz clean
+# the Python of make gpu: another one that has torch and pytest will do, where nothing can be installed
+GPU_PYTHON ?= $(BIN)/python
+GPU_TESTS := tests/test_gpu.py tests/trials/test_step.py tests/networks/test_latency.py
+
+.PHONY: run test chaos docs reference results data browser bench gpu fuzz clean
 
 run: $(VENV)/installed data
 	$(BIN)/scalesearch run --budget 2x
@@ -38,7 +42,17 @@ fuzz: $(VENV)/installed-dev
 chaos: $(VENV)/installed-dev data
 	CHAOS=$${CHAOS:-110} $(BIN)/pytest -n 0 -s --timeout 0 tests/studies/test_study.py tests/test_chaos.py
 
-# on an idle machine: the scripts run one at a time; gpu.py says so where there is no GPU
+# on a machine with a GPU: the tests that need one, then what results/benchmarks/gpu.md holds, in calls
+# of at most ten minutes; fails where there is no GPU, a test is skipped for another reason or fails,
+# or a target is missed. Where Ray is not installed the tests use the inline runner
+gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(VENV)/installed-dev)
+	$(GPU_PYTHON) -m benchmarks.gpu card
+	timeout 600 $(GPU_PYTHON) -m pytest -p no:xdist -o addopts= --strict-markers -m gpu -rs $(GPU_TESTS)
+	@for part in steps trials sharing; do \
+	  timeout 600 $(GPU_PYTHON) -m benchmarks.gpu $$part --write || missed="$$missed $$part"; \
+	done; test -z "$$missed" || { echo "missed in:$$missed"; exit 1; }
+
+# on an idle machine: the scripts run one at a time
 bench: $(VENV)/installed $(VENV)/peers/installed data
 	$(BIN)/python benchmarks/cpu.py --write
 	$(BIN)/python -m benchmarks.peers_cpu --peers $(VENV)/peers/bin/python --write
@@ -48,7 +62,6 @@ bench: $(VENV)/installed $(VENV)/peers/installed data
 	$(BIN)/python benchmarks/replay.py --write
 	$(BIN)/python -m benchmarks.driver --write
 	$(BIN)/python -m benchmarks.overhead --write
-	$(BIN)/python -m benchmarks.gpu --write
 
 # the reference implementations want a torch of their own
 $(VENV)/peers/installed: benchmarks/peers/requirements.txt

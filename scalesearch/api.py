@@ -187,18 +187,9 @@ def run(
         mirror=mirror,
     )
     refuse_no_gpu(options)
-    search = prepare(
-        as_space(space),
-        proxy,
-        budget,
-        data,
-        seeds,
-        epochs,
-        Path(results),
-        name,
-        policy,
-        device_here(options),
-    )
+    given, device = as_space(space), device_here(options)
+    folder = Path(results)
+    search = prepare(given, proxy, budget, data, seeds, epochs, folder, name, policy, device)
     run_search(search, options, quiet)
     return SavedStudy(search.folder)
 

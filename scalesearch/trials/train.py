@@ -179,6 +179,10 @@ def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[int, Any]) -> 
     optimizer.load_state_dict({"state": saved, "param_groups": own})
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
+    for parameter, state in optimizer.state.items():
+        for name, moments in state.items():  # fused steps want the parameter's own layout
+            if moments.shape == parameter.shape and moments.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter).copy_(moments)
 
 
 def on_gpu(network: nn.Module) -> bool:

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks import gpu, gpu_steps
 from scalesearch.search.options import RunOptions, device_of, slots, worker_count
 from scalesearch.testing.runners import SOUND, Notes
 from scalesearch.trials.runners import inline
@@ -95,3 +97,42 @@ def test_as_many_trials_run_as_cards_have_room_for(monkeypatch: pytest.MonkeyPat
     elsewhere = RunOptions(workers=16, gpus_per_trial=0.25, address="head:6379")
     assert worker_count(elsewhere) == 16, "a cluster's cards are not this machine's"
     assert worker_count(RunOptions(runner="inline", gpus_per_trial=0.25)) == 1
+
+
+def test_where_no_card_is_the_benchmark_says_so_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(gpu, "RESULT", tmp_path / "gpu.md")
+    assert gpu.main(["steps", "--write"]) == 1, "make gpu fails"
+    assert capsys.readouterr().out == "no GPU here: nothing was measured\n"
+    assert not (tmp_path / "gpu.md").exists()
+
+
+def test_parts_of_the_benchmark_are_written_beside_one_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gpu, "made_on", lambda: "CARD")
+    page = gpu.with_section("# No card\n\nNothing is claimed.\n", "steps", ["old"])
+    page = gpu.with_section(page, "sharing", ["| 8 |"])
+    page = gpu.with_section(page, "steps", ["| new |"])
+    assert page.startswith("# Training on one GPU\n") and "claimed" not in page
+    assert page.endswith("## sharing\n\nCARD\n\n| 8 |\n\n## steps\n\nCARD\n\n| new |\n")
+
+
+def test_the_benchmarks_step_is_the_same_network_in_either_layout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a CPU, for both channels; what a card takes for it is the benchmark's to say."""
+    monkeypatch.setattr(gpu_steps, "CUDA", torch.device("cpu"))
+    for channels in (1, 3):
+        case = gpu_steps.Case("mobilenet_v2", channels=channels, batch=8)
+        data = gpu_steps.random_data(32, channels, 16, 8)
+        losses = []
+        for last in (True, False):
+            torch.manual_seed(0)
+            losses.append(float(gpu_steps.our_step(case, data, last=last)()))
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 2, 1, bias=False))
+    gpu_steps.recolour(network, 1)
+    assert network(torch.zeros(1, 1, 8, 8)).shape == (1, 4, 4, 4)

@@ -73,7 +73,9 @@ class Worker(tune.Trainable):
         self.broken = isinstance(step, Failure) and step.breaks_device
         if isinstance(step, Metrics) and step.checkpoint is not None:
             checkpoint, step = ray.put(step.checkpoint), replace(step, checkpoint=None)
-        made_with = versions(self.device) | {"node": socket.gethostname()}
+        # a GPU that has failed may not even tell its name
+        made_with = {} if isinstance(step, Failure) else versions(self.device)
+        made_with |= {"node": socket.gethostname()}
         here = ray.get_runtime_context().current_actor
         shown = (
             {"epoch": step.epoch, "loss": step.loss, "accuracy": step.accuracy}

@@ -1,0 +1,222 @@
+"""Steps on one GPU: ours against torchvision's model; a part of benchmarks/gpu.py."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from unittest.mock import patch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from scalesearch.data import DataSet, Images
+from scalesearch.networks import zoo
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks import build_network
+from scalesearch.networks.cost import cost
+from scalesearch.networks.device import capture_on, captured, channels_last, placed
+from scalesearch.networks.scaling import Scale, scale_arch
+from scalesearch.spaces.space import Recipe
+from scalesearch.trials.step import make_optimizer, make_step
+
+PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # bfloat16, dense, by NVIDIA's sheets
+CUDA = torch.device("cuda")
+PEERS = find_spec("torchvision") is not None
+ROUNDS, ROUND_SECONDS = 5, 0.3
+PART_SECONDS = 500  # no further case is begun after them
+SLOWEST, LEAST_RATIO = 3.0, 1.5  # ms; of the best peer's time
+
+Run = Callable[[], Tensor]  # a step
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A network and what it is trained on: 32 px unless it is a whole one."""
+
+    name: str
+    width: float = 0.25
+    pixels: int = 32
+    channels: int = 3
+    batch: int = 128
+
+    def __str__(self) -> str:
+        colours = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        return f"{self.name} x{self.width:g}, {self.pixels} px, {colours}, batch {self.batch}"
+
+
+CASES = [
+    Case("efficientnet_b0"),
+    Case("efficientnet_b0", channels=1),
+    Case("mobilenet_v2"),
+    Case("resnet18", channels=1),
+    *(Case("efficientnet_b0", channels=c, batch=n) for n in (512, 1024) for c in (3, 1)),
+    Case("efficientnet_b0", 1.0, 224),
+]
+
+
+def arch_of(case: Case) -> Arch:
+    """The zoo's model with its widths multiplied, for ten classes."""
+    arch = zoo.find(case.name)
+    if case.width != 1:
+        arch = replace(arch, rules=replace(arch.rules, divisor=1))
+    arch = replace(arch, dropout=0.0, stochastic_depth=0.0)
+    arch = scale_arch(arch, Scale(width=case.width, resolution=case.pixels / arch.resolution))
+    return replace(arch, channels=case.channels, classes=10)
+
+
+def random_data(pixels: int, channels: int, train: int, val: int) -> DataSet:
+    """Random images: what they show does not change the time."""
+    generator = torch.Generator().manual_seed(0)
+
+    def images(n: int) -> Images:
+        shape = (n, channels, pixels, pixels)
+        x = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+        return Images(x, torch.randint(10, (n,), generator=generator))
+
+    grey = (0.5,) * channels
+    return DataSet("random", images(train), images(val), None, tuple("0123456789"), grey, grey)
+
+
+def on_card(data: DataSet) -> DataSet:
+    """The data set on the GPU."""
+    return replace(data, train=data.train.to(CUDA), val=data.val.to(CUDA))
+
+
+def our_step(case: Case, data: DataSet, graph: bool = True, last: bool = True) -> Run:
+    """A step of ours on one batch; eager where `graph` is not, contiguous where `last` is not."""
+    network = build_network(arch_of(case)).train()
+    network = placed(network, CUDA) if last else network.to(CUDA)
+    recipe = Recipe(batch_size=case.batch)
+    optimizer = make_optimizer(network, recipe, CUDA)
+    capture = capture_on(CUDA) if graph else None
+    step = make_step(network, optimizer, data, data.train, recipe, capture)
+    batch = torch.randperm(len(data.train))[: case.batch].to(CUDA)
+    flipped = torch.zeros(case.batch, dtype=torch.bool, device=CUDA)
+
+    def run() -> Tensor:
+        if last:
+            return step(batch, flipped, 1e-3)
+        with patch("scalesearch.trials.step.channels_last", Tensor.contiguous):
+            return step(batch, flipped, 1e-3)
+
+    return run
+
+
+def peer_step(case: Case, data: DataSet, kind: str) -> Run:
+    """A step of torchvision's model on one batch: fused, compiled or captured."""
+    from benchmarks.peers.torchvision_step import build  # torchvision is not ours to need
+
+    network = build(case.name, case.width)
+    if case.channels != 3:
+        recolour(network, case.channels)
+    network = network.to(CUDA, memory_format=torch.channels_last).train()
+    forward = torch.compile(network, mode="reduce-overhead") if kind == "compiled" else network
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=1e-3, fused=True, capturable=kind == "captured"
+    )
+    batch = torch.randperm(len(data.train))[: case.batch].to(CUDA)
+
+    def compute(indices: Tensor) -> Tensor:
+        x = channels_last((data.train.pixels[indices] / 255 - 0.5) / 0.5)
+        with torch.autocast("cuda", torch.bfloat16, cache_enabled=kind != "captured"):
+            loss = F.cross_entropy(forward(x), data.train.labels[indices])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    if kind == "captured":
+        again = captured(compute, (batch,))
+        return lambda: again(batch)
+    return lambda: compute(batch)
+
+
+def recolour(network: nn.Module, channels: int) -> None:
+    """Have the first convolution take so many channels."""
+    name, first = next((n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d))
+    parent, _, child = name.rpartition(".")
+    square = (first.kernel_size[0], first.stride[0], int(first.padding[0]))
+    other = nn.Conv2d(channels, first.out_channels, *square, bias=first.bias is not None)
+    setattr(network.get_submodule(parent), child, other)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Seconds of a call, the GPU's work included."""
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    run()
+    torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def set_up(make: Callable[[], Run]) -> tuple[Run, float]:
+    """A step made ready, and the seconds from nothing to the end of the first."""
+    found: list[Run] = []
+
+    def whole() -> None:
+        found.append(make())
+        found[0]()
+
+    taken = seconds(whole)
+    return found[0], taken
+
+
+def compare(case: Case) -> tuple[str, float, float]:
+    """A row of the table; milliseconds of our step, its ratio to the best peer (nan: none)."""
+    data = on_card(random_data(case.pixels, case.channels, 2 * case.batch, case.batch))
+    makers: dict[str, Callable[[], Run]] = {
+        "ours": lambda: our_step(case, data),
+        "eager": lambda: our_step(case, data, graph=False),
+        "contiguous": lambda: our_step(case, data, last=False),
+    }
+    for kind in ("fused", "compiled", "captured") if PEERS else ():
+        makers[kind] = lambda kind=kind: peer_step(case, data, kind)  # type: ignore[misc]
+    ready = {name: set_up(make) for name, make in makers.items()}
+    once = {name: seconds(run) for name, (run, _) in ready.items()}
+    counts = {name: max(3, int(ROUND_SECONDS / taken)) for name, taken in once.items()}
+    times: dict[str, list[float]] = {name: [] for name in ready}
+    for _ in range(ROUNDS):
+        for name, (run, _) in ready.items():
+            taken = seconds(lambda run=run, n=counts[name]: [run() for _ in range(n)])  # type: ignore[misc]
+            times[name].append(1000 * taken / counts[name])
+    ms = {name: statistics.median(found) for name, found in times.items()}
+    best = min((ms[k] for k in ("fused", "compiled", "captured") if k in ms), default=float("nan"))
+    peak = next((rate for key, rate in PEAK.items() if key in torch.cuda.get_device_name()), None)
+    flops = 6 * cost(arch_of(case)).flops * case.batch
+    cells = [
+        *(f"{ms[name]:.3f}" for name in ("ours", "eager", "contiguous")),
+        *(f"{ms[k]:.3f}" if k in ms else "-" for k in ("fused", "compiled", "captured")),
+        f"{best / ms['ours']:.2f}" if PEERS else "-",
+        f"{flops / (ms['ours'] / 1000) / peak:.1%}" if peak else "-",
+        f"{ready['ours'][1]:.1f}",
+        f"{ready['compiled'][1]:.1f}" if PEERS else "-",
+    ]
+    return f"| {case} | {' | '.join(cells)} |", ms["ours"], best / ms["ours"]
+
+
+def steps() -> tuple[list[str], list[str]]:
+    """The section of steps, and the targets that are missed."""
+    lines = [
+        "Milliseconds of a training step. Best is the fastest peer's time over ours.",
+        "",
+        "| network | ours | ours eager | ours contiguous | fused | compiled | captured | best | "
+        "of peak | our set-up, s | compiled set-up, s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    missed, started = [], time.monotonic()
+    for case in CASES:
+        if time.monotonic() - started > PART_SECONDS:
+            lines += ["", f"Time was up before {case}."]
+            break
+        row, ms, ratio = compare(case)
+        lines.append(row)
+        if case.batch == 128 and case.width < 1 and ms > SLOWEST:
+            missed.append(f"{case}: a step must take at most {SLOWEST:g} ms, got {ms:.2f}")
+        if PEERS and case == CASES[0] and ratio < LEAST_RATIO:
+            missed.append(f"{case}: must be {LEAST_RATIO:g}x the best peer, got {ratio:.2f}x")
+    if not PEERS:
+        lines += ["", "torchvision is not installed here: no peer was measured."]
+        missed.append("no peer was measured, for torchvision is not installed")
+    return lines, missed

@@ -1,13 +1,19 @@
 """What a run is expected to take, against what a run took."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from scalesearch.search.estimate import NOISE, expected_asks, levels
+from scalesearch.search import estimate as estimates
+from scalesearch.search.estimate import NOISE, RAY_START, estimate, expected_asks, levels
+from scalesearch.search.options import RunOptions
 from scalesearch.selection.policy import POLICIES, Terms, grid, rungs
 from scalesearch.spaces.files import load_space
 from scalesearch.studies import read_curves, read_trials
+from scalesearch.studies.setup import prepare
+from scalesearch.trials.pace import Pace
 
 REFERENCE = Path(__file__).parents[2] / "results/reference"
 
@@ -49,3 +55,31 @@ def test_of_a_grid_every_trial_is_expected() -> None:
 def test_a_networks_level_is_that_of_its_last_epoch() -> None:
     curves = {("a", 0): [0.9, 0.5], ("a", 1): [0.8, 0.3], ("a", 2): [0.1], ("b", 0): [0.7]}
     assert levels(curves) == {"a": pytest.approx(0.4), "b": pytest.approx(0.7)}
+
+
+def test_an_estimate_counts_cards_over_shares(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, str]] = []
+
+    def paced(models: object, batch_size: int, workers: int, device: str) -> Pace:
+        seen.append((workers, device))
+        return Pace(1e-4, 0.0, 0.0)
+
+    monkeypatch.setattr(estimates, "calibrate", paced)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    search = prepare(load_space(str(tiny)), "quick", None, None, None, None, tmp_path, None)
+    options = RunOptions(workers=64, gpus_per_trial=0.25)
+    shared = estimate(search, options)
+    alone = estimate(search, replace(options, gpus_per_trial=2))
+    assert (shared.workers, alone.workers) == (8, 1)
+    assert (alone.expected_seconds - RAY_START) == pytest.approx(
+        8 * (shared.expected_seconds - RAY_START)
+    )
+    assert "with 8 workers, 0.25 of a GPU each; steps were timed on this machine's CPU" in (
+        shared.text
+    )
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert estimate(search, options).text.endswith("0.25 of a GPU each")
+    assert "GPU" not in estimate(search, replace(options, gpus_per_trial=0.0)).text
+    assert seen == [(8, "cpu"), (1, "cpu"), (8, "cuda"), (64, "cpu")]

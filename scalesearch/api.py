@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
+from scalesearch.errors import ParameterError
 from scalesearch.families.document import Family
 from scalesearch.families.members import Member
 from scalesearch.families.scale import ScaleOptions
@@ -47,6 +48,7 @@ from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
 from scalesearch.studies.setup import check_study, data_info, prepare, trust_study
 
+MOST_PHI = 20  # at 2x a budget of a million baselines
 PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
 
@@ -107,6 +109,8 @@ class SavedStudy:
         quiet: bool = False,
     ) -> Verification:
         """What training the best `top` candidates at ratio^phi says of the order at phi = 1."""
+        if not phi <= MOST_PHI:  # which NaN is not
+            raise ParameterError("phi", f"must be at most {MOST_PHI}, got {phi:g}")
         check_study(self.folder)
         options = RunOptions(runner, workers, gpus_per_trial, address)
         return verify_study(self.folder, phi, top, seeds, options, quiet)

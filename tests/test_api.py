@@ -183,3 +183,10 @@ def test_help_is_quick() -> None:
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     assert found.stdout.endswith("\n[]\n"), found.stderr
+
+
+@pytest.mark.parametrize("phi", [1e6, float("inf"), float("nan")])
+def test_a_verification_at_no_budget_is_refused(phi: float) -> None:
+    folder = Path(__file__).parents[1] / "results/reference/efficientnet-fashion-mnist-2x"
+    with pytest.raises(ValueError, match="phi must be at most 20, got"):
+        ss.study(folder).verify(phi)

@@ -41,8 +41,10 @@ def run_command(
     budget: Budget = None,
     proxy: ProxyName = "quick",
     data: Data = None,
-    seeds: Annotated[int | None, typer.Option(min=2, help="Seeds a candidate.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs a trial.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Seeds a candidate.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Epochs a trial.")
+    ] = None,
     runner: Runner = "ray",
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,
@@ -243,7 +245,7 @@ def verify_command(
     study: StudyFolder,
     phi: Annotated[float, typer.Option(help="Scale to ratio^phi times the baseline.")] = 2.0,
     top: Annotated[int, typer.Option(min=2, help="Candidates to scale up, best first.")] = 5,
-    seeds: Annotated[int, typer.Option(min=2, help="Seeds a network.")] = 3,
+    seeds: Annotated[int, typer.Option(min=2, max=1000, help="Seeds a network.")] = 3,
     runner: Runner = "ray",
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,

@@ -170,7 +170,21 @@ def quiet() -> Iterator[None]:
 
 
 def visit(model: Model, batch: int, device: str = "cpu") -> float:
-    """Milliseconds of a forward pass of `batch` images, the median of several after a first."""
+    """Milliseconds of a forward pass of `batch` images, the median of several after a first.
+
+    Raises ValueError where memory does not hold so many.
+    """
+    try:
+        return median_pass(model, batch, device)
+    except RuntimeError as error:
+        said = str(error).splitlines()[0]
+        raise ValueError(
+            f"a latency must be of a batch that fits into memory, got {batch}: {said}"
+        ) from error
+
+
+def median_pass(model: Model, batch: int, device: str) -> float:
+    """What `visit` returns; raises what torch does."""
     where = torch.device(device)
     network = placed(build_model(model).eval(), where)
     images = torch.randn(batch, model.channels, model.resolution, model.resolution, device=where)

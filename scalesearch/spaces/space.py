@@ -75,7 +75,7 @@ class Grid:
 class Recipe:
     """How every network of a study is trained: AdamW, linear warm-up, cosine schedule."""
 
-    epochs: Count = 4
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 4
     """Passes over the training images."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Images a step."""
@@ -127,7 +127,7 @@ class Proxy:
     """Before the classifier; stage tables only."""
     stochastic_depth: Fraction | None = None
     """How often blocks are skipped in training, from 0 at the first up; stage tables only."""
-    seeds: Annotated[int, Field(ge=2)] = 2
+    seeds: Annotated[int, Field(ge=2, le=1000)] = 2
     """Seeds a candidate; with rungs at most."""
     recipe: Recipe = Recipe()
     """How every network is trained."""

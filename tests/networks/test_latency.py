@@ -283,3 +283,8 @@ def test_a_visit_to_a_gpu_is_the_median_of_fifty_replays(monkeypatch: pytest.Mon
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_pass_on_a_gpu_is_timed() -> None:
     assert 0 < visit(small(), 4, "cuda") < 1000
+
+
+def test_a_batch_that_no_memory_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match="a batch that fits into memory, got 999999999999:"):
+        visit(zoo.find("lenet5"), 999_999_999_999)

@@ -168,14 +168,16 @@ def run(
     accelerator: str | None = None,
     log: Sequence[str] = (),
     mirror: str | None = None,
+    stall: float = 600.0,
     quiet: bool = False,
 ) -> SavedStudy:
     """The study of a search: planned, trained, selected, scaled up and reported.
 
     What is None is the space's own, or this machine's. The same call again continues a study, and
     trains nothing where it is complete; so does one that `max_trials` or `max_hours` had ended.
-    Unless `quiet`, progress is drawn where stderr is a terminal, and logged by `logging` as
-    "scalesearch" elsewhere. Raises ValueError where the directory holds another study or another
+    A Ray worker that reports no epoch for `stall` seconds, and ten times as long as epochs take, is
+    given up. Unless `quiet`, progress is drawn where stderr is a terminal, and logged by `logging`
+    as "scalesearch" elsewhere. Raises ValueError where the directory holds another study or another
     process runs it.
     """
     options = RunOptions(
@@ -189,6 +191,7 @@ def run(
         accelerator=accelerator,
         log=tuple(log),
         mirror=mirror,
+        stall=stall,
     )
     refuse_no_gpu(options)
     given, device = as_space(space), device_here(options)

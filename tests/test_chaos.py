@@ -162,7 +162,7 @@ def test_a_second_interrupt_stops_now_and_leaves_nothing_running(
     os.kill(driver.pid or 0, signal.SIGINT)
     time.sleep(0.5)
     assert driver.is_alive(), "the first interrupt lets the trial end"
-    os.kill(driver.pid or 0, signal.SIGINT)
+    os.kill(driver.pid or 0, signal.SIGTERM)
     assert wait(driver, 20) == 130
     said = (tmp_path / "stderr").read_text()
     assert "Ctrl-C again stops now" in said and "Traceback" not in said

@@ -13,6 +13,7 @@ ROOMS = [
     "files",
     "errors",
     "terminal",
+    "scratch",
     "trusted",
     "networks",
     "data",

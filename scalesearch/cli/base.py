@@ -2,10 +2,13 @@
 
 import json
 import logging
+import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -96,10 +99,24 @@ Address = Annotated[str | None, typer.Option(help="A Ray cluster: auto, HOST:POR
 def main() -> None:
     """Run the command line: exit code 0, or 2 after a one-line error, 130 when interrupted."""
     try:
-        with messages_on_stderr():
+        with messages_on_stderr(), sigterm_as_interrupt():
             app()
     except (ValueError, OSError) as error:
         fail(" ".join(said(error).split()))
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: what it holds is given back."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def said(error: Exception) -> str:
@@ -159,3 +176,11 @@ def trusting(path: Path | str | None, trust: bool) -> None:
         from scalesearch import api
 
         api.trust(path)
+
+
+def seconds_of(text: str) -> float:
+    """The seconds of a time as it is typed. Raises ValueError where it is none."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh])", text)
+    if found is None or float(found[1]) <= 0:
+        raise ValueError(f"--stall must be a time such as 90s, 10m or 2h, got {text!r}")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

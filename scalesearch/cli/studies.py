@@ -23,6 +23,7 @@ from scalesearch.cli.base import (
     Workers,
     app,
     print_json,
+    seconds_of,
     trusting,
 )
 from scalesearch.terminal import say
@@ -75,6 +76,13 @@ def run_command(
     max_hours: Annotated[
         float | None, typer.Option(min=0, help="Hours of this run; 0 trains nothing.")
     ] = None,
+    stall: Annotated[
+        str,
+        typer.Option(
+            help="How long a worker may report no epoch before its trial is handed on: 90s, 10m, "
+            "2h; at least ten epochs."
+        ),
+    ] = "10m",
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
     verbose: Verbose = False,
@@ -99,6 +107,7 @@ def run_command(
         accelerator=accelerator,
         log=tuple(log.split(",")) if log else (),
         mirror=mirror,
+        stall=seconds_of(stall),
         verbose=verbose,
     )
     if not dry_run:

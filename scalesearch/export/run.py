@@ -1,7 +1,7 @@
 """What `scalesearch export` does: a model made into files, checked before they are put there."""
 
 import hashlib
-import tempfile
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ from scalesearch.networks.files import find_model, model_file
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.torchvision import torchvision_names
 from scalesearch.networks.weights import load_weights, read_weights
+from scalesearch.scratch import all_or_none, finish, scratch
 
 NAMES = ("scalesearch", "torchvision")
 
@@ -78,6 +79,10 @@ def export(options: ExportOptions) -> Exported:
             "format", f"python needs a stage table, and {options.model} is Python code already"
         )
     targets = {format: target_file(options, format, model) for format in options.formats}
+    folder = next(iter(targets.values())).parent
+    finish(folder)
+    for format, target in targets.items():
+        refuse_taken(target, format, options.overwrite)
     measured = cost(model)
     network, weights = built(model, options)
     heading = (
@@ -93,12 +98,11 @@ def export(options: ExportOptions) -> Exported:
     found = model_file(options.model)
     origin = Origin(weights, made_from(found) if found else "", options.command)
     checks, placed = {}, []
-    folder = next(iter(targets.values())).parent
-    with tempfile.TemporaryDirectory(prefix=".scalesearch-", dir=existing(folder)) as scratch:
+    with scratch() as made:
         files = []
         for format, target in targets.items():
-            written, check = FORMATS[format][2](job, Path(scratch) / target.name)
-            card = Path(scratch) / f"{target.name}.md"
+            written, check = FORMATS[format][2](job, made / target.name)
+            card = made / f"{target.name}.md"
             kind = format if options.names == NAMES[0] else options.names
             card.write_text(model_card(model, measured, check, kind, target, origin), "utf-8")
             files += [*written, card]
@@ -149,7 +153,7 @@ def there(package: str) -> bool:
 def target_file(options: ExportOptions, format: str, model: Model) -> Path:
     """The file to be written: `out`, or one of the model's name in that folder.
 
-    Raises ValueError where it cannot be, or is there and may not be overwritten.
+    Raises ValueError where it cannot be.
     """
     suffix = FORMATS[format][0]
     stem = label(model.name).replace("-", "_").replace(".", "_")  # a name that Python can import
@@ -164,11 +168,15 @@ def target_file(options: ExportOptions, format: str, model: Model) -> Path:
         raise ParameterError(
             "out", f"must lie in a folder, and {existing(target.parent)} is a file"
         )
+    return target
+
+
+def refuse_taken(target: Path, format: str, overwrite: bool) -> None:
+    """Raise ValueError where a file is there, or one that comes with it, and is to stay."""
     beside = [target.with_suffix(".yaml")] if format == "safetensors" else []
     for path in (target, *beside, target.with_name(f"{target.name}.md")):
-        if path.exists() and not options.overwrite:
+        if path.exists() and not overwrite:
             raise taken(path)
-    return target
 
 
 def taken(path: Path) -> ParameterError:
@@ -210,13 +218,11 @@ def built(model: Model, options: ExportOptions) -> tuple[torch.nn.Module, str]:
 
 
 def place(files: list[Path], folder: Path, overwrite: bool) -> list[Path]:
-    """Move finished files into a folder, the card last; where they are now."""
-    folder.mkdir(parents=True, exist_ok=True)
-    placed = []
+    """Move finished files into a folder, all of them or none; where they are now."""
     for path in files:
-        target = folder / path.name
-        if target.exists() and not overwrite:
-            raise taken(target)
-        path.replace(target)
-        placed.append(target)
-    return placed
+        if (folder / path.name).exists() and not overwrite:
+            raise taken(folder / path.name)
+    with all_or_none(folder) as new:
+        for path in files:
+            shutil.move(path, new / path.name)
+    return [folder / path.name for path in files]

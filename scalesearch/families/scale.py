@@ -10,6 +10,7 @@ from scalesearch.families.strategies import find, nominal_phi
 from scalesearch.networks.cost import cost
 from scalesearch.networks.models import Model, at_output_stride, realised
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.scratch import all_or_none
 from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.budget import Term
 from scalesearch.spaces.files import named_space
@@ -71,7 +72,8 @@ def scale(options: ScaleOptions) -> Family:
     others = matched(names, coefficients, named, stride) if coefficients else {}
     found = family(name, mode, start, members, others)
     if options.out is not None:
-        write_family(options.out, found)
+        with all_or_none(options.out) as new:
+            write_family(new, found)
     return found
 
 

@@ -1,10 +1,12 @@
-"""Ctrl-C: once lets the trials that run end and saves them, twice stops now."""
+"""Ctrl-C, or SIGTERM: once lets the trials that run end and saves them, twice stops now."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -22,11 +24,18 @@ def patient(tell: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         asked = True
         tell("the trials that run will end and be saved; Ctrl-C again stops now")
 
+    def has_asked() -> bool:
+        # Ray takes SIGTERM for itself where it starts, and would print a stack and leave
+        for number in SIGNALS:
+            signal.signal(number, handle)
+        return asked
+
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
-        yield lambda: asked
+        yield has_asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)

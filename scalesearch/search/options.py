@@ -32,6 +32,9 @@ class RunOptions:
     log: tuple[str, ...] = ()
     mirror: str | None = None
     verbose: bool = False
+    stall: float = float(
+        os.environ.get("STALLX", "600")
+    )  # seconds for which a worker may report no epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,5 +137,6 @@ def run_with_ray(driver: AskTell, options: RunOptions, search: Search) -> None:
             function=start.function if isinstance(start, CustomModel) else None,
             callbacks=callbacks([x for x in options.log if x != "tensorboard"], search.folder),
             verbose=options.verbose,
+            stall=options.stall,
         ),
     )

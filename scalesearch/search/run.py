@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from scalesearch.errors import ParameterError
+from scalesearch.families.document import FILE as FAMILY
 from scalesearch.families.document import write_family
 from scalesearch.families.of_study import family_of_study
 from scalesearch.files import write_csv
 from scalesearch.report import write_comparison, write_report
+from scalesearch.scratch import all_or_none, finish
 from scalesearch.search.driver import Driven, decide
 from scalesearch.search.options import (
     RunOptions,
@@ -72,6 +74,7 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> Fini
     check_options(options)
     search.folder.mkdir(parents=True, exist_ok=True)
     with locked(search.folder), mirror_at(options.mirror, search.folder) as mirror:
+        finish(search.folder)
         if mirror is not None:
             search = as_fetched(search)
         write_setup(search)
@@ -89,11 +92,7 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> Fini
                 raise
             selection = None
         if selection:
-            write_selection(search.folder, selection)
-        if selection and selection.coefficients:
-            log.info("scaling up to measured budgets")
-            family = family_of_study(search.space, search.plan, selection.coefficients)
-            write_family(search.folder, family)
+            write_answer(search, selection)
         report = write_report(search.folder)
     return Finished(search.folder, selection, driven.trials, unfinished(driven), report)
 
@@ -141,19 +140,29 @@ def run_record(search: Search, options: RunOptions, started: float, trained: int
 
 def reselect(folder: Path) -> Selection:
     """Select again from what a study has; write selection.json, and the family if it changed."""
-    search, before = open_search(folder), find_selection(folder)
+    search = open_search(folder)
     with locked(folder):
+        finish(folder)
+        before = find_selection(folder)
         if before and not (folder / DATA).exists():  # as the first version left it
             search = replace(search, images=replace(search.images, notes=old_notes(before)))
             write_images(search)
         study = open_study(search)
         answer.write_trials(search, study)
         selection = answer.select(search, study, decide(search, study))
-        write_selection(folder, selection)
-        chosen = selection.coefficients
-        if chosen and chosen != (before and before.coefficients):  # the family follows the choice
-            write_family(folder, family_of_study(search.space, search.plan, chosen))
+        write_answer(search, selection, before)
     return selection
+
+
+def write_answer(search: Search, selection: Selection, before: Selection | None = None) -> None:
+    """Write the selection, and the family where it is not that of `before` already: all or none."""
+    chosen = selection.coefficients
+    with all_or_none(search.folder) as new:
+        write_selection(new, selection)
+        there = (search.folder / FAMILY).exists() and before and before.coefficients == chosen
+        if chosen and not there:
+            log.info("scaling up to measured budgets")
+            write_family(new, family_of_study(search.space, search.plan, chosen))
 
 
 def verify_study(

@@ -301,7 +301,7 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
     driver = fork(line)
     while not list(folder.glob("checkpoints/*")) and driver.is_alive():
         time.sleep(0.01)
-    os.kill(driver.pid or 0, signal.SIGINT)
+    os.kill(driver.pid or 0, signal.SIGTERM)
     assert wait(driver) == 130
     assert "WAITING" in states(folder) and "RUNNING" not in states(folder)
     assert wait(fork(line)) == 0

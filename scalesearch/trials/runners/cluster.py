@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -16,6 +15,7 @@ import ray
 
 from scalesearch.errors import ParameterError
 from scalesearch.networks.custom import PREFIX
+from scalesearch.scratch import scratch
 from scalesearch.trials.runners.local import on_loopback, start_options, with_token
 
 PACKAGE = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def joined(
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     level = logging.INFO if verbose else logging.ERROR
     place: AbstractContextManager[None]
-    with tempfile.TemporaryDirectory(prefix="scalesearch-code-") as staging:
+    with scratch() as staging:
         if address is None:
             with_token()
             options, place = start_options(workers), on_loopback()

@@ -5,7 +5,7 @@ study stays the one record: nothing of Tune's own bookkeeping is kept or restore
 """
 
 import logging
-import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -14,12 +14,14 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from scalesearch.scratch import scratch
 from scalesearch.trials.runners.ask_tell import AskTell, Failure
 from scalesearch.trials.runners.cluster import joined
 from scalesearch.trials.runners.worker import Job, Outcome, Run, Worker, packed
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial, decoded, run_trial
 
+EPOCHS = 10  # of the longest seen, for which a worker may be silent
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,8 @@ log = logging.getLogger(__name__)
 class RayOptions:
     """Where and how wide: Ray's address (None: start one here), workers, the share of a GPU for
     each trial and the kind of GPU; the module of a user's own function; Tune's callbacks; whether
-    Ray's own messages and its workers' output are shown.
+    Ray's own messages and its workers' output are shown; for how many seconds a worker may be
+    silent.
     """
 
     address: str | None = None
@@ -38,6 +41,7 @@ class RayOptions:
     function: str | None = None
     callbacks: Sequence[tune.Callback] = ()
     verbose: bool = False
+    stall: float = 600.0
 
 
 def run_ray(driver: AskTell, options: RayOptions, run: Run = run_trial) -> None:
@@ -47,7 +51,7 @@ def run_ray(driver: AskTell, options: RayOptions, run: Run = run_trial) -> None:
         if lacking := lacking_resources(options):
             log.warning("waiting: no node of the cluster has %s yet; `ray status` tells", lacking)
         searcher = DriverSearcher(driver, options, run)
-        with tempfile.TemporaryDirectory(prefix="scalesearch-ray-") as scratch:
+        with scratch() as folder:
             tuner = tune.Tuner(
                 tune.with_resources(Worker, wanted_resources),
                 tune_config=tune.TuneConfig(
@@ -58,11 +62,11 @@ def run_ray(driver: AskTell, options: RayOptions, run: Run = run_trial) -> None:
                     trial_name_creator=trial_name,
                 ),
                 run_config=tune.RunConfig(
-                    storage_path=scratch,
+                    storage_path=str(folder),
                     name="trials",
                     verbose=0,
                     stop=searcher.stops,
-                    callbacks=[*options.callbacks],
+                    callbacks=[*options.callbacks, Watch(searcher)],
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
@@ -107,6 +111,7 @@ class Slot:
     trial: Trial
     share: float
     curve: list[Metrics] = field(default_factory=list)
+    heard: float = field(default_factory=time.monotonic)
 
 
 class DriverSearcher(Searcher):
@@ -126,6 +131,7 @@ class DriverSearcher(Searcher):
         self.data: dict[tuple[str, int | None, int], Any] = {}
         self.shares: dict[str, float] = {}  # of networks that ran out of memory on less
         self.held: list[Trial] = []  # asked for, and waiting for a larger share
+        self.longest = 0.0  # seconds of an epoch
         self.broken: Exception | None = None
 
     def suggest(self, trial_id: str) -> Any:
@@ -196,6 +202,8 @@ class DriverSearcher(Searcher):
         """Report a step; whether the trial has ended or pauses with it."""
         trial, step = slot.trial, outcome.step
         if isinstance(step, Metrics):
+            self.longest = max(self.longest, epoch_seconds(slot.curve, step))
+            slot.heard = time.monotonic()
             slot.curve.append(step)
             stop = self.driver.report(trial, replace(step, checkpoint=arrived(outcome)))
             if step.epoch == trial.recipe.epochs:
@@ -216,6 +224,16 @@ class DriverSearcher(Searcher):
             return self.driver.fail(slot.trial, failure.message)
         self.shares[slot.trial.arch.key] = min(1.0, 2 * slot.share)
         return self.driver.lost(slot.trial)
+
+    def silent(self, slot_id: str) -> bool:
+        """Whether a worker has reported no epoch for too long; how long is too long is measured.
+
+        No worker is given up before an epoch was seen: who knows how long one takes here.
+        """
+        slot = self.slots.get(slot_id)
+        if slot is None or not self.longest:
+            return False
+        return time.monotonic() - slot.heard > max(self.options.stall, EPOCHS * self.longest)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -246,6 +264,36 @@ class DriverSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the study is the record."""
+
+
+class Watch(tune.Callback):
+    """Gives up workers that are silent: Tune then hears that they died, and hands trials back."""
+
+    def __init__(self, searcher: DriverSearcher) -> None:
+        self.searcher = searcher
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        for trial in trials:
+            slot = self.searcher.slots.get(trial.trial_id)
+            if slot is None:
+                continue
+            if trial.status != "RUNNING":
+                slot.heard = time.monotonic()  # it waits for a worker
+            elif self.searcher.silent(trial.trial_id):
+                log.warning(
+                    "a worker of %s has reported nothing for %.0f s: its trial is handed on",
+                    trial,
+                    time.monotonic() - slot.heard,
+                )
+                slot.heard = time.monotonic()
+                ray.kill(trial.temporary_state.ray_actor)
+
+
+def epoch_seconds(curve: Sequence[Metrics], step: Metrics) -> float:
+    """How long an epoch of training took, behind those before it; 0 where that is not known."""
+    if curve:
+        return step.seconds - curve[-1].seconds
+    return step.seconds if step.epoch == 1 else 0.0
 
 
 def arrived(outcome: Outcome) -> bytes | None:

@@ -225,16 +225,6 @@ class DriverSearcher(Searcher):
         self.shares[slot.trial.arch.key] = min(1.0, 2 * slot.share)
         return self.driver.lost(slot.trial)
 
-    def silent(self, slot_id: str) -> bool:
-        """Whether a worker has reported no epoch for too long; how long is too long is measured.
-
-        No worker is given up before an epoch was seen: who knows how long one takes here.
-        """
-        slot = self.slots.get(slot_id)
-        if slot is None or not self.longest:
-            return False
-        return time.monotonic() - slot.heard > max(self.options.stall, EPOCHS * self.longest)
-
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
@@ -267,25 +257,28 @@ class DriverSearcher(Searcher):
 
 
 class Watch(tune.Callback):
-    """Gives up workers that are silent: Tune then hears that they died, and hands trials back."""
+    """Gives up workers that are silent: Tune then hears that they died, and hands trials back.
+
+    None is given up before an epoch was seen: who knows how long one takes here.
+    """
 
     def __init__(self, searcher: DriverSearcher) -> None:
         self.searcher = searcher
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        searcher, now = self.searcher, time.monotonic()
+        most = max(searcher.options.stall, EPOCHS * searcher.longest)
         for trial in trials:
-            slot = self.searcher.slots.get(trial.trial_id)
+            slot = searcher.slots.get(trial.trial_id)
             if slot is None:
                 continue
-            if trial.status != "RUNNING":
-                slot.heard = time.monotonic()  # it waits for a worker
-            elif self.searcher.silent(trial.trial_id):
-                log.warning(
-                    "a worker of %s has reported nothing for %.0f s: its trial is handed on",
-                    trial,
-                    time.monotonic() - slot.heard,
-                )
-                slot.heard = time.monotonic()
+            silent = now - slot.heard
+            if trial.status != "RUNNING" or not searcher.longest:
+                slot.heard = now  # it waits for a worker
+            elif silent > most:
+                said = "a worker of %s has reported nothing for %.0f s: its trial is handed on"
+                log.warning(said, trial, silent)
+                slot.heard = now
                 ray.kill(trial.temporary_state.ray_actor)
 
 

@@ -1,0 +1,70 @@
+"""What draws of the candidates' final losses say: P(best), regret, the set, intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scalesearch.selection.sampler import Bools, Draws, Floats
+
+CONFIDENCE = 0.95
+
+
+def p_best(effects: Floats) -> Floats:
+    """Each candidate's share (k,) of draws (d, k) in which its loss is lowest; ties share."""
+    best = effects == effects.min(axis=1, keepdims=True)
+    shares: Floats = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    return shares
+
+
+def regrets(effects: Floats) -> Floats:
+    """What choosing each candidate is expected to cost over the best of each draw, (k,)."""
+    found: Floats = effects.mean(axis=0) - effects.min(axis=1).mean()
+    return found
+
+
+def interval(draws: Floats) -> tuple[float, float]:
+    """The central interval of draws, at CONFIDENCE."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def in_set(draws: Draws) -> Bools:
+    """Which candidates the set holds, (k,): it holds the best at CONFIDENCE.
+
+    A candidate is out where both say so: the posterior, by which those that are out have together
+    less than 5 % of P(best); and a test without shrinkage, which holds where candidates are alike.
+    """
+    return credible(p_best(draws.effects)) | may_be_best(draws.unshrunk)
+
+
+def credible(shares: Floats) -> Bools:
+    """The fewest candidates whose P(best) add up to CONFIDENCE."""
+    order = np.argsort(-shares, kind="stable")
+    before = np.cumsum(shares[order]) - shares[order]
+    inside = np.zeros(len(shares), dtype=bool)
+    inside[order] = before < CONFIDENCE
+    return inside
+
+
+def may_be_best(effects: Floats) -> Bools:
+    """Which candidates (k,) may be best by draws (d, k) of unshrunk effects.
+
+    One is out when it is worse than some other by more than the largest of all its differences is
+    by chance (multiple comparisons with the best: Hsu 1984, Annals of Statistics 12:1136). One
+    without a trial may be best.
+    """
+    inside: Bools = np.isnan(effects[0])
+    seen = np.flatnonzero(~inside)
+    means = effects[:, seen].mean(axis=0)
+    noise = effects[:, seen] - means
+    for place, i in enumerate(seen):
+        apart = noise[:, [place]] - np.delete(noise, place, axis=1)
+        scale = apart.std(axis=0)
+        if not len(scale):
+            inside[i] = True
+            continue
+        critical = np.quantile((apart / scale).max(axis=1), CONFIDENCE)
+        inside[i] = ((means[place] - np.delete(means, place)) / scale).max() <= critical
+    return inside

@@ -224,15 +224,17 @@ def _draw_effects(
 def _draw_tau(means: Floats, errors: Floats, taus: Floats, rng: np.random.Generator) -> Floats:
     """The candidates' spread (chains, 1), given means (chains, k) and their squared errors.
 
-    Its prior is half-Cauchy with the noise of a trial as scale (Gelman 2006, Bayesian Analysis
-    1:515); mu is integrated out.
+    Its prior has a trial's noise as its scale and vanishes at zero, so that few trials do not make
+    candidates alike (Chung et al. 2013, Psychometrika 78:685), with the tail of a half-Cauchy
+    (Gelman 2006, Bayesian Analysis 1:515). mu is integrated out.
     """
     weights = 1 / (np.square(taus)[:, None] + errors[:, None, :])  # chains, grid, k
     total = weights.sum(axis=2)
     centre = np.einsum("dtk,dk->dt", weights, means) / total
     squares = np.einsum("dtk,dk->dt", weights, np.square(means)) - total * np.square(centre)
     fit = 0.5 * (np.log(weights).sum(axis=2) - np.log(total) - squares)
-    return _pick(fit + np.log(taus / (1 + np.square(taus))), taus, rng)
+    # over the logarithm of tau, which the grid is even in
+    return _pick(fit + 2 * np.log(taus) - 1.5 * np.log1p(np.square(taus)), taus, rng)
 
 
 def _pick(logs: Floats, values: Floats, rng: np.random.Generator) -> Floats:

@@ -1,0 +1,139 @@
+"""The default policy: whole trials, round after round, of the candidates where they tell most.
+
+Every candidate and the baseline get two seeds; then a round gives another seed to those candidates
+whose next trials are expected to lower the regret most: the value of information of a few more
+trials under linear loss (Chick & Inoue 2001, Operations Research 49:732; the knowledge gradient of
+Frazier, Powell & Dayanik 2008, SIAM J. Control Optim. 47:2410), on effects that are shrunk by their
+estimated spread and with every candidate's own noise. No trial is cut short and no candidate is
+dropped: one that looks bad gets no further seeds, and stays in the comparison.
+
+Rounds are worked out anew from the losses at every call, each from the rounds before it alone. So
+neither an interruption nor the order in which a round's trials end changes what follows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from scalesearch.selection.losses import Curves, loss_matrix, losses_after
+from scalesearch.selection.posterior import regrets
+from scalesearch.selection.sampler import Draws, Floats, sample
+from scalesearch.selection.terms import Ask, Decision, Terms, missing
+
+SHARE = 0.5  # of the full grid's trials
+FIRST_SEEDS = 2  # of every candidate: the fewest that tell noise from effects
+FEWEST_SEEDS = 3  # a candidate on average, where the share allows less: two tell little of noise
+ROUND = 4  # a round has one in so many candidates, but for MIN_ROUND
+MIN_ROUND = 3
+AHEAD = 3  # trials whose value is looked at together: one alone may change no ranking
+RESOLVED = 0.01  # of the gain over 1x: an expected regret below it is not worth more trials
+CHAINS, SWEEPS = 96, 8  # fewer than a selection's: a round needs no second digit
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How far a search has come: seeds given to each network, what is missing, why it ended."""
+
+    seeds: Mapping[str, int]
+    asks: tuple[Ask, ...]
+    ended: str = ""
+
+
+def adaptive(curves: Curves, terms: Terms) -> Decision:
+    """The trials that the present round lacks; none, and why, where the search has ended."""
+    found = walk(curves, terms)
+    return Decision(found.asks, {}, found.ended)
+
+
+def walk(curves: Curves, terms: Terms, share: float = SHARE) -> Walk:
+    """The rounds that the losses at hand suffice for, one after another."""
+    seeds = {key: min(FIRST_SEEDS, terms.seeds) for key in (terms.baseline, *terms.candidates)}
+    while True:
+        if asks := lacking(curves, terms, seeds):
+            return Walk(seeds, asks)
+        chosen, ended = next_round(curves, terms, seeds, share)
+        if not chosen:
+            return Walk(seeds, (), ended)
+        for key in chosen:
+            seeds[key] += 1
+        seeds[terms.baseline] = max(seeds[key] for key in terms.candidates)
+
+
+def lacking(curves: Curves, terms: Terms, seeds: Mapping[str, int]) -> tuple[Ask, ...]:
+    """Trials that were given to a network and have not ended."""
+    return tuple(
+        ask
+        for seed in range(terms.seeds)
+        for ask in missing(
+            curves, terms, [key for key in seeds if seed < seeds[key]], [seed], terms.epochs
+        )
+    )
+
+
+def next_round(
+    curves: Curves, terms: Terms, seeds: Mapping[str, int], share: float
+) -> tuple[list[str], str]:
+    """The candidates that get another seed, or none and why."""
+    keys = sorted(terms.candidates)
+    table = given(curves, terms, [*keys, terms.baseline], seeds)
+    if np.isnan(table[:-1]).all():
+        return [], "every candidate failed"
+    open_to = [i for i, key in enumerate(keys) if seeds[key] < terms.seeds]
+    left = allowance(terms, share) - sum(seeds[key] for key in keys)
+    if len(keys) == 1 or not open_to:
+        return [], "every seed was used" if len(keys) > 1 else "there is one candidate"
+    if left <= 0:
+        return [], f"{allowance(terms, share)} trials were spent, {spent_text(terms, share)}"
+    try:
+        draws = sample(table[:-1], table[-1], chains=CHAINS, sweeps=SWEEPS)
+    except ValueError:  # so many failed that nothing is known of noise
+        return [keys[i] for i in open_to][:left], ""
+    if ended := resolved(draws):
+        return [], ended
+    value = values(draws)
+    order = sorted(open_to, key=lambda i: (-value[i], keys[i]))
+    return [keys[i] for i in order[: min(left, max(MIN_ROUND, len(keys) // ROUND))]], ""
+
+
+def given(curves: Curves, terms: Terms, keys: list[str], seeds: Mapping[str, int]) -> Floats:
+    """Final losses (keys, seeds) of the trials that were given, NaN elsewhere."""
+    known = losses_after(curves, terms.epochs)
+    known = {(key, seed): loss for (key, seed), loss in known.items() if seed < seeds.get(key, 0)}
+    return loss_matrix(known, keys, range(terms.seeds))
+
+
+def allowance(terms: Terms, share: float = SHARE) -> int:
+    """How many trials of candidates a search may take."""
+    count = len(terms.candidates)
+    fewest = min(FEWEST_SEEDS, terms.seeds) * count
+    return max(int(share * count * terms.seeds), fewest)
+
+
+def spent_text(terms: Terms, share: float) -> str:
+    """What the allowance is of the full grid."""
+    whole = len(terms.candidates) * terms.seeds
+    return f"{allowance(terms, share) / whole:.0%} of the full grid"
+
+
+def resolved(draws: Draws) -> str:
+    """Why more trials are not worth their price; '' where they are."""
+    regret = float(regrets(draws.effects).min())
+    gain = float((draws.baseline - draws.effects.mean(axis=1)).mean())
+    if not regret < RESOLVED * gain:
+        return ""
+    return f"the expected regret is {regret / gain:.1%} of the gain over 1x, below {RESOLVED:.0%}"
+
+
+def values(draws: Draws) -> Floats:
+    """By how much AHEAD more trials of each candidate are expected to lower the regret, (k,)."""
+    means, spread = draws.effects.mean(axis=0), draws.effects.var(axis=0)
+    noise = np.square(draws.noise).mean(axis=0)
+    # standard deviation of how far the trials will move the candidate's mean
+    moves = spread / np.sqrt(spread + noise / AHEAD)
+    first, second = np.partition(means, 1)[:2]
+    apart = np.abs(means - np.where(means == first, second, first)) / np.maximum(moves, 1e-300)
+    density = np.exp(-np.square(apart) / 2) / np.sqrt(2 * np.pi)
+    value: Floats = moves * (density - apart * ndtr(-apart))
+    return value

@@ -28,8 +28,8 @@ FEWEST_SEEDS = 3  # a candidate on average, where the share allows less: two tel
 ROUND = 4  # a round has one in so many candidates, but for MIN_ROUND
 MIN_ROUND = 3
 AHEAD = 3  # trials whose value is looked at together: one alone may change no ranking
-RESOLVED = 0.01  # of the gain over 1x: an expected regret below it is not worth more trials
-CHAINS, SWEEPS = 96, 8  # fewer than a selection's: a round needs no second digit
+RESOLVED = 0.005  # of the gain over 1x: an expected regret below it is not worth more trials
+CHAINS, SWEEPS = 64, 8  # fewer than a selection's: a round needs no second digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class Walk:
 
 def adaptive(curves: Curves, terms: Terms) -> Decision:
     """The trials that the present round lacks; none, and why, where the search has ended."""
-    found = walk(curves, terms)
+    found = walk(curves, terms, allowance(terms))
     return Decision(found.asks, {}, found.ended)
 
 
-def walk(curves: Curves, terms: Terms, share: float = SHARE) -> Walk:
-    """The rounds that the losses at hand suffice for, one after another."""
+def walk(curves: Curves, terms: Terms, trials: int) -> Walk:
+    """The rounds of a search of so many trials that the losses at hand suffice for."""
     seeds = {key: min(FIRST_SEEDS, terms.seeds) for key in (terms.baseline, *terms.candidates)}
     while True:
         if asks := lacking(curves, terms, seeds):
             return Walk(seeds, asks)
-        chosen, ended = next_round(curves, terms, seeds, share)
+        chosen, ended = next_round(curves, terms, seeds, trials)
         if not chosen:
             return Walk(seeds, (), ended)
         for key in chosen:
@@ -73,7 +73,7 @@ def lacking(curves: Curves, terms: Terms, seeds: Mapping[str, int]) -> tuple[Ask
 
 
 def next_round(
-    curves: Curves, terms: Terms, seeds: Mapping[str, int], share: float
+    curves: Curves, terms: Terms, seeds: Mapping[str, int], trials: int
 ) -> tuple[list[str], str]:
     """The candidates that get another seed, or none and why."""
     keys = sorted(terms.candidates)
@@ -81,11 +81,12 @@ def next_round(
     if np.isnan(table[:-1]).all():
         return [], "every candidate failed"
     open_to = [i for i, key in enumerate(keys) if seeds[key] < terms.seeds]
-    left = allowance(terms, share) - sum(seeds[key] for key in keys)
+    left = trials - sum(seeds[key] for key in keys)
     if len(keys) == 1 or not open_to:
         return [], "every seed was used" if len(keys) > 1 else "there is one candidate"
     if left <= 0:
-        return [], f"{allowance(terms, share)} trials were spent, {spent_text(terms, share)}"
+        whole = len(keys) * terms.seeds
+        return [], f"{trials} trials were spent, {trials / whole:.0%} of the full grid"
     try:
         draws = sample(table[:-1], table[-1], chains=CHAINS, sweeps=SWEEPS)
     except ValueError:  # so many failed that nothing is known of noise
@@ -104,17 +105,10 @@ def given(curves: Curves, terms: Terms, keys: list[str], seeds: Mapping[str, int
     return loss_matrix(known, keys, range(terms.seeds))
 
 
-def allowance(terms: Terms, share: float = SHARE) -> int:
+def allowance(terms: Terms) -> int:
     """How many trials of candidates a search may take."""
     count = len(terms.candidates)
-    fewest = min(FEWEST_SEEDS, terms.seeds) * count
-    return max(int(share * count * terms.seeds), fewest)
-
-
-def spent_text(terms: Terms, share: float) -> str:
-    """What the allowance is of the full grid."""
-    whole = len(terms.candidates) * terms.seeds
-    return f"{allowance(terms, share) / whole:.0%} of the full grid"
+    return max(int(SHARE * count * terms.seeds), min(FEWEST_SEEDS, terms.seeds) * count)
 
 
 def resolved(draws: Draws) -> str:
@@ -123,7 +117,7 @@ def resolved(draws: Draws) -> str:
     gain = float((draws.baseline - draws.effects.mean(axis=1)).mean())
     if not regret < RESOLVED * gain:
         return ""
-    return f"the expected regret is {regret / gain:.1%} of the gain over 1x, below {RESOLVED:.0%}"
+    return f"the expected regret is {regret / gain:.1%} of the gain over 1x, below {RESOLVED:.1%}"
 
 
 def values(draws: Draws) -> Floats:

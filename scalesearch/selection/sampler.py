@@ -25,16 +25,16 @@ Bools = NDArray[np.bool_]
 Hints = tuple[Floats, Floats]
 
 CHAINS = 256
-WARM_UP = 6  # sweeps that are dropped; chains begin near the answer
+WARM_UP = 4  # sweeps that are dropped; chains begin near the answer
 SWEEPS = 10  # sweeps whose draws are kept
 TAILS = np.array([3.0, 6.0, 12.0, 48.0])  # degrees of freedom nu of the candidates' variances
-GRID = 12  # values of tau, and of psi
+GRID = 9  # values of tau, and of psi
 LEAST = 0.06  # the smallest of them, in standard deviations of a trial's noise: next to none
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Draws of final losses: candidates' (draws, k), without shrinkage too, the baseline's (draws,).
+    """Draws of final losses: candidates' (draws, k), also `unshrunk`, and the baseline's (draws,).
 
     `unshrunk` has a flat prior on effects, and NaN where a candidate has no trial; so has the
     baseline. `noise` (draws, k) is the standard deviation of one trial's noise.
@@ -44,6 +44,16 @@ class Draws:
     unshrunk: Floats
     baseline: Floats
     noise: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Additive:
+    """Effects of rows (n,) and columns (s,), the noise's standard deviation, its freedom."""
+
+    rows: Floats
+    columns: Floats
+    spread: float
+    freedom: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +99,12 @@ def sample(
     """
     both = np.vstack([losses, baseline])
     both = both[:, ~np.isnan(both).all(axis=0)]  # a seed that nobody trained tells nothing
-    centre, scale = _centre_and_scale(both)
-    trials = _prepared((both - centre) / scale, _standardised(hints, len(losses), centre, scale))
+    centre = float(np.nanmean(both))
+    fit = additive(both - centre)
+    trials = _prepared(both - centre, fit, _standardised(hints, len(losses), centre, fit.spread))
+    scale = fit.spread
     rng = np.random.default_rng(0)
-    state = _start(trials, rng, chains)
+    state = _start(fit, rng, chains)
     kept: list[tuple[Floats, Floats, Floats]] = []
     for sweep in range(WARM_UP + sweeps):
         state, unshrunk = _sweep(state, trials, rng)
@@ -104,40 +116,41 @@ def sample(
     )
 
 
-def _centre_and_scale(losses: Floats) -> tuple[float, float]:
-    """The mean of all losses, and roughly the standard deviation of one trial's noise."""
+def additive(losses: Floats) -> Additive:
+    """Least squares of an effect of each row and of each column, by turns; NaN is left out.
+
+    Raises ValueError where that leaves nothing to tell noise by.
+    """
     there = ~np.isnan(losses)
-    centre = float(losses[there].mean())
-    left, _, _ = additive(np.where(there, losses - centre, 0.0), there.astype(np.float64))
-    rows, columns = int(there.any(axis=1).sum()), int(there.any(axis=0).sum())
-    freedom = int(there.sum()) - rows - columns + pieces(there)
+    filled, weights = np.where(there, losses, 0.0), there.astype(np.float64)
+    in_row, in_column = np.maximum(there.sum(axis=1), 1), np.maximum(there.sum(axis=0), 1)
+    rows, columns = np.zeros(losses.shape[0]), np.zeros(losses.shape[1])
+    for _ in range(50):
+        before = columns
+        rows = (filled.sum(axis=1) - weights @ columns) / in_row
+        columns = (filled.sum(axis=0) - rows @ weights) / in_column
+        if np.abs(columns - before).max() <= 1e-9 * np.abs(columns).max():
+            break
+    left = (filled - rows[:, None] - columns) * weights
+    networks = int(there.any(axis=1).sum())
+    freedom = int(there.sum()) - networks - int(there.any(axis=0).sum()) + pieces(there)
     if freedom < 1:
         raise ValueError(
             "a selection needs two seeds that two networks finished, got "
-            f"{int(there.sum())} trials of {rows} networks: train more seeds"
+            f"{int(there.sum())} trials of {networks} networks: train more seeds"
         )
     spread = float(np.sqrt(np.square(left).sum() / freedom))
-    return centre, max(spread, 1e-9 * max(1.0, abs(centre)))  # equal losses have no noise
-
-
-def additive(losses: Floats, there: Floats) -> tuple[Floats, Floats, Floats]:
-    """What is left of losses (n, s) after effects of rows (n,) and columns (s,), and those."""
-    rows, columns = np.zeros(losses.shape[0]), np.zeros(losses.shape[1])
-    in_row, in_column = np.maximum(there.sum(axis=1), 1), np.maximum(there.sum(axis=0), 1)
-    for _ in range(20):
-        rows = ((losses - columns) * there).sum(axis=1) / in_row
-        columns = ((losses - rows[:, None]) * there).sum(axis=0) / in_column
-    return (losses - rows[:, None] - columns) * there, rows, columns
+    return Additive(rows, columns, max(spread, 1e-9), freedom)  # equal losses have no noise
 
 
 def pieces(there: Bools) -> int:
     """Into how many sets the trials fall that share neither a network nor a seed."""
     left, found = there.copy(), 0
     while left.any():
-        rows = np.zeros(len(left), dtype=bool)
-        rows[np.argmax(left.any(axis=1))] = True
-        while (more := left[:, left[rows].any(axis=0)].any(axis=1)).sum() > rows.sum():
-            rows = more
+        size, rows = 0, np.arange(len(left)) == np.argmax(left.any(axis=1))
+        while rows.sum() > size:
+            size = int(rows.sum())
+            rows = left[:, left[rows].any(axis=0)].any(axis=1)
         left[rows] = False
         found += 1
     return found
@@ -153,13 +166,13 @@ def _standardised(hints: Hints | None, k: int, centre: float, scale: float) -> H
     return means, precisions
 
 
-def _prepared(losses: Floats, hints: Hints) -> _Trials:
+def _prepared(losses: Floats, fit: Additive, hints: Hints) -> _Trials:
     """The sums over seeds that sweeps need, and grids that reach as far as the losses do."""
     there = (~np.isnan(losses)).astype(np.float64)
-    filled = np.where(there > 0, losses, 0.0)
-    _, rows, columns = additive(filled, there)
-    seen = rows[:-1][there[:-1].any(axis=1)]
-    furthest = 3 * float(np.std(seen)) if len(seen) else 0.0
+    filled = np.where(there > 0, losses, 0.0) / fit.spread
+    seen = fit.rows[:-1][there[:-1].any(axis=1)]
+    furthest = 3 * float(np.std(seen)) / fit.spread if len(seen) else 0.0
+    of_seeds = 3 * float(np.std(fit.columns)) / fit.spread
     return _Trials(
         losses=filled,
         there=there,
@@ -167,20 +180,21 @@ def _prepared(losses: Floats, hints: Hints) -> _Trials:
         sums=filled.sum(axis=1),
         squares=np.square(filled).sum(axis=1),
         taus=np.geomspace(LEAST, max(6.0, furthest), GRID),
-        psis=np.geomspace(LEAST, max(6.0, 3 * float(np.std(columns))), GRID),
+        psis=np.geomspace(LEAST, max(6.0, of_seeds), GRID),
         hints=hints[0],
         hint_precision=hints[1],
     )
 
 
-def _start(trials: _Trials, rng: np.random.Generator, chains: int) -> _State:
+def _start(fit: Additive, rng: np.random.Generator, chains: int) -> _State:
     """Chains at the least-squares answer, but for sigma^2, which differs between them."""
-    n, s = trials.losses.shape
-    _, rows, columns = additive(trials.losses, trials.there)
-    freedom = max(1.0, trials.counts.sum() - n - s + 1)
-    sigma2 = freedom / (2 * rng.standard_gamma(freedom / 2, (chains, 1)))
+    rows, columns = fit.rows / fit.spread, fit.columns / fit.spread
+    sigma2 = fit.freedom / (2 * rng.standard_gamma(fit.freedom / 2, (chains, 1)))
     return _State(
-        np.tile(rows, (chains, 1)), np.tile(columns, (chains, 1)), np.ones((chains, n)), sigma2
+        np.tile(rows, (chains, 1)),
+        np.tile(columns, (chains, 1)),
+        np.ones((chains, len(rows))),
+        sigma2,
     )
 
 
@@ -200,8 +214,8 @@ def _draw_effects(
 ) -> tuple[Floats, Floats]:
     """Effects (chains, n): shrunk, those of the baseline not; and all of them unshrunk."""
     precision = trials.counts / (state.sigma2 * state.variances)
-    weighted = precision * (trials.sums - state.seeds @ trials.there.T) / np.maximum(
-        trials.counts, 1
+    weighted = (
+        precision * (trials.sums - state.seeds @ trials.there.T) / np.maximum(trials.counts, 1)
     )
     precision = precision + trials.hint_precision
     weighted = weighted + trials.hint_precision * trials.hints
@@ -241,7 +255,8 @@ def _pick(logs: Floats, values: Floats, rng: np.random.Generator) -> Floats:
     """One of `values` (m,) for each chain, (chains, 1), with probabilities of those logarithms."""
     shares = np.exp(logs - logs.max(axis=1, keepdims=True)).cumsum(axis=1)
     at = (shares < rng.random((len(logs), 1)) * shares[:, -1:]).sum(axis=1)
-    return values[at][:, None]
+    picked: Floats = values[at][:, None]
+    return picked
 
 
 def _draw_seeds(

@@ -28,7 +28,7 @@ FEWEST_SEEDS = 3  # a candidate on average, where the share allows less: two tel
 ROUND = 4  # a round has one in so many candidates, but for MIN_ROUND
 MIN_ROUND = 3
 AHEAD = 3  # trials whose value is looked at together: one alone may change no ranking
-RESOLVED = 0.005  # of the gain over 1x: an expected regret below it is not worth more trials
+RESOLVED = 0.002  # of the gain over 1x: an expected regret below it is not worth more trials
 CHAINS, SWEEPS = 64, 8  # fewer than a selection's: a round needs no second digit
 
 

@@ -3,8 +3,9 @@
 Declared form: L = b * C^-c(shape), where C is the measured cost over the baseline's and shape the
 direction of growth: x, the share of log C that width takes (2 ln width / ln C), and y, that of
 resolution (2 ln resolution / ln C); depth takes the rest. c is a constant, linear or quadratic in
-(x, y): the richest that beats the simpler by an F test. Two costs cannot tell an asymptote, so
-there is none.
+(x, y). One test decides whether there is a shape at all, of the constant against the richest form
+that the networks allow; only then are the two shapes told apart. So a shape is claimed of no more
+than one in twenty studies that have none. Two costs cannot tell an asymptote, so there is none.
 """
 
 from collections.abc import Sequence
@@ -13,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scalesearch.selection.effects import Effects, interval
+from scalesearch.selection.posterior import interval
 
 Floats = NDArray[np.float64]
 TERMS = {"constant": 1, "linear": 3, "quadratic": 6}  # of c, by form
 FORMS = tuple(TERMS)
-SIGNIFICANCE = 0.05
+SIGNIFICANCE = 0.04  # with it, unequal noise included, one null case in twenty at most
 PERMUTATIONS = 2000
 
 
@@ -41,9 +42,10 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """A fitted law: its form, coefficients (p,), draws of them (draws, p), tests of each form.
+    """A fitted law: its form, coefficients (p,), draws of them (draws, p), P values of its tests.
 
-    `tests` holds the P value of each richer form over the one before it.
+    `tests` has that of `shape`, the richest form against the constant, and where that is
+    significant and both forms fit, that of `quadratic` against linear.
     """
 
     form: str
@@ -78,29 +80,20 @@ def features(shapes: Sequence[Shape], form: str) -> Floats:
     rows = []
     for shape in shapes:
         x, y = shape.shares
-        terms = [1.0, x, y, x * x, x * y, y * y][
-            : {"constant": 1, "linear": 3, "quadratic": 6}[form]
-        ]
+        terms = [1.0, x, y, x * x, x * y, y * y][: TERMS[form]]
         rows.append([1.0, *(-np.log(shape.ratio) * np.array(terms))])
     return np.array(rows)
 
 
-def fit_law(shapes: Sequence[Shape], effects: Effects) -> Law:
-    """The law of `effects`, the losses of networks of those shapes, the baseline among them.
+def fit_law(shapes: Sequence[Shape], means: Floats, draws: Floats) -> Law:
+    """The law of losses `means` (n,) of networks of those shapes, with draws (d, n) of them.
 
-    Raises ValueError for fewer than three networks.
+    The baseline is the network of ratio 1. Raises ValueError for fewer than three networks.
     """
     if len(shapes) < 3:
         raise ValueError(f"a law needs three networks trained to the end, got {len(shapes)}")
-    target = np.log(effects.means)
-    tests: dict[str, float] = {}
-    form = FORMS[0]
-    for richer in FORMS[1:]:
-        if features(shapes, richer).shape[1] + 1 > len(shapes):
-            break
-        tests[richer] = f_test(features(shapes, form), features(shapes, richer), target)
-        if tests[richer] < SIGNIFICANCE:
-            form = richer
+    target = np.log(means)
+    form, tests = chosen_form(shapes, target)
     solve = np.linalg.pinv(features(shapes, form))
     fitted = np.asarray(solve @ target, dtype=np.float64)
     # what the form misses is uncertainty of the law too
@@ -108,30 +101,43 @@ def fit_law(shapes: Sequence[Shape], effects: Effects) -> Law:
     freedom = max(1, len(shapes) - len(fitted))
     spread = np.sqrt(np.square(missed).sum() / freedom)
     rng = np.random.default_rng(0)
-    noise = np.log(np.maximum(effects.draws, 1e-9)) - target
+    noise = np.log(np.maximum(draws, 1e-9)) - target
     noise = noise + rng.normal(0, spread, noise.shape)
-    draws: Floats = fitted + noise @ solve.T
-    return Law(form, fitted, draws, tests)
+    drawn: Floats = fitted + noise @ solve.T
+    return Law(form, fitted, drawn, tests)
+
+
+def chosen_form(shapes: Sequence[Shape], target: Floats) -> tuple[str, dict[str, float]]:
+    """The form that the tests support, and their P values."""
+    allowed = [form for form in FORMS if TERMS[form] + 2 <= len(shapes)]
+    if len(allowed) < 2:
+        return "constant", {}
+    of = {form: features(shapes, form) for form in allowed}
+    tests = {"shape": f_test(of["constant"], of[allowed[-1]], target)}
+    if tests["shape"] >= SIGNIFICANCE:
+        return "constant", tests
+    if "quadratic" in allowed:
+        tests["quadratic"] = f_test(of["linear"], of["quadratic"], target)
+        return "quadratic" if tests["quadratic"] < SIGNIFICANCE else "linear", tests
+    return "linear", tests
 
 
 def f_test(simple: Floats, rich: Floats, target: Floats) -> float:
     """P value of the terms that `rich` has beyond `simple`, by permuting residuals.
 
     Freedman & Lane 1983, Journal of Business & Economic Statistics 1:292: exact tables of F are
-    for normal errors, and these are few.
+    for normal errors, and these are few. A network that the simple form fits whatever its loss is,
+    as it does the baseline, has no residual to permute.
     """
-    base = simple @ np.linalg.pinv(simple) @ target
-    left = target - base
+    small, large = (np.linalg.qr(form)[0] for form in (simple, rich))
+    left = target - small @ (small.T @ target)
+    free = np.flatnonzero(1 - np.square(small).sum(axis=1) > 1e-6)
     rng = np.random.default_rng(0)
-
-    def ratio(values: Floats) -> float:
-        small = np.square(values - rich @ np.linalg.pinv(rich) @ values).sum()
-        large = np.square(values - simple @ np.linalg.pinv(simple) @ values).sum()
-        return float((large - small) / max(small, 1e-30))
-
-    found = ratio(target)
-    reached = sum(ratio(base + rng.permutation(left)) >= found for _ in range(PERMUTATIONS))
-    return (reached + 1) / (PERMUTATIONS + 1)
+    permuted = np.tile(left, (PERMUTATIONS + 1, 1))  # the first is as it was
+    permuted[1:, free] = rng.permuted(permuted[1:, free], axis=1)
+    missed = [np.square(permuted - permuted @ q @ q.T).sum(axis=1) for q in (small, large)]
+    ratios = (missed[0] - missed[1]) / np.maximum(missed[1], 1e-30)
+    return float((ratios >= ratios[0] * (1 - 1e-9)).mean())
 
 
 def summit(coefficients: Floats) -> Floats | None:

@@ -5,8 +5,8 @@ import numpy as np
 from scalesearch.selection.sampler import Bools, Draws, Floats
 
 CONFIDENCE = 0.95
-# of the test in `in_set`: at 0.95 the set held the best in 92 % of simulated searches where the best
-# was three times noisier than the others, for a candidate that looks bad is given few seeds
+# of the test in `in_set`: at 0.95 the set held the best in 90 % of simulated searches where the
+# best was three times noisier than the others, for a candidate that looks bad gets few seeds
 STRICT = 0.98
 
 

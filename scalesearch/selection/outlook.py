@@ -5,29 +5,28 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scalesearch.selection.posterior import credible, p_best
-from scalesearch.selection.sampler import Draws, Floats
+from scalesearch.selection.sampler import Bools, Draws, Floats
 
-MOST_ROUNDS = 64
+ROUNDS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
 
-def trials_wanted(draws: Draws, counts: Sequence[int], bound: float) -> int | None:
+def trials_wanted(draws: Draws, bound: float) -> int | None:
     """About how many more trials bring the expected regret below `bound`; 0 where it is.
 
-    They go evenly to the candidates that may be best; None where MOST_ROUNDS of them are not
+    They go evenly to the candidates that may be best; None where the last of ROUNDS each is not
     enough. The posterior after them is simulated from draws of what is true (preposterior
     analysis: Raiffa & Schlaifer 1961), a candidate's mean moving as a normal one's does.
     """
     inside = credible(p_best(draws.effects))
     if expected_regret(draws, inside, 0) <= bound:
         return 0
-    rounds = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, MOST_ROUNDS]
-    for more in rounds:
+    for more in ROUNDS:
         if expected_regret(draws, inside, more) <= bound:
             return more * int(inside.sum())
     return None
 
 
-def expected_regret(draws: Draws, inside: Floats, more: int) -> float:
+def expected_regret(draws: Draws, inside: Bools, more: int) -> float:
     """The regret expected after `more` trials of each candidate in `inside`."""
     means, spread = draws.effects.mean(axis=0), draws.effects.var(axis=0)
     noise = np.square(draws.noise).mean(axis=0) / max(more, 1)

@@ -60,11 +60,11 @@ def may_be_best(effects: Floats, confidence: float = CONFIDENCE) -> Bools:
     means = effects[:, seen].mean(axis=0)
     noise = effects[:, seen] - means
     for place, i in enumerate(seen):
-        apart = noise[:, [place]] - np.delete(noise, place, axis=1)
+        apart = noise[:, [place]] - noise
         scale = apart.std(axis=0)
-        if not len(scale):
-            inside[i] = True
-            continue
-        critical = np.quantile((apart / scale).max(axis=1), confidence)
-        inside[i] = ((means[place] - np.delete(means, place)) / scale).max() <= critical
+        others = scale > 0  # neither itself nor one that never differs from it
+        inside[i] = True
+        if others.any():
+            critical = np.quantile((apart[:, others] / scale[others]).max(axis=1), confidence)
+            inside[i] = ((means[place] - means[others]) / scale[others]).max() <= critical
     return inside

@@ -31,7 +31,7 @@ def expected_regret(draws: Draws, inside: Bools, more: int) -> float:
     means, spread = draws.effects.mean(axis=0), draws.effects.var(axis=0)
     noise = np.square(draws.noise).mean(axis=0) / max(more, 1)
     kept = np.where(inside & (more > 0), spread / (spread + noise), 0.0)
-    error = np.random.default_rng(0).standard_normal(draws.effects.shape) * np.sqrt(noise)
+    error = np.random.default_rng(15).standard_normal(draws.effects.shape) * np.sqrt(noise)
     seen = means + kept * (draws.effects - means + error)
     picked = seen.argmin(axis=1)
     regret = draws.effects[np.arange(len(picked)), picked] - draws.effects.min(axis=1)

@@ -74,7 +74,7 @@ def test_more_seeds_are_wanted_where_an_octave_costs_less() -> None:
         assert found is not None
         return found.wanted or 1000
 
-    assert wanted(0.05) < wanted(0.02) < wanted(0.008) < wanted(0.0) == 1000
+    assert wanted(0.02) < wanted(0.01) < wanted(0.005) < wanted(0.0) == 1000
 
 
 def test_a_seed_that_lacks_a_rate_does_not_count() -> None:

@@ -59,7 +59,8 @@ bench: $(VENV)/installed $(VENV)/peers/installed data
 	$(BIN)/python benchmarks/plan.py --write
 	$(BIN)/scalesearch run --budget 2x --results $(VENV)/bench --name pace
 	$(BIN)/python benchmarks/pace.py $(VENV)/bench/pace --write
-	$(BIN)/python benchmarks/replay.py --write
+	$(BIN)/python -m benchmarks.replay --write
+	$(BIN)/python -m benchmarks.calibration --write
 	$(BIN)/python -m benchmarks.driver --write
 	$(BIN)/python -m benchmarks.overhead --write
 

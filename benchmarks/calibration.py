@@ -1,24 +1,27 @@
 """Is the answer as sure as it says? Simulated searches with a known truth, end to end.
 
-python benchmarks/calibration.py [--searches N] [--worlds NAME ...] [--write]
+python -m benchmarks.calibration [--searches N] [--worlds NAME ...] [--write]
 
 Every search of a world (benchmarks/worlds.py) is run under the default policy and under those that
-it is compared with; what the answer says is held against the truth. `--write` renews the lines of
-those worlds in results/calibration.csv and .json, and results/calibration.md from all of them.
+it is compared with, and what the answer says is held against the truth. `--write` keeps each world
+in results/calibration.json as soon as it is done, leaves those alone that are there with as many
+searches, and makes results/calibration.md of all.
 """
 
 import argparse
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks.calibration_page import BINS, page
 from benchmarks.contenders import asynchronous, at_random, halving
 from benchmarks.worlds import REPORTED, TUNED, Search, World, draw
-from scalesearch.selection.adaptive import given, walk
+from scalesearch.selection.adaptive import allowance, given, rounds
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.posterior import in_set, p_best, regrets
 from scalesearch.selection.sampler import Floats, sample
@@ -26,9 +29,8 @@ from scalesearch.selection.terms import Policy, Terms
 
 RESULTS = Path(__file__).parents[1] / "results"
 SHARES = (0.3, 0.5)
-BINS = (0.0, 0.4, 0.6, 0.8, 0.95, 1.0001)
-ENOUGH = 100  # searches that a bin must have to be judged
-CHAINS, SWEEPS = 128, 8  # of each answer here; `select` takes more
+COMPARED = 4  # one search in so many is run under the other policies too
+CHAINS, SWEEPS = 96, 8  # of each answer here; a selection takes more
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Answer:
     policy: str
     spent: float
     regret: float
-    right: bool
+    right: float
     said_regret: float = np.nan
     p_best: float = np.nan
     held: float = np.nan
@@ -54,40 +56,57 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    path = RESULTS / "calibration.json"
+    found = json.loads(path.read_text()) if options.write and path.exists() else {}
     for place, world in enumerate(TUNED if options.tuning else REPORTED):
         if options.worlds and world.name not in options.worlds:
             continue
-        started = time.monotonic()
-        seeds = np.random.SeedSequence([options.seed, place, options.tuning])
-        answers = run(world, options.searches, np.random.default_rng(seeds))
-        print(in_brief(world, answers), f"{time.monotonic() - started:.0f} s", flush=True)
+        if found.get(world.name, {}).get("searches", 0) < options.searches:
+            rng = np.random.default_rng([options.seed, place, int(options.tuning)])
+            found[world.name] = in_figures(world, answers(world, options.searches, rng))
+            if options.write:
+                path.write_text(json.dumps(found, indent=1) + "\n")
+        print(world.name, json.dumps(found[world.name]["default, 50%"]), flush=True)
+    if options.write:
+        (RESULTS / "calibration.md").write_text(page(found))
+    else:
+        print(page(found))
 
 
-def run(world: World, searches: int, rng: np.random.Generator) -> list[Answer]:
-    """The answers of every policy to that many searches of a world."""
-    found: list[Answer] = []
-    for _ in range(searches):
-        found += answers_to(draw(world, rng))
-    return found
+def answers(world: World, searches: int, rng: np.random.Generator) -> Iterator[Answer]:
+    """The default policy's answer to so many searches of a world, and the others' to some."""
+    for i in range(searches):
+        search = draw(world, rng)
+        terms, curves = shown(search)
+        yield by_default(search, curves, terms, SHARES[-1])
+        yield by_grid(search, terms.seeds)
+        if i % COMPARED == 0:
+            yield from compared(search, curves, terms)
 
 
-def answers_to(search: Search) -> list[Answer]:
-    """The answers of every policy to one search."""
+def shown(search: Search) -> tuple[Terms, Curves]:
+    """A search's terms, and the losses of every trial that there could be."""
     k, (_, seeds, epochs) = len(search.truth), search.losses.shape
-    keys = tuple(f"{i:02}" for i in range(k))
-    terms = Terms(keys, "1x", seeds, epochs)
-    everyone = [*keys, terms.baseline]
+    terms = Terms(tuple(f"{i:02}" for i in range(k)), "1x", seeds, epochs)
+    everyone = [*terms.candidates, terms.baseline]
     curves = {
         (key, seed): search.losses[i, seed].tolist()
         for i, key in enumerate(everyone)
         for seed in range(seeds)
     }
-    found = [by_default(search, curves, terms, share) for share in SHARES]
-    found += [by_grid(search, count) for count in (2, 3, 8) if count <= seeds]
-    for share in SHARES if seeds > 3 else ():
+    return terms, curves
+
+
+def compared(search: Search, curves: Curves, terms: Terms) -> Iterator[Answer]:
+    """The answers of the other policies to a search, and of the default one to a smaller share."""
+    if terms.seeds > 3:
+        yield by_default(search, curves, terms, SHARES[0])
+    for count in (2, 3):
+        if count < terms.seeds:
+            yield by_grid(search, count)
+    for share in SHARES if terms.seeds > 3 else ():
         for name, policy in contenders(share).items():
-            found.append(by_contender(search, policy, name, share, terms))
-    return found
+            yield by_contender(search, policy, name, share, terms)
 
 
 def contenders(share: float) -> dict[str, Policy]:
@@ -100,19 +119,33 @@ def contenders(share: float) -> dict[str, Policy]:
 
 
 def by_default(search: Search, curves: Curves, terms: Terms, share: float) -> Answer:
-    """What the default policy's answer is: it is shown every trial, and looks at its own alone."""
-    found = walk(curves, terms, int(share * len(terms.candidates) * terms.seeds))
-    assert found.ended, "every trial is there"
-    keys = [*terms.candidates, terms.baseline]
-    losses = given(curves, terms, keys, found.seeds)
-    spent = sum(found.seeds[key] for key in terms.candidates)
+    """What the default policy's answer is when that share of the grid is spent, or it has ended.
+
+    It is shown every trial, and looks at those alone that it asks for.
+    """
+    most = allowance(terms)
+    if share < SHARES[-1]:
+        most = int(share * len(terms.candidates) * terms.seeds)
+    seeds = on_the_way(curves, terms, most)
+    losses = given(curves, terms, [*terms.candidates, terms.baseline], seeds)
+    spent = sum(seeds[key] for key in terms.candidates)
     return said(search, losses, f"default, {share:.0%}", spent)
+
+
+def on_the_way(curves: Curves, terms: Terms, most: int) -> Mapping[str, int]:
+    """How many seeds each network has when no further round fits into so many trials."""
+    seeds: Mapping[str, int] = {}
+    for seeds_then in rounds(curves, terms, allowance(terms)):
+        if sum(seeds_then[key] for key in terms.candidates) > most:
+            break
+        seeds = seeds_then
+    return seeds
 
 
 def by_grid(search: Search, seeds: int) -> Answer:
     """What is answered after a full grid of that many seeds."""
-    losses = search.losses[:, :seeds, -1]
-    return said(search, losses, f"grid, {seeds} seeds", seeds * len(search.truth))
+    trials = seeds * len(search.truth)
+    return said(search, search.losses[:, :seeds, -1], f"grid, {seeds} seeds", trials)
 
 
 def said(search: Search, losses: Floats, policy: str, trials: int) -> Answer:
@@ -124,7 +157,7 @@ def said(search: Search, losses: Floats, policy: str, trials: int) -> Answer:
         policy=policy,
         spent=trials / search.losses[:-1, :, 0].size,
         regret=float(search.truth[leader] - search.truth.min()),
-        right=leader == search.best,
+        right=float(leader == search.best),
         said_regret=float(regrets(draws.effects)[leader]),
         p_best=float(p_best(draws.effects)[leader]),
         held=float(inside[search.best]),
@@ -143,7 +176,8 @@ def by_contender(search: Search, policy: Policy, name: str, share: float, terms:
         for ask in asks:
             losses = search.losses[place[ask.key], ask.seed, : ask.epochs]
             curves[ask.key, ask.seed] = losses.tolist()
-    ends = [(place[key], c[-1]) for (key, _), c in curves.items() if len(c) == terms.epochs]
+    most = max(map(len, curves.values()))
+    ends = [(place[key], c[-1]) for (key, _), c in curves.items() if len(c) == most]
     losses, of = np.array([loss for _, loss in ends]), np.array([i for i, _ in ends])
     counts = np.bincount(of, minlength=len(place))
     sums = np.bincount(of, losses - losses.mean(), minlength=len(place))
@@ -152,38 +186,50 @@ def by_contender(search: Search, policy: Policy, name: str, share: float, terms:
         policy=f"{name}, {share:.0%}",
         spent=sum(len(c) for c in curves.values()) / search.losses[:-1].size,
         regret=float(search.truth[picked] - search.truth.min()),
-        right=picked == search.best,
+        right=float(picked == search.best),
     )
 
 
-def in_brief(world: World, answers: Sequence[Answer]) -> str:
-    """What was found in a world, in a few lines."""
-    lines = [f"## {world.name}: {world.candidates} candidates, {world.seeds} seeds"]
-    for policy in dict.fromkeys(answer.policy for answer in answers):
-        of_policy = [answer for answer in answers if answer.policy == policy]
-        mean = {
-            key: np.mean([asdict(a)[key] for a in of_policy])
-            for key in asdict(of_policy[0])
-            if key != "policy"
-        }
-        lines.append(
-            f"{policy:24} spent {mean['spent']:4.0%} right {mean['right']:4.0%} regret "
-            f"{mean['regret'] / 0.43:.3%} (said {mean['said_regret'] / 0.43:.3%}) set holds "
-            f"{mean['held']:6.1%} size {mean['size']:4.1f} P {bins_text(of_policy)}"
-        )
-    return "\n".join(lines)
+def in_figures(world: World, found: Iterator[Answer]) -> dict[str, Any]:
+    """A world's figures: what it is, and of each policy means, regret's error, and P(best)."""
+    every = list(found)
+    figures: dict[str, Any] = {"world": {k: v for k, v in asdict(world).items() if v != np.inf}}
+    for policy in dict.fromkeys(answer.policy for answer in every):
+        figures[policy] = of_policy([answer for answer in every if answer.policy == policy])
+    figures["searches"] = figures["default, 50%"]["searches"]
+    whole = f"grid, {world.seeds} seeds"
+    figures["ratio"] = ratio(
+        *(np.array([a.regret for a in every if a.policy == p]) for p in ("default, 50%", whole))
+    )
+    return figures
 
 
-def bins_text(answers: Sequence[Answer], enough: int = 30) -> str:
-    """P(best) said, how often that was right, of how many, for each bin."""
-    shares, right = np.array([a.p_best for a in answers]), np.array([a.right for a in answers])
-    found = []
+def ratio(of: Floats, to: Floats) -> list[float]:
+    """The ratio of two regrets of the same searches, and its standard error; none without any."""
+    if not to.any():
+        return []
+    found = of.mean() / to.mean()
+    error = (of - found * to).std() / to.mean() / np.sqrt(len(of))
+    return [round(float(found), 4), round(float(error), 4)]
+
+
+def of_policy(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Means over searches; the standard error of the regret; P(best) said and right, by bin."""
+    values: Mapping[str, Floats] = {
+        field.name: np.array([getattr(answer, field.name) for answer in answers])
+        for field in fields(Answer)
+        if field.name != "policy"
+    }
+    means = {name: float(column.mean()) for name, column in values.items()}
+    bins = []
     for low, high in pairwise(BINS):
-        there = (shares >= low) & (shares < high)
-        if there.sum() >= enough:
-            said, true = shares[there].mean(), right[there].mean()
-            found.append(f"{100 * said:.0f}/{100 * true:.0f} ({there.sum()})")
-    return ", ".join(found)
+        there = (values["p_best"] >= low) & (values["p_best"] < high)
+        if there.any():
+            said, right = values["p_best"][there].mean(), values["right"][there].mean()
+            bins.append((float(said), float(right), int(there.sum())))
+    error = float(values["regret"].std() / np.sqrt(len(answers)))
+    kept = {name: round(mean, 6) for name, mean in means.items() if not np.isnan(mean)}
+    return {**kept, "regret_error": round(error, 6), "searches": len(answers), "bins": bins}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from scalesearch.selection.adaptive import adaptive
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.policy import grid
 from scalesearch.selection.terms import Ask, Decision, Policy, Terms
@@ -86,6 +87,18 @@ def at_random(share: float) -> Policy:
         return Decision((Ask(*left[int(rng.integers(len(left)))], terms.epochs),))
 
     return policy
+
+
+def contenders(seeds: int, share: float) -> dict[str, Policy]:
+    """The policies that a results page compares."""
+    return {
+        f"grid, {seeds} seeds": grid,
+        "grid, 3 seeds": one_grid(3),
+        "adaptive (default)": adaptive,
+        "successive halving": halving(share),
+        "ASHA": asynchronous(share),
+        "random": at_random(share),
+    }
 
 
 def whole(terms: Terms) -> int:

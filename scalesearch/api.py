@@ -37,10 +37,10 @@ from scalesearch.report import write_report
 from scalesearch.search.options import RunOptions, device_here, refuse_no_gpu
 from scalesearch.search.run import reselect, run_search, verify_study
 from scalesearch.search.status import StudyStatus, study_status
-from scalesearch.selection.policy import Policy
 from scalesearch.selection.replay import Replayed, Table, read_table
 from scalesearch.selection.replay import replay as replay_policy
 from scalesearch.selection.selection import Selection, read_selection
+from scalesearch.selection.terms import Policy
 from scalesearch.selection.verification import Verification
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import load_space, named_space, narrow

@@ -66,8 +66,8 @@ def show_selection(selection: Selection) -> None:
         for row in selection.standings
     ]
     show_table(
-        f"up to {selection.seeds} seeds, loss is fitted over them; * in the "
-        f"{selection.confidence:.0%} confidence set",
+        f"up to {selection.seeds} seeds, loss is fitted over them; P(best) is of all "
+        f"{len(selection.standings)}; * in the {selection.confidence:.0%} set",
         [
             "alpha/beta/gamma",
             "n",

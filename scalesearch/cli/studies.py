@@ -68,8 +68,8 @@ def run_command(
     policy: Annotated[
         str | None,
         typer.Option(
-            help="rungs, grid (every trial) or asha. [the space's, rungs]",
-            autocompletion=complete.one_of("rungs", "grid", "asha"),
+            help="adaptive, grid (every trial) or asha. [the space's, adaptive]",
+            autocompletion=complete.one_of("adaptive", "grid", "asha"),
         ),
     ] = None,
     max_trials: Annotated[int | None, typer.Option(min=1, help="Trials of this run.")] = None,

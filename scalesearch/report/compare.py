@@ -121,7 +121,7 @@ def study_row(label: str, study: Content) -> StudyRow:
         set=len(selection.confidence_set) if selection else 0,
         candidates=len(study.plan.candidates),
         gates=f"{sum(gate.passed for gate in gates)} of {len(gates)}" if gates else None,
-        failed=tuple(gate.name for gate in gates if not gate.passed),
+        failed=tuple(f"{gate.name} {gate.outcome}" for gate in gates if not gate.passed),
         gain=selection.chosen_gain if selection and chosen else None,
         gain_interval=selection.chosen_gain_interval if selection and chosen else None,
         baseline_flops=study.plan.baseline.flops,

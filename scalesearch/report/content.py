@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.stats import t
 
 from scalesearch.families.document import Family, find_family
 from scalesearch.files import check_regular
 from scalesearch.plans.document import Candidate, Plan
 from scalesearch.report.transfer import Transfer, read_transfer
-from scalesearch.selection.policy import Stop
 from scalesearch.selection.ranking import Standing
 from scalesearch.selection.selection import Selection, find_selection
+from scalesearch.selection.terms import Stop
 from scalesearch.spaces.space import Proxy, Space
 from scalesearch.studies.record import RunRecord, find_record
 from scalesearch.studies.setup import Images, open_search
@@ -66,12 +67,17 @@ class GridPoint:
 
 @dataclass(frozen=True, slots=True)
 class TestedRow:
-    """A network that was looked at on the test split."""
+    """A network on the test split: means over its seeds, with the seeds' intervals for two up.
+
+    The row "difference" is of the chosen network less the baseline, within a seed.
+    """
 
     name: str
-    seed: int
+    seeds: int
     loss: float
+    loss_interval: tuple[float, float] | None
     accuracy: float
+    accuracy_interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,17 +266,37 @@ def finished(trials: pd.DataFrame, split: str) -> pd.DataFrame:
 def test_rows(
     plan: Plan, selection: Selection | None, trials: pd.DataFrame
 ) -> tuple[TestedRow, ...]:
-    """The one look at the test split: the chosen network and the baseline."""
-    names = {plan.baseline.key: "1x baseline"}
+    """The one look at the test split: the chosen network and the baseline, and their difference."""
+    tested = finished(trials, "test").set_index("seed")[["candidate", "loss", "accuracy"]]
+    of = {key: rows.drop(columns="candidate") for key, rows in tested.groupby("candidate")}
+    found = {"1x baseline": of.get(plan.baseline.key)}
     if selection:
-        names[selection.chosen] = "chosen"
+        found["chosen"] = of.get(selection.chosen)
+        if found["chosen"] is not None and found["1x baseline"] is not None:
+            found["difference"] = (found["chosen"] - found["1x baseline"]).dropna()
     return tuple(
-        TestedRow(names[key], int(seed), float(loss), float(accuracy))
-        for key, seed, loss, accuracy in columns(
-            finished(trials, "test"), "candidate", "seed", "loss", "accuracy"
-        )
-        if key in names
+        tested_row(name, rows) for name, rows in found.items() if rows is not None and len(rows)
     )
+
+
+def tested_row(name: str, rows: pd.DataFrame) -> TestedRow:
+    """The means and intervals of a network's seeds on the test split."""
+    return TestedRow(
+        name,
+        len(rows),
+        float(rows["loss"].mean()),
+        mean_interval(rows["loss"]),
+        float(rows["accuracy"].mean()),
+        mean_interval(rows["accuracy"]),
+    )
+
+
+def mean_interval(values: "pd.Series[float]") -> tuple[float, float] | None:
+    """Student's 95 % interval of the mean; None of a single value."""
+    if len(values) < 2:
+        return None
+    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    return float(values.mean()) - half, float(values.mean()) + half
 
 
 def failures(trials: pd.DataFrame) -> tuple[Failure, ...]:

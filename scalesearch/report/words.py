@@ -60,22 +60,24 @@ def sureness(chosen: Row, tied: int, count: int) -> str:
     share = chosen.standing.p_best if chosen.standing else 0.0
     if tied > 1:
         return (
-            f"{tied} of {count} candidates cannot be told apart, and of those this one is the "
-            f"cheapest to run (probability of being the best {share:.0%})"
+            f"{tied} of {count} candidates are as good as each other for all that the trials say, "
+            f"and of those this one is the cheapest to run (it is the best of all {count} with a "
+            f"probability of {share:.0%})"
         )
-    return f"of {count} candidates it is the best with a probability of {share:.0%}"
+    return f"of all {count} candidates it is the best with a probability of {share:.0%}"
 
 
 def verdict(gates: Sequence[Gate]) -> str:
     """What the gates make of it, in words."""
-    failed = [gate.name for gate in gates if not gate.passed]
+    failed = [gate.name for gate in gates if gate.outcome == "failed"]
+    unknown = [gate.name for gate in gates if gate.outcome == "not shown"]
     if not gates:
         return "no checks were made"
-    if not failed:
+    parts = [f"{len(failed)} failed ({listed(failed)})"] if failed else []
+    parts += [f"{len(unknown)} could not be shown ({listed(unknown)})"] if unknown else []
+    if not parts:
         return f"all {len(gates)} checks passed"
-    return (
-        f"{len(failed)} of {len(gates)} checks failed ({listed(failed)}), so take it as provisional"
-    )
+    return f"of {len(gates)} checks {listed(parts)}, so take it as provisional"
 
 
 def command(content: Content) -> str:

@@ -24,7 +24,8 @@ from scalesearch.search.events import (
 from scalesearch.selection import answer
 from scalesearch.selection.choice import choose
 from scalesearch.selection.losses import curves_of
-from scalesearch.selection.policy import POLICIES, Ask, Decision, Terms, grid
+from scalesearch.selection.policy import POLICIES, grid
+from scalesearch.selection.terms import Ask, Decision, Terms
 from scalesearch.studies import Study
 from scalesearch.studies.setup import Search, networks, trial_of
 from scalesearch.trials.key import RATES
@@ -192,16 +193,25 @@ def asked_trials(search: Search, asks: Iterable[Ask]) -> tuple[Trial, ...]:
 def checks(search: Search, study: Study) -> list[Trial]:
     """What follows the search: the sweep of the learning rate, the look at the test split.
 
-    Seed 0 alone: the sweep of two candidates, the test of the chosen network and the baseline.
-    Raises ValueError where the trials do not make a selection.
+    The sweep is of two candidates with the first seeds, at the recipe's rate too where the search
+    left that out; the look is of the chosen network and the baseline, with every seed that they
+    have finished. Raises ValueError where the trials do not make a selection.
     """
     ranking = answer.ranking_of(search, study)
-    swept = answer.swept(search, ranking)
+    archs = {arch.key: arch for arch in networks(search)}
+    sweep = [
+        replace(trial_of(search, archs[key], seed), rate=rate)
+        for key in answer.swept(search)
+        for seed in range(answer.swept_seeds(search))
+        for rate in RATES.values()
+    ]
     tested = (search.plan.baseline.key, choose(search.plan, ranking).key)
-    trials = {arch.key: trial_of(search, arch, 0) for arch in networks(search)}
-    sweep = [replace(trials[key], rate=rate) for key in swept for rate in RATES.values()]
-    test = [replace(trial, split="test") for key, trial in trials.items() if key in tested]
-    return [trial for trial in sweep if trial.rate != 1] + (test if search.images.test else [])
+    test = [
+        replace(trial_of(search, archs[key.network], key.seed), split="test")
+        for key in sorted(study.finished("val"))
+        if key.network in tested
+    ]
+    return sweep + (test if search.images.test else [])
 
 
 def stage_text(asks: Sequence[Ask]) -> str:

@@ -7,9 +7,10 @@ import numpy as np
 
 from scalesearch.search.events import Work
 from scalesearch.search.options import RunOptions, device_here, worker_count
-from scalesearch.selection.gates import extremes
+from scalesearch.selection import answer
 from scalesearch.selection.losses import Curves
-from scalesearch.selection.policy import POLICIES, Policy, Terms, grid
+from scalesearch.selection.policy import POLICIES, grid
+from scalesearch.selection.terms import Policy, Terms
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies.setup import Search, networks
 from scalesearch.trials.key import RATES
@@ -91,9 +92,9 @@ def levels(curves: Curves) -> dict[str, float]:
 def expected_checks(search: Search) -> list[Work]:
     """The sweep of the learning rate and the look at the test split, of networks like the ones."""
     candidates, epochs = search.plan.candidates, search.proxy.recipe.epochs
-    swept = [candidate.key for candidate in extremes(candidates)] * (len(RATES) - 1)
+    swept = answer.swept(search) * (answer.swept_seeds(search) * (len(RATES) - 1))
     tested = [search.plan.baseline.key, candidates[0].key] if search.images.test else []
-    return [Work(key, epochs) for key in (*swept, *tested)]
+    return [Work(key, epochs) for key in (*swept, *tested * search.proxy.seeds)]
 
 
 def estimate(search: Search, options: RunOptions) -> Estimate:

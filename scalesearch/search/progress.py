@@ -26,9 +26,7 @@ from scalesearch.search.events import (
     Paused,
 )
 from scalesearch.selection.answer import ranking_of
-from scalesearch.selection.effects import interval
 from scalesearch.selection.losses import Curves, curves_of
-from scalesearch.selection.policy import compare
 from scalesearch.selection.ranking import Ranking
 from scalesearch.selection.selection import Selection
 from scalesearch.studies import Study
@@ -47,9 +45,8 @@ class Row:
     """How one network stands: its loss over `seeds` trials after epoch `after`.
 
     Loss, P(best) and the interval, which is of the difference to the leader, are the selection's,
-    by the same trials. Before these suffice for one they are those of the last epoch that two
-    candidates have reached with two seeds; losses of different epochs are not compared. A network
-    that is in neither comparison has no P(best), and as loss the mean of its trials.
+    by the same trials. Before these suffice for one a network has no P(best), and as loss the mean
+    of its trials.
     """
 
     key: str
@@ -222,29 +219,8 @@ def rows(
 ) -> tuple[Row, ...]:
     """Every network's row: the baseline's, then the candidates', those that came farthest first."""
     found = {key: row(key, names[key], curves, states[key], seeds) for key in names}
-    candidates = [key for key in names if key != baseline]
     if ranking is not None:
         found |= ranked_rows(found, baseline, ranking)
-    reached = {r.after for r in found.values() if r.after} if ranking is None else set()
-    for epochs in sorted(reached, reverse=True):
-        standing = compare(curves, candidates, range(seeds), epochs)
-        if standing.effects is None:
-            continue
-        shares, draws = standing.effects.p_best(), standing.effects.draws
-        leader = int(np.argmin(standing.effects.means[: len(standing.keys)]))
-        for i, key in enumerate(standing.keys):
-            low, high = interval(draws[:, i] - draws[:, leader])
-            found[key] = Row(
-                **{
-                    **asdict(found[key]),
-                    "after": epochs,
-                    "seeds": sum(len(curves.get((key, s), ())) >= epochs for s in range(seeds)),
-                    "loss": float(standing.effects.means[i]),
-                    "interval": (low, high),
-                    "p_best": float(shares[i]),
-                }
-            )
-        break
 
     def order(key: str) -> tuple[bool, int, float]:
         r = found[key]

@@ -23,9 +23,10 @@ from scalesearch.plans.limits import share
 from scalesearch.search.driver import drive
 from scalesearch.search.events import Decided
 from scalesearch.selection.answer import ranking_of
-from scalesearch.selection.effects import Effects, example_covariance, fit_effects, interval
+from scalesearch.selection.effects import Effects, example_covariance, fit_effects
 from scalesearch.selection.law import Law, Shape, error, fit_law, rank_correlation
 from scalesearch.selection.losses import end_losses, loss_matrix
+from scalesearch.selection.posterior import interval
 from scalesearch.selection.verification import (
     AxisAlone,
     LawFound,
@@ -143,7 +144,8 @@ def verify(
     large = effects_of(folder, keys)
     candidates = [c for c in search.plan.candidates if c.key in {s.candidate for s in networks}]
     small = effects_of(search.folder, [search.plan.baseline.key, *(c.key for c in candidates)])
-    law = fit_law([Shape(1, 1, 1), *(shape_of(search, c) for c in candidates)], small)
+    shapes = [Shape(1, 1, 1), *(shape_of(search, c) for c in candidates)]
+    law = fit_law(shapes, small.means, small.draws)
     found = Verification(
         phi=phi,
         ratio=search.plan.ratio**phi,

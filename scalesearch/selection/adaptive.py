@@ -1,17 +1,19 @@
 """The default policy: whole trials, round after round, of the candidates where they tell most.
 
-Every candidate and the baseline get two seeds; then a round gives another seed to those candidates
-whose next trials are expected to lower the regret most: the value of information of a few more
-trials under linear loss (Chick & Inoue 2001, Operations Research 49:732; the knowledge gradient of
-Frazier, Powell & Dayanik 2008, SIAM J. Control Optim. 47:2410), on effects that are shrunk by their
-estimated spread and with every candidate's own noise. No trial is cut short and no candidate is
-dropped: one that looks bad gets no further seeds, and stays in the comparison.
+Every candidate and the baseline get a seed, and the better half of them a second, which tells noise
+from effects. Then a round gives another seed to those candidates whose next trials are expected to
+lower the regret most: the value of information of a few more trials under linear loss (Chick &
+Inoue 2001, Operations Research 49:732; the knowledge gradient of Frazier, Powell & Dayanik 2008,
+SIAM J. Control Optim. 47:2410), on effects that are shrunk by their estimated spread and with every
+candidate's own noise. No trial is cut short and no candidate is dropped: one that looks bad gets
+its second seed last and no further ones, and stays in the comparison.
 
 Rounds are worked out anew from the losses at every call, each from the rounds before it alone. So
 neither an interruption nor the order in which a round's trials end changes what follows.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,13 +25,13 @@ from scalesearch.selection.sampler import Draws, Floats, sample
 from scalesearch.selection.terms import Ask, Decision, Terms, missing
 
 SHARE = 0.5  # of the full grid's trials
-FIRST_SEEDS = 2  # of every candidate: the fewest that tell noise from effects
-FEWEST_SEEDS = 3  # a candidate on average, where the share allows less: two tell little of noise
+FEWEST = 2  # seeds of every candidate in the end: one may be luck
+ON_AVERAGE = 3  # seeds a candidate, where the share allows less: two tell little of noise
 ROUND = 4  # a round has one in so many candidates, but for MIN_ROUND
 MIN_ROUND = 3
 AHEAD = 3  # trials whose value is looked at together: one alone may change no ranking
 RESOLVED = 0.002  # of the gain over 1x: an expected regret below it is not worth more trials
-CHAINS, SWEEPS = 64, 8  # fewer than a selection's: a round needs no second digit
+CHAINS, SWEEPS = 48, 8  # fewer than a selection's: a round needs no second digit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,25 @@ def adaptive(curves: Curves, terms: Terms) -> Decision:
 
 
 def walk(curves: Curves, terms: Terms, trials: int) -> Walk:
-    """The rounds of a search of so many trials that the losses at hand suffice for."""
-    seeds = {key: min(FIRST_SEEDS, terms.seeds) for key in (terms.baseline, *terms.candidates)}
-    while True:
+    """How far a search of so many trials comes with the losses at hand."""
+    for seeds in rounds(curves, terms, trials):
         if asks := lacking(curves, terms, seeds):
             return Walk(seeds, asks)
-        chosen, ended = next_round(curves, terms, seeds, trials)
+    return Walk(seeds, (), next_round(curves, terms, seeds, trials)[1])
+
+
+def rounds(curves: Curves, terms: Terms, trials: int) -> Iterator[dict[str, int]]:
+    """Seeds given to each network after every round; the last that the losses do not suffice for,
+    or with which the search has ended."""
+    seeds = dict.fromkeys((terms.baseline, *terms.candidates), 1)
+    yield seeds
+    while not lacking(curves, terms, seeds):
+        chosen, _ = next_round(curves, terms, seeds, trials)
         if not chosen:
-            return Walk(seeds, (), ended)
-        for key in chosen:
-            seeds[key] += 1
+            return
+        seeds = {key: count + (key in chosen) for key, count in seeds.items()}
         seeds[terms.baseline] = max(seeds[key] for key in terms.candidates)
+        yield seeds
 
 
 def lacking(curves: Curves, terms: Terms, seeds: Mapping[str, int]) -> tuple[Ask, ...]:
@@ -87,15 +97,31 @@ def next_round(
     if left <= 0:
         whole = len(keys) * terms.seeds
         return [], f"{trials} trials were spent, {trials / whole:.0%} of the full grid"
+    behind = [i for i in open_to if seeds[keys[i]] < FEWEST]
     try:
         draws = sample(table[:-1], table[-1], chains=CHAINS, sweeps=SWEEPS)
-    except ValueError:  # so many failed that nothing is known of noise
-        return [keys[i] for i in open_to][:left], ""
+    except ValueError:  # nothing is known of noise yet
+        means = np.nanmean(np.where(np.isnan(table), np.nanmax(table), table), axis=1)
+        order = sorted(open_to, key=lambda i: (seeds[keys[i]], means[i], keys[i]))
+        return [keys[i] for i in order[: min(left, math.ceil(len(order) / 2))]], ""
     if ended := resolved(draws):
-        return [], ended
+        return [keys[i] for i in behind[:left]], ended
     value = values(draws)
     order = sorted(open_to, key=lambda i: (-value[i], keys[i]))
-    return [keys[i] for i in order[: min(left, max(MIN_ROUND, len(keys) // ROUND))]], ""
+    return [keys[i] for i in picked(order, behind, left, len(keys))], ""
+
+
+def picked(order: list[int], behind: list[int], left: int, count: int) -> list[int]:
+    """The first of `order` that a round takes; enough is `left` for those behind a second seed."""
+    found: list[int] = []
+    owed = len(behind)
+    for i in order[: max(MIN_ROUND, count // ROUND)]:
+        owed -= i in behind
+        if len(found) + 1 + owed <= left:
+            found.append(i)
+        else:
+            owed += i in behind
+    return found or behind[:left] or order[:left]
 
 
 def given(curves: Curves, terms: Terms, keys: list[str], seeds: Mapping[str, int]) -> Floats:
@@ -108,7 +134,7 @@ def given(curves: Curves, terms: Terms, keys: list[str], seeds: Mapping[str, int
 def allowance(terms: Terms) -> int:
     """How many trials of candidates a search may take."""
     count = len(terms.candidates)
-    return max(int(SHARE * count * terms.seeds), min(FEWEST_SEEDS, terms.seeds) * count)
+    return max(int(SHARE * count * terms.seeds), min(ON_AVERAGE, terms.seeds) * count)
 
 
 def resolved(draws: Draws) -> str:

@@ -1,34 +1,58 @@
 """From a study's trials to its answer: losses, ranking, choice, gates, the selection."""
 
-from typing import Any
+import math
+import shlex
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from scalesearch.files import write_csv
+from scalesearch.selection.adaptive import SHARE
 from scalesearch.selection.choice import TIE_RULE, choose, ties
-from scalesearch.selection.effects import CONFIDENCE
 from scalesearch.selection.gates import (
     Gate,
+    Remedy,
     extremes,
     fair,
     not_at_the_edge,
     resolved,
     trained_enough,
 )
-from scalesearch.selection.policy import Decision
+from scalesearch.selection.halfway import foretold
+from scalesearch.selection.losses import curves_of
+from scalesearch.selection.posterior import CONFIDENCE
 from scalesearch.selection.ranking import Ranking, rank
 from scalesearch.selection.selection import Selection
 from scalesearch.selection.sentences import headline, warnings
+from scalesearch.selection.terms import Decision
 from scalesearch.studies import Study, read_losses, with_networks
 from scalesearch.studies.setup import Search
 from scalesearch.trials.key import RATES
 
+SWEPT_SEEDS = 3  # of each of the two networks that the learning rate is swept on
+
 
 def ranking_of(search: Search, study: Study) -> Ranking:
-    """The ranking by the trials that have finished. Raises ValueError for too few."""
-    losses: dict[str, dict[int, Any]] = {}
+    """The ranking by the trials that have finished. Raises ValueError for too few.
+
+    A candidate whose every trial failed is no candidate any more.
+    """
+    losses: dict[str, dict[int, NDArray[np.float32]]] = {}
     for key in study.finished("val"):
         losses.setdefault(key.network, {})[key.seed] = read_losses(search.folder, key)
-    keys = [candidate.key for candidate in search.plan.candidates]
-    return rank(losses, losses.get(search.plan.baseline.key, {}), keys)
+    broken = {key.network for key in study.failed()} - {key.network for key in study.history("val")}
+    keys = [c.key for c in search.plan.candidates if c.key not in broken]
+    return rank(losses, losses.get(search.plan.baseline.key, {}), keys, hints(search, study, keys))
+
+
+def hints(search: Search, study: Study, keys: list[str]) -> dict[str, tuple[float, float]]:
+    """Means and variances of final losses that half-trained trials foretell, by candidate."""
+    depths = {c.key: float(sum(c.depths)) for c in search.plan.candidates}
+    epochs = search.proxy.recipe.epochs
+    means, variances = foretold(curves_of(study.history("val")), keys, depths, epochs)
+    told = zip(keys, means, variances, strict=True)
+    return {key: (mean, variance) for key, mean, variance in told if not math.isnan(mean)}
 
 
 def select(search: Search, study: Study, decision: Decision) -> Selection:
@@ -54,7 +78,7 @@ def select(search: Search, study: Study, decision: Decision) -> Selection:
         metric="validation cross-entropy after the last epoch",
         gates=gates,
         policy=search.space.policy,
-        ended=decision.ended,
+        ended=decision.ended or f"it has not: {len(decision.asks)} more trials are wanted",
         stopped=decision.stops,
         leader=ranking.leader,
         standings=ranking.standings,
@@ -72,28 +96,57 @@ def select(search: Search, study: Study, decision: Decision) -> Selection:
 
 def gates_of(search: Search, study: Study, ranking: Ranking) -> tuple[Gate, ...]:
     """Whether what must hold before a claim does."""
+    plan, chosen = search.plan, choose(search.plan, ranking)
+    remedy = remedy_of(search, study)
     return (
-        trained_enough(ranking, search.plan.budget),
-        fair(search.plan, ranking, sweep_of(search, study, ranking)),
-        resolved(ranking),
-        not_at_the_edge(search.space, search.plan, choose(search.plan, ranking)),
+        trained_enough(ranking, plan.budget),
+        fair(plan, ranking, sweep_of(search, study), remedy.seconds),
+        resolved(ranking, chosen.key, remedy),
+        not_at_the_edge(search.space, plan, ranking, chosen),
     )
 
 
-def swept(search: Search, ranking: Ranking) -> list[str]:
-    """Keys of the candidates that the learning rate is swept on: two that trained to the end."""
-    trained = {standing.key for standing in ranking.standings}
-    return [c.key for c in extremes([c for c in search.plan.candidates if c.key in trained])]
+def remedy_of(search: Search, study: Study) -> Remedy:
+    """What more trials of this study would take: the mean of those that it has."""
+    count, seeds = len(search.plan.candidates), search.proxy.seeds
+    known = len([key for key in study.finished("val") if key.network != search.plan.baseline.key])
+    ended = max(1, len(study.finished("val")))
+    whole = 1.0 if search.space.policy == "grid" else SHARE
+
+    def seeds_for(trials: int) -> int:
+        return max(seeds + 1, math.ceil((known + trials) / (count * whole)))
+
+    def command(most: int) -> str:
+        words = ["scalesearch", "run", str(search.folder / "space.yaml")]
+        words += ["--name", search.folder.name, "--results", str(search.folder.parent)]
+        if search.plan.proxy != "quick":
+            words += ["--proxy", search.plan.proxy]
+        return shlex.join([*words, "--seeds", str(most)])
+
+    return Remedy(study.trained_seconds() / ended, seeds_for, command)
 
 
-def sweep_of(search: Search, study: Study, ranking: Ranking) -> dict[str, dict[float, float]]:
-    """Losses of seed 0 at each rate that was tried, of the networks that were swept."""
-    losses: dict[str, dict[float, float]] = {}
+def swept(search: Search) -> list[str]:
+    """Keys of the candidates that the learning rate is swept on: the two that differ most."""
+    if len(search.plan.candidates) < 2:
+        return []
+    _, first, last = extremes(search.plan.candidates)
+    return [first.key, last.key]
+
+
+def swept_seeds(search: Search) -> int:
+    """How many seeds the learning rate is swept with."""
+    return min(SWEPT_SEEDS, search.proxy.seeds)
+
+
+def sweep_of(search: Search, study: Study) -> Mapping[str, Mapping[float, Mapping[int, float]]]:
+    """Losses at each rate and seed, of the networks that are swept."""
+    losses: dict[str, dict[float, dict[int, float]]] = {}
     for part, rate in RATES.items():
         for key in study.finished(part):
-            if key.seed == 0 and key.network in swept(search, ranking):
-                found = read_losses(search.folder, key)
-                losses.setdefault(key.network, {})[rate] = float(found.mean())
+            if key.network in swept(search):
+                loss = float(read_losses(search.folder, key).mean())
+                losses.setdefault(key.network, {}).setdefault(rate, {})[key.seed] = loss
     return losses
 
 

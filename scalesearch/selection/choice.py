@@ -1,12 +1,12 @@
 """The choice: of the candidates that tie for the best, the one that is cheapest to run."""
 
 from scalesearch.plans.document import Candidate, Plan
-from scalesearch.selection.effects import REGRET
 from scalesearch.selection.ranking import Ranking
 
+TIE = 0.05  # of the gain over 1x: what a choice may cost over the best of those that tie
 TIE_RULE = (
     "fewest activations, then fewest parameters, of those in the confidence set whose expected "
-    f"regret is within {REGRET:.2%} of the loss of the leader's"
+    f"regret is at most {TIE:.0%} of the candidates' gain over 1x"
 )
 
 
@@ -22,10 +22,9 @@ def choose(plan: Plan, ranking: Ranking) -> Candidate:
 def ties(ranking: Ranking) -> tuple[str, ...]:
     """Keys of the leader and of those that tie with it, best first.
 
-    Those in the confidence set at an expected regret above the leader's by less than REGRET of
-    its loss.
+    Those in the confidence set that were trained to the end and cost at most TIE of the gain in
+    expected regret; where no gain was shown there is nothing to measure that by, and none ties.
     """
-    leader = ranking.standings[0]
-    most = leader.regret + REGRET * leader.loss
-    tied = [s.key for s in ranking.standings if s.in_set and s.regret <= most]
-    return (leader.key, *(key for key in tied if key != leader.key))
+    most = TIE * ranking.gain if ranking.beats_baseline else 0.0
+    tied = [s.key for s in ranking.standings if s.in_set and s.seeds and s.regret <= most]
+    return (ranking.leader, *(key for key in tied if key != ranking.leader))

@@ -1,21 +1,35 @@
-"""Gates: what must hold before an answer is a claim. Each says what it found, in numbers."""
+"""Gates: what must hold before an answer is a claim. Each says what it found, in numbers.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+A gate has passed where it was shown to hold, failed where it was shown not to. Where the trials
+tell neither it is not shown, and says what showing it would take.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 from scalesearch.plans.document import Candidate, Plan
 from scalesearch.plans.grid import grid_for
-from scalesearch.selection.effects import CONFIDENCE, REGRET
+from scalesearch.selection.outlook import at_border, trials_wanted
+from scalesearch.selection.posterior import CONFIDENCE, p_best
 from scalesearch.selection.ranking import Ranking
+from scalesearch.selection.sweep import Losses, Swap, swap_of
 from scalesearch.spaces.space import Space, grid_points
-from scalesearch.trials.key import RATES
-from scalesearch.units import NAMES
+from scalesearch.units import NAMES, duration
 
-Sweep = Mapping[str, Mapping[float, float]]  # loss of one seed, by network and rate
-
-
+Sweep = Mapping[str, Losses]  # by network
 Outcome = Literal["passed", "failed", "not shown"]
+REGRET = 0.1  # of the gain over 1x: the most that an answer's expected regret may be
+BORDER = (0.05, 0.95)  # P(best) on a border: below the one inside the grid, above the other not
+ENOUGH_POWER = 0.5
+AXES = ("alpha", "beta", "gamma")
+ENDS = {
+    "depth": ("the shallowest", "the deepest"),
+    "width": ("the narrowest", "the widest"),
+    "resolution": ("that of the smallest images", "that of the largest"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,45 +46,88 @@ class Gate:
         return self.outcome == "passed"
 
 
-def gate(name: str, holds: bool, text: str) -> Gate:
-    """A gate that was looked at."""
-    return Gate(name, "passed" if holds else "failed", text)
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What more trials cost and how to get them: `command` is that for so many seeds at most."""
+
+    seconds: float
+    seeds_for: Callable[[int], int]
+    command: Callable[[int], str]
+
+    def text(self, trials: int) -> str:
+        """The price of about that many more trials, and the command."""
+        command = self.command(self.seeds_for(trials))
+        return f"about {trials} more trials, {duration(trials * self.seconds)}: `{command}`"
 
 
 def trained_enough(ranking: Ranking, budget: str) -> Gate:
     """Whether the candidates beat the 1x baseline beyond noise: if not, training was too short."""
     low, high = ranking.gain_interval
-    return gate(
+    text = (
+        f"all {len(ranking.keys)} {budget} candidates gain {ranking.gain:+.4f} over the 1x "
+        f"baseline ({CONFIDENCE:.0%} interval {low:+.4f} to {high:+.4f})"
+    )
+    if low > 0 or high < 0:
+        return Gate("trained enough", "passed" if low > 0 else "failed", text)
+    times = np.inf if ranking.gain <= 0 else ((high - low) / 2 / ranking.gain) ** 2
+    if times > 10:
+        return Gate("trained enough", "not shown", f"{text}; longer training shows more")
+    return Gate(
         "trained enough",
-        ranking.beats_baseline,
-        f"{budget} candidates gain {ranking.gain:+.4f} over the 1x baseline "
-        f"({CONFIDENCE:.0%} interval {low:+.4f} to {high:+.4f})",
+        "not shown",
+        f"{text}; if it is so, about {times:.1f} times the seeds show it",
     )
 
 
-def fair(plan: Plan, ranking: Ranking, sweep: Sweep) -> Gate:
+def fair(plan: Plan, ranking: Ranking, sweep: Sweep, seconds: float) -> Gate:
     """Whether cost and learning rate were the same chance for all.
 
-    Data, epochs and recipe are the same by construction. The rate is swept on two candidates that
-    differ most in depth: it confounds where each at its own best rate would swap the two.
+    Data, epochs and recipe are the same by construction. The rate is swept on the two candidates
+    that differ most: it confounds where each at its own best rate would swap the two. A trial takes
+    `seconds`.
     """
-    text, passed = costs_of(plan)
-    whole = {key: by_rate for key, by_rate in sweep.items() if set(by_rate) == set(RATES.values())}
+    text, kept = costs_of(plan)
+    if not kept:
+        return Gate("fair", "failed", text)
     if len(plan.candidates) < 2:
-        return gate("fair", passed, f"{text}; there is one candidate")
-    if len(whole) < 2:
-        return gate("fair", False, f"{text}; the learning rate was not swept")
-    (_, a), (_, b) = list(whole.items())[:2]
-    shared, own = a[1.0] - b[1.0], min(a.values()) - min(b.values())
-    noise = 2 * 2**0.5 * ranking.noise
-    swaps = shared * own < 0 and abs(own - shared) > noise
-    at = " and ".join(f"{min((loss, rate) for rate, loss in r.items())[1]:g}x" for r in (a, b))
-    text = (
-        f"{text}; of two candidates that differ most in depth the loss differs by {shared:+.4f} at "
-        f"the recipe's learning rate, {own:+.4f} at the best of "
-        f"{', '.join(f'{rate:g}x' for rate in RATES.values())} for each ({at}); noise {noise:.4f}"
+        return Gate("fair", "passed", f"{text}; there is one candidate")
+    axis, first, last = extremes(plan.candidates)
+    noise = ranking.draws.noise[:, [ranking.keys.index(c.key) for c in (first, last)]]
+    swap = swap_of(sweep.get(first.key, {}), sweep.get(last.key, {}), noise)
+    if swap is None:
+        return Gate("fair", "not shown", f"{text}; the learning rate was not swept with two seeds")
+    text = f"{text}; {swap_text(axis, swap)}"
+    if swap.shown:
+        return Gate("fair", "failed", text)
+    if swap.power >= ENOUGH_POWER:
+        return Gate("fair", "passed", text)
+    return Gate("fair", "not shown", f"{text}; {price_of_power(swap, seconds)}")
+
+
+def swap_text(axis: str, swap: Swap) -> str:
+    """What the sweep found, in words."""
+    one, other = ENDS[axis]
+    same = "" if axis == "depth" else "all candidates have the same depth; "
+    low, high = (swap.own - swap.shared + sign * swap.margin for sign in (-1, 1))
+    return (
+        f"{same}the loss of {one} candidate less that of {other} is {swap.shared:+.4f} at the "
+        f"recipe's learning rate, {swap.own:+.4f} at the best of 0.5x, 1x, 2x for each "
+        f"({swap.rates[0]:g}x and {swap.rates[1]:g}x, {swap.seeds} seeds): a change of "
+        f"{swap.own - swap.shared:+.4f} ({CONFIDENCE:.0%} interval {low:+.4f} to {high:+.4f}); a "
+        f"rate one octave off costs about {swap.octave:.4f}, and is seen in {swap.power:.0%} of "
+        "such sweeps"
     )
-    return gate("fair", passed and not swaps, text)
+
+
+def price_of_power(swap: Swap, seconds: float) -> str:
+    """What a sweep costs that sees a rate one octave off in half of all cases."""
+    if swap.wanted is None:
+        return "more than 100 seeds would be needed to see it in half of them"
+    trials = 6 * (swap.wanted - swap.seeds)
+    return (
+        f"{swap.wanted} seeds see it in half of them: {trials} more trials, "
+        f"{duration(trials * seconds)}"
+    )
 
 
 def costs_of(plan: Plan) -> tuple[str, bool]:
@@ -96,38 +153,81 @@ def costs_of(plan: Plan) -> tuple[str, bool]:
     return "; ".join(parts), passed
 
 
-def extremes(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The shallowest and the deepest candidate, on which the learning rate is swept."""
-    if len(candidates) < 2:
-        return ()
-    ordered = sorted(candidates, key=lambda c: (sum(c.depths), c.coefficients))
-    return ordered[0], ordered[-1]
+def extremes(candidates: Sequence[Candidate]) -> tuple[str, Candidate, Candidate]:
+    """The two of at least two candidates that differ most, and the axis in which they do.
+
+    The shallowest and the deepest of all that were planned; where all have the same depth those
+    that differ most in width, or else in resolution.
+    """
+    sizes: dict[str, Callable[[Candidate], float]] = {
+        "depth": lambda c: sum(c.depths),
+        "width": lambda c: sum(c.widths),
+        "resolution": lambda c: c.resolution,
+    }
+    for axis, size in sizes.items():
+        ordered = sorted(candidates, key=lambda c: (size(c), c.alpha, c.beta, c.gamma))
+        if size(ordered[0]) < size(ordered[-1]):
+            return axis, ordered[0], ordered[-1]
+    return axis, ordered[0], ordered[-1]
 
 
-def resolved(ranking: Ranking) -> Gate:
-    """Whether one candidate is left, or choosing the leader costs next to nothing."""
-    leader, tied = ranking.standings[0], len(ranking.confidence_set)
-    bound = REGRET * leader.loss
-    return gate(
-        "resolved",
-        tied == 1 or leader.regret <= bound,
-        f"{tied} of {len(ranking.standings)} in the {CONFIDENCE:.0%} set; the leader's expected "
-        f"regret is {leader.regret:.4f} (bound {bound:.4f}, {REGRET:.2%} of its loss); "
-        f"{ranking.seeds} seeds, noise {ranking.noise:.4f} a trial",
+def resolved(ranking: Ranking, chosen: str, remedy: Remedy) -> Gate:
+    """Whether choosing that candidate costs little of what the search gained."""
+    regret = next(s.regret for s in ranking.standings if s.key == chosen)
+    tied = len(ranking.confidence_set)
+    text = (
+        f"{tied} of {len(ranking.keys)} in the {CONFIDENCE:.0%} set; the choice's expected regret "
+        f"is {regret:.4f}"
     )
+    if not ranking.beats_baseline:
+        return Gate("resolved", "not shown", f"{text}, and no gain was shown to measure it by")
+    bound = REGRET * ranking.gain
+    text = f"{text} (bound {bound:.4f}, {REGRET:.0%} of the gain over 1x)"
+    if regret <= bound:
+        return Gate("resolved", "passed", text)
+    more = trials_wanted(ranking.draws, bound)
+    price = remedy.text(more) if more else "no sensible number of trials would mend it"
+    return Gate("resolved", "failed", f"{text}; {price}")
 
 
-def not_at_the_edge(space: Space, plan: Plan, chosen: Candidate) -> Gate:
-    """Whether the chosen coefficients lie inside the grid."""
+def not_at_the_edge(space: Space, plan: Plan, ranking: Ranking, chosen: Candidate) -> Gate:
+    """How probable it is that the best candidate lies on a border of the grid that can be moved.
+
+    Only beyond such a border could a better one lie: a coefficient of 1 cannot be passed.
+    """
     points = grid_points(grid_for(space, space.proxies[plan.proxy], plan.asked, plan.ratio))
-    found = []
-    for i, (axis, value) in enumerate(asdict(chosen.coefficients).items()):
-        far = max((abs(v - 1) for point in points if (v := point[i]) is not None), default=0.0)
-        if far and abs(value - 1) == far:
-            found.append(f"{axis} {value:g} lies on the grid's border: widen {axis}")
-    return gate("not at the edge", not found, "; ".join(found) or "inside the grid on every axis")
+    low, high = BORDER
+    shares = {border: p for border, p in borders(points, plan, ranking).items() if border[1] != 1}
+    far = sorted((-p, border) for border, p in shares.items() if p >= low)
+    outcome: Outcome = "passed" if not far else "failed" if -far[0][0] > high else "not shown"
+    said = ", ".join(f"{axis} {value:g} with {-p:.0%}" for p, (axis, value) in far)
+    widen = ", ".join(dict.fromkeys(axis for _, (axis, _) in far))
+    text = (
+        f"the best lies on the grid's border at {said}: widen {widen} to look beyond"
+        if far
+        else f"the best lies on any border of the grid that can be moved with less than {low:.0%}"
+    )
+    unscaled = [axis for axis in AXES if getattr(chosen, axis) == 1]
+    if unscaled:
+        text += f"; the choice leaves {' and '.join(unscaled)} at 1, which cannot be passed"
+    return Gate("not at the edge", outcome, text)
 
 
-def failed_names(gates: Sequence[Gate]) -> str:
-    """The names of the gates that failed, with commas between."""
-    return ", ".join(gate.name for gate in gates if not gate.passed)
+def borders(
+    points: Sequence[tuple[float | None, ...]], plan: Plan, ranking: Ranking
+) -> dict[tuple[str, float], float]:
+    """P(best) of the candidates on each border of the grid, by axis and coefficient."""
+    by_key = {c.key: c for c in plan.candidates}
+    shares = p_best(ranking.draws.effects)
+    found = {}
+    for i, axis in enumerate(AXES):
+        allowed = [value for point in points if (value := point[i]) is not None]
+        values = [getattr(by_key[key], axis) for key in ranking.keys]
+        for border, share in at_border(shares, values, allowed).items():
+            found[axis, border] = share
+    return found
+
+
+def named(gates: Sequence[Gate], outcome: Outcome) -> str:
+    """The names of the gates of that outcome, with commas between."""
+    return ", ".join(gate.name for gate in gates if gate.outcome == outcome)

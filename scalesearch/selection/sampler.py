@@ -125,11 +125,11 @@ def additive(losses: Floats) -> Additive:
     filled, weights = np.where(there, losses, 0.0), there.astype(np.float64)
     in_row, in_column = np.maximum(there.sum(axis=1), 1), np.maximum(there.sum(axis=0), 1)
     rows, columns = np.zeros(losses.shape[0]), np.zeros(losses.shape[1])
-    for _ in range(50):
+    for _ in range(500):
         before = columns
         rows = (filled.sum(axis=1) - weights @ columns) / in_row
         columns = (filled.sum(axis=0) - rows @ weights) / in_column
-        if np.abs(columns - before).max() <= 1e-9 * np.abs(columns).max():
+        if np.abs(columns - before).max() <= 1e-12 * np.abs(columns).max():
             break
     left = (filled - rows[:, None] - columns) * weights
     networks = int(there.any(axis=1).sum())

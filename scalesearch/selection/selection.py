@@ -9,8 +9,8 @@ from statistics import mean
 from scalesearch.files import Keys, optional_document, read_document, write_document
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.selection.gates import Gate
-from scalesearch.selection.policy import Stop
 from scalesearch.selection.ranking import Standing
+from scalesearch.selection.terms import Stop
 
 FILE = "selection.json"
 
@@ -20,9 +20,10 @@ class Selection:
     """Which candidate to scale up by, how sure that is, and what to beware of.
 
     `coefficients` are there where one is recommended. `standings` are best first and `loss` in
-    them is the one number of a candidate: fitted over seeds. `gain` is the candidates' mean gain
-    over the 1x baseline, `chosen_gain` that of the chosen one; both are of losses. `stopped` says
-    of candidates why they were not gone on with; `names` are what the terminal calls networks.
+    them is the one number of a candidate: fitted over seeds. `gain` is the mean gain of all
+    candidates over the 1x baseline, `chosen_gain` that of the chosen one; both are of
+    losses. `stopped` says of candidates why they were not gone on with; `names` are what the
+    terminal calls networks.
     """
 
     space: str

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 
 from scalesearch.plans.document import Candidate, Plan
 from scalesearch.selection.choice import ties
-from scalesearch.selection.effects import CONFIDENCE
-from scalesearch.selection.gates import Gate, failed_names
+from scalesearch.selection.gates import Gate, named
+from scalesearch.selection.posterior import CONFIDENCE
 from scalesearch.selection.ranking import Ranking
 
 
 def headline(plan: Plan, ranking: Ranking, chosen: Candidate, gates: Sequence[Gate]) -> str:
-    """The answer in one sentence, or that there is none; what failed stands before it."""
+    """The answer in one sentence, or that there is none; what was not shown stands before it."""
     if not ranking.beats_baseline:
         return (
             f"No recommendation: not trained enough. The {plan.budget} candidates do not beat the "
@@ -19,18 +19,30 @@ def headline(plan: Plan, ranking: Ranking, chosen: Candidate, gates: Sequence[Ga
         )
     c, tied = chosen.coefficients, len(ties(ranking))
     shares = {standing.key: standing.p_best for standing in ranking.standings}
-    how = f"P(best) {shares[chosen.key]:.0%} of {len(plan.candidates)} candidates"
+    count = len(ranking.keys)
+    how = (
+        f"P(best) {shares[chosen.key]:.0%} of {count} candidates, {len(ranking.confidence_set)} "
+        f"in the {CONFIDENCE:.0%} set"
+    )
     if tied > 1:
-        how = f"{how}; not distinguishable: {tied} tie, and this one has the fewest activations"
+        how = f"{how}; {tied} tie, and this one has the fewest activations"
         if chosen.key != ranking.leader:
             leader = f"{plan.names[ranking.leader]} (P(best) {shares[ranking.leader]:.0%})"
             how = f"{how}, while {leader} has the lowest loss"
-    failed = failed_names(gates)
-    doubt = f"With reservations ({failed}: failed). " if failed else ""
     return (
-        f"{doubt}{to_spend(plan)}: alpha {c.alpha:g} (depth), beta {c.beta:g} "
+        f"{doubt(gates)}{to_spend(plan)}: alpha {c.alpha:g} (depth), beta {c.beta:g} "
         f"(width), gamma {c.gamma:g} (resolution): {how}."
     )
+
+
+def doubt(gates: Sequence[Gate]) -> str:
+    """Which gates failed and which were not shown, as a sentence of its own; '' for none."""
+    parts = []
+    if failed := named(gates, "failed"):
+        parts.append(f"{failed}: failed")
+    if unknown := named(gates, "not shown"):
+        parts.append(f"{unknown}: not shown")
+    return f"With reservations ({'; '.join(parts)}). " if parts else ""
 
 
 def to_spend(plan: Plan) -> str:
@@ -47,10 +59,12 @@ def warnings(
 
     `notes` are what the data set says of itself; `failed` is how many trials failed.
     """
-    found = [f"{gate.name}: {gate.text}" for gate in gates if not gate.passed]
+    found = [f"{gate.name}, {gate.outcome}: {gate.text}" for gate in gates if not gate.passed]
     found += notes
     if failed:
         found.append(f"{failed} trials failed; trials.csv and the report say why")
+    if untrained := sum(not standing.seeds for standing in ranking.standings):
+        found.append(f"{untrained} candidates have no whole trial; what is said of them is a guess")
     if not ranking.beats_baseline:
         found.append("train for more epochs or on more images before trusting any candidate")
     if ranking.seeds < 3:

@@ -53,6 +53,8 @@ def load_space(name: str) -> Space:
         ) from None
     if not isinstance(content, dict):
         raise ValueError(f"space {path} must hold keys and values, got {type(content).__name__}")
+    if content.get("policy") == "rungs":  # the first version's default
+        content["policy"] = "adaptive"
     return check_space({"name": path.stem, **content}, str(path))
 
 

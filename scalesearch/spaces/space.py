@@ -15,7 +15,7 @@ Multiplier = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
 MOST_VALUES, MOST_POINTS = 1000, 100_000  # of an axis, of a grid
-PolicyName = Literal["rungs", "grid", "asha"]
+PolicyName = Literal["adaptive", "grid", "asha"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -128,7 +128,7 @@ class Proxy:
     stochastic_depth: Fraction | None = None
     """How often blocks are skipped in training, from 0 at the first up; stage tables only."""
     seeds: Annotated[int, Field(ge=2, le=1000)] = 2
-    """Seeds a candidate; with rungs at most."""
+    """Seeds a candidate; under the adaptive policy at most."""
     recipe: Recipe = Recipe()
     """How every network is trained."""
     grid: Grid | None = None
@@ -157,8 +157,8 @@ class Space:
     """How far a candidate's measured flops may be off the budget, as a share of it."""
     matched: tuple[str, ...] = ()
     """Models of the zoo that are scaled to the same flops beside the family."""
-    policy: PolicyName = "rungs"
-    """Which trials are trained: rungs, the whole grid, or Optuna's successive halving."""
+    policy: PolicyName = "adaptive"
+    """Which trials are trained: where they tell most, the whole grid, or Optuna's halving."""
     proxies: dict[str, Proxy]
     """By name; quick is trained unless another is asked for."""
 

@@ -108,9 +108,20 @@ def prepare(
     space = replace(space, budget=asked.text)
     images = images_of(space, proxy_name)
     folder = study_folder(results, name or f"{space.name}-{data_label(images.name)}-{asked.label}")
+    had = seeds_of(folder, proxy_name)
+    if seeds is None and had:  # what an earlier run was told still holds
+        space = narrow(space, proxy_name, seeds=max(had, space.proxies[proxy_name].seeds))
     search = planned(space, proxy_name, folder, images, device)
     refuse_another(search)
     return search
+
+
+def seeds_of(folder: Path, proxy_name: str) -> int | None:
+    """How many seeds the study in that directory may use; None where there is none."""
+    if not (folder / "space.yaml").exists():
+        return None
+    proxy = own_space(folder).proxies.get(proxy_name)
+    return proxy.seeds if proxy else None
 
 
 def images_of(space: Space, proxy_name: str) -> Images:
@@ -156,7 +167,10 @@ def data_label(name: str) -> str:
 
 
 def refuse_another(search: Search) -> None:
-    """Raise ValueError where the directory holds another study than this one."""
+    """Raise ValueError where the directory holds another study than this one.
+
+    More seeds are the same study, gone on with.
+    """
     path = search.folder / "space.yaml"
     if not path.exists():
         # a run that was killed before it wrote anything leaves what begins with a dot: its lock
@@ -167,7 +181,10 @@ def refuse_another(search: Search) -> None:
             )
         return
     # read as a space, so that what was left to a default is compared with that default
-    before = yaml.safe_load(dump_space(load_space(str(path))))
+    earlier, name = load_space(str(path)), search.plan.proxy
+    if name in earlier.proxies and earlier.proxies[name].seeds < search.proxy.seeds:
+        earlier = narrow(earlier, name, seeds=search.proxy.seeds)
+    before = yaml.safe_load(dump_space(earlier))
     now = yaml.safe_load(dump_space(search.space))
     if differing := difference(before, now):
         raise ValueError(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from scalesearch.selection.losses import Curves
-from scalesearch.selection.policy import Ask, Decision, Policy, Terms
+from scalesearch.selection.terms import Ask, Decision, Policy, Terms
 
 KEYS = tuple(f"n{i}" for i in range(8))
 Losses = dict[tuple[str, int], list[float]]

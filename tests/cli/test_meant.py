@@ -38,7 +38,10 @@ def here(tmp_path: Path) -> Path:
         ("plan --data scans.npz", ["did you mean npz:scans.npz?"]),
         ("plan --data imagefolder:loose", ["3 loose images: move each into a folder of its class"]),
         ("plan mine.yaml --budget 600MFLOPs", ["did you mean '600M' multiply-adds, or '300M'"]),
-        ("run mine.yaml --policy rung", ["--policy must be rungs", "did you mean 'rungs'?"]),
+        (
+            "run mine.yaml --policy adaptiv",
+            ["--policy must be adaptive", "did you mean 'adaptive'?"],
+        ),
         ("run mine.yaml --runner inlin", ["--runner must be", "did you mean 'inline'?"]),
         ("run mine.yaml --log tensorbord", ["--log must be", "did you mean 'tensorboard'?"]),
         ("run mine.yaml --runner inline --log wandb", ["--log wandb is written by Ray's"]),

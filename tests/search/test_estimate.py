@@ -9,28 +9,49 @@ import torch
 from scalesearch.search import estimate as estimates
 from scalesearch.search.estimate import NOISE, RAY_START, estimate, expected_asks, levels
 from scalesearch.search.options import RunOptions
-from scalesearch.selection.policy import POLICIES, Terms, grid, rungs
+from scalesearch.selection.adaptive import adaptive
+from scalesearch.selection.losses import Curves
+from scalesearch.selection.policy import POLICIES, grid
+from scalesearch.selection.replay import read_table
+from scalesearch.selection.terms import Terms
 from scalesearch.spaces.files import load_space
 from scalesearch.studies import read_curves, read_trials
 from scalesearch.studies.setup import prepare
 from scalesearch.trials.pace import Pace
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+RESULTS = Path(__file__).parents[2] / "results"
 
 
-@pytest.mark.parametrize("name", ["efficientnet", "mobilenet_v2", "resnet"])
-def test_a_search_takes_about_what_was_expected_of_it(name: str) -> None:
-    """The default policy, played with the losses of a committed study, as its driver asked it."""
-    folder = REFERENCE / f"{name}-fashion-mnist-2x"
+def study(name: str) -> tuple[Curves, Terms]:
+    """Every loss of a committed study of whole trials, and the terms that it had."""
+    folder = RESULTS / "reference" / f"{name}-fashion-mnist-2x"
     table = read_curves(folder).groupby(["candidate", "seed"])["loss"]
     known = {(str(key), int(seed)): losses.tolist() for (key, seed), losses in table}
     networks = list(dict.fromkeys(read_trials(folder)["candidate"]))
     (proxy,) = load_space(str(folder / "space.yaml")).proxies.values()
-    terms = Terms(tuple(networks[1:]), networks[0], proxy.seeds, proxy.recipe.epochs)
+    return known, Terms(tuple(networks[1:]), networks[0], proxy.seeds, proxy.recipe.epochs)
+
+
+def lattice() -> tuple[Curves, Terms]:
+    """Every loss of the tabular benchmark."""
+    table = read_table(RESULTS / "lattice-fashion-mnist")
+    _, seeds, epochs = table.losses.shape
+    known = {
+        (key, seed): losses[seed].tolist()
+        for key, losses in zip(table.keys, table.losses, strict=True)
+        for seed in range(seeds)
+    }
+    return known, Terms(table.keys[:-1], table.keys[-1], seeds, epochs)
+
+
+@pytest.mark.parametrize("name", ["lattice", "mobilenet_v2", "resnet"])
+def test_a_search_takes_about_what_was_expected_of_it(name: str) -> None:
+    """The default policy, played with measured losses, as its driver asked it."""
+    known, terms = lattice() if name == "lattice" else study(name)
     curves: dict[tuple[str, int], list[float]] = {}
     counts, expected, begun = [], [], 0
-    while asks := rungs(curves, terms).asks:
-        work = expected_asks(rungs, curves, terms)
+    while asks := adaptive(curves, terms).asks:
+        work = expected_asks(adaptive, curves, terms)
         assert [(w.network, w.epochs) for w in work[: len(asks)]] == [
             (ask.key, ask.epochs - len(curves.get((ask.key, ask.seed), ()))) for ask in asks
         ], "what comes next is known"
@@ -49,7 +70,7 @@ def test_of_a_grid_every_trial_is_expected() -> None:
     work = expected_asks(grid, curves, terms)
     assert len(work) == 3 * 3 - 2
     assert sum(part.epochs for part in work) == 4 * 8 - 4 - 1
-    assert set(POLICIES) == {"rungs", "grid"} and 0 < NOISE < 0.1
+    assert set(POLICIES) == {"adaptive", "grid"} and 0 < NOISE < 0.1
 
 
 def test_a_networks_level_is_that_of_its_last_epoch() -> None:

@@ -11,15 +11,18 @@ import termios
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from rich.console import Console
 
 from scalesearch.search.driver import CHECKS, stage_text
 from scalesearch.search.progress import FILE, Progress, read_progress, rows
 from scalesearch.search.screen import screen, status_text
 from scalesearch.search.status import study_status
-from scalesearch.selection.policy import Ask
+from scalesearch.selection.ranking import rank
+from scalesearch.selection.terms import Ask
 from tests.chaos import command
 from tests.conftest import Command
 
@@ -28,23 +31,32 @@ NAMES = {"1x": "1x baseline", "a": "1.2/1/1", "b": "1/1.2/1", "c": "1/1/1.2"}
 STATES = {"1x": "", "a": "training", "b": "", "c": "stopped"}
 
 
-def test_rows_compare_only_what_reached_the_same_epoch() -> None:
+def test_rows_compare_whole_trials_alone() -> None:
     rng = (0.001, -0.002, 0.0015)
     curves = {("1x", seed): [0.9, 0.8 + noise] for seed, noise in enumerate(rng)}
     curves |= {("a", seed): [0.8, 0.6 + noise] for seed, noise in enumerate(rng)}
     curves |= {("b", seed): [0.8, 0.7 - noise] for seed, noise in enumerate(rng)}
     curves |= {("c", seed): [0.1] for seed in range(2)}  # after one epoch far the lowest loss
-    found = rows(NAMES, "1x", curves, STATES, 3)
+    losses: dict[str, dict[int, NDArray[np.float32]]] = {}
+    for (key, seed), curve in curves.items():
+        if len(curve) == 2:
+            losses.setdefault(key, {})[seed] = np.array([curve[-1]], np.float32)
+    ranking = rank(losses, losses["1x"], ["a", "b", "c"])
+    found = rows(NAMES, "1x", curves, STATES, 3, ranking)
     assert [row.key for row in found] == ["1x", "a", "b", "c"]
     start, best, other, stopped = found
     assert (best.after, best.seeds, best.epochs) == (2, 3, 6)
     assert best.loss == pytest.approx(0.6 + sum(rng) / 3)
-    assert best.p_best is not None and best.p_best > 0.99
+    assert best.p_best is not None and other.p_best is not None and stopped.p_best is not None
+    assert best.p_best > 0.5 > stopped.p_best > other.p_best, "c may still be the best"
+    assert best.p_best + other.p_best + stopped.p_best == pytest.approx(1)
     assert best.interval == (0, 0), "it leads"
     assert other.interval is not None and 0 < other.interval[0] < 0.1 < other.interval[1]
-    assert other.p_best == pytest.approx(1 - best.p_best)
-    assert (stopped.after, stopped.loss, stopped.p_best) == (1, pytest.approx(0.1), None)
+    assert (stopped.after, stopped.seeds) == (None, 0)
     assert start.p_best is None and start.loss == pytest.approx(0.8 + sum(rng) / 3)
+    none_yet = rows(NAMES, "1x", curves, STATES, 3, None)
+    assert all(row.p_best is None for row in none_yet)
+    assert {row.key: row.loss for row in none_yet}["c"] == pytest.approx(0.1)
 
 
 def test_the_losses_on_screen_are_those_of_the_trials(undisturbed: Path) -> None:
@@ -55,7 +67,7 @@ def test_the_losses_on_screen_are_those_of_the_trials(undisturbed: Path) -> None
         losses = table.set_index(["candidate", "seed"])["loss"].unstack()
         start, *others = study_status(folder).networks
         assert start.loss == pytest.approx(losses.loc[start.key].mean(), abs=1e-7)
-        compared = [start, *(row for row in others if row.p_best is not None)]
+        compared = [start, *(row for row in others if row.seeds)]
         fitted = pd.Series({row.key: row.loss for row in compared})
         losses = losses.loc[fitted.index].dropna(axis="columns", how="all")
         seeds = losses.sub(fitted, axis="index").mean()

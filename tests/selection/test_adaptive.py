@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scalesearch.selection.adaptive import FIRST_SEEDS, SHARE, adaptive, allowance, values, walk
+from scalesearch.selection.adaptive import FEWEST, SHARE, adaptive, allowance, values, walk
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.sampler import Draws
 from scalesearch.selection.terms import Ask, Decision, Terms
@@ -41,7 +41,7 @@ def test_trials_are_whole_and_within_half_of_the_grid() -> None:
     decision, curves = played(TERMS)
     assert {len(losses) for losses in curves.values()} == {TERMS.epochs}
     found = counts(curves)
-    assert min(found.values()) >= FIRST_SEEDS and max(found.values()) <= TERMS.seeds
+    assert min(found.values()) >= FEWEST and max(found.values()) <= TERMS.seeds
     assert sum(found[key] for key in KEYS) <= SHARE * len(KEYS) * TERMS.seeds
     assert found["1x"] == max(found[key] for key in KEYS), "1x is paired with every seed"
     assert decision.ended and not decision.stops
@@ -50,13 +50,13 @@ def test_trials_are_whole_and_within_half_of_the_grid() -> None:
 def test_more_trials_go_to_those_that_may_be_best() -> None:
     found = counts(played(TERMS)[1])
     assert found["n0"] > found["n7"] and found["n1"] > found["n6"]
-    assert found["n7"] == FIRST_SEEDS
+    assert found["n7"] == FEWEST
 
 
 def test_it_ends_early_where_one_stands_apart() -> None:
     decision, curves = played(TERMS, gap=0.5)
     assert "expected regret" in decision.ended
-    assert sum(counts(curves)[key] for key in KEYS) == FIRST_SEEDS * len(KEYS)
+    assert sum(counts(curves)[key] for key in KEYS) == FEWEST * len(KEYS)
 
 
 def test_the_end_is_the_same_in_whatever_order_a_rounds_trials_end() -> None:

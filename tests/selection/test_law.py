@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from scalesearch.selection.effects import Effects
-from scalesearch.selection.law import Law, Shape, error, fit_law, rank_correlation, summit
+from scalesearch.selection.law import (
+    Law,
+    Shape,
+    chosen_form,
+    error,
+    f_test,
+    fit_law,
+    rank_correlation,
+    summit,
+)
 
 PEAK = (0.5, 0.3)
 
@@ -27,7 +35,7 @@ def fitted(bend: float, noise: float) -> Law:
     means = np.array([0.5, *(0.5 * 2 ** -exponent(x, y, bend) for x, y in GRID)])
     means = means + rng.normal(0, noise, len(means))
     draws = means + rng.normal(0, max(noise, 1e-9), (2000, len(means)))
-    return fit_law(shapes, Effects(means, draws, noise, 20))
+    return fit_law(shapes, means, draws)
 
 
 def test_shares_add_up_to_what_depth_leaves() -> None:
@@ -65,7 +73,7 @@ def test_a_valley_has_no_summit() -> None:
 
 def test_too_few_networks_are_refused() -> None:
     with pytest.raises(ValueError, match="a law needs three networks"):
-        fit_law([Shape(1, 1, 1)] * 2, Effects(np.ones(2), np.ones((5, 2)), 0.1, 1))
+        fit_law([Shape(1, 1, 1)] * 2, np.ones(2), np.ones((5, 2)))
 
 
 def test_rank_correlation_and_error_by_hand() -> None:
@@ -76,3 +84,21 @@ def test_rank_correlation_and_error_by_hand() -> None:
     assert rank_correlation(a, np.array([2.0, 1.0, 4.0, 3.0])) == pytest.approx(0.6)
     assert rank_correlation(a, np.ones(4)) == 0
     assert error([1.0, 2.0], [1.0, 4.0]) == pytest.approx(2**0.5)
+
+
+@pytest.mark.parametrize("unequal", [False, True], ids=["equal noise", "unequal noise"])
+def test_at_most_one_null_case_in_twenty_claims_a_shape(unequal: bool) -> None:
+    rng = np.random.default_rng(1)
+    shapes = [Shape(1, 1, 1), *(shape(2, x, y) for x, y in GRID)]
+    claimed = 0
+    for _ in range(600):
+        noise = 0.006 * (rng.choice([0.5, 1, 1.5], len(shapes)) if unequal else 1)
+        losses = np.array([0.46] + [0.43] * len(GRID)) + rng.normal(0, noise, len(shapes))
+        claimed += chosen_form(shapes, np.log(losses))[0] != "constant"
+    assert claimed <= 30
+
+
+def test_a_p_value_by_hand() -> None:
+    # 1, 2, 3 in three places: of their six orders two, up and down, are as steep as that
+    simple, rich = np.ones((3, 1)), np.array([[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]])
+    assert f_test(simple, rich, np.array([1.0, 2.1, 3.0])) == pytest.approx(1 / 3, abs=0.04)

@@ -7,17 +7,12 @@ import pandas as pd
 import pytest
 
 import scalesearch
+from benchmarks.contenders import asynchronous, at_random, halving, one_grid
+from scalesearch.selection.adaptive import SHARE, adaptive
 from scalesearch.selection.losses import Curves
-from scalesearch.selection.policy import Decision, Terms, grid, rungs
-from scalesearch.selection.replay import (
-    Table,
-    asynchronous,
-    at_random,
-    halving,
-    one_grid,
-    read_table,
-    replay,
-)
+from scalesearch.selection.policy import grid
+from scalesearch.selection.replay import Table, read_table, replay
+from scalesearch.selection.terms import Decision, Terms
 
 FOLDER = Path(__file__).parents[2] / "results" / "lattice-fashion-mnist"
 
@@ -47,17 +42,17 @@ def test_the_full_grid_is_right_by_definition(table: Table) -> None:
 
 
 def test_the_default_policy_is_cheap_and_as_good_as_the_full_grid(table: Table) -> None:
-    found = replay(rungs, table, 200)
-    assert found.spent <= 0.3
-    assert found.regret <= 1.1 * replay(grid, table, 200).regret
+    found = replay(adaptive, table, 25)
+    assert found.spent <= SHARE
+    assert found.right > 0.9 and found.regret < 0.0005
 
 
 def test_with_seeds_drawn_again_the_full_grid_errs_too(table: Table) -> None:
-    found = replay(grid, table, 500, replacement=True)
-    assert 0 < found.regret < 0.0005 and found.right > 0.95
+    found = replay(grid, table, 200, replacement=True)
+    assert 0 <= found.regret < 0.0005 and found.right > 0.95
 
 
-@pytest.mark.parametrize("policy", [halving, asynchronous, at_random])
+@pytest.mark.parametrize("policy", [halving(0.3), asynchronous(0.3), at_random(0.3)])
 def test_the_others_spend_no_more_than_it_may(table: Table, policy: object) -> None:
     found = scalesearch.replay(policy, table, 20)
     assert 0.2 < found.spent <= 0.3

@@ -11,7 +11,8 @@ from scalesearch.data.images import Images, Parts, Wanted
 from scalesearch.data.sources import SOURCES
 from scalesearch.networks import zoo
 from scalesearch.selection.losses import Curves
-from scalesearch.selection.policy import Ask, Decision, Policy, Terms, grid
+from scalesearch.selection.policy import grid
+from scalesearch.selection.terms import Ask, Decision, Policy, Terms
 from scalesearch.testing import check_family, check_policy, check_source
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from scalesearch.cli.tables import cell, show_table
 from scalesearch.families.document import Family
 from scalesearch.families.members import Member
+from scalesearch.plans.document import read_plan
 from scalesearch.search.run import Finished
 from scalesearch.selection.selection import Selection
 from scalesearch.selection.verification import Verification
@@ -51,7 +52,7 @@ def show_verified(found: Verification) -> None:
         say("the trials do not support a law of shape: loss is told by compute alone")
 
 
-def show_selection(selection: Selection) -> None:
+def show_selection(selection: Selection, folder: Path) -> None:
     """Print the answer, the candidates and the warnings."""
     say(selection.headline)
     rows = [
@@ -86,15 +87,24 @@ def show_selection(selection: Selection) -> None:
     for gate in selection.gates:
         outcome = "FAILED" if gate.outcome == "failed" else gate.outcome
         say(f"gate {gate.name}: {outcome}: {gate.text}")
+        if gate.seeds:
+            say(f"to mend it: {more_seeds(folder, gate.seeds)}")
     for warning in selection.warnings:
         say(f"warning: {warning}")
+
+
+def more_seeds(folder: Path, seeds: int) -> str:
+    """The command that goes on with a study, with so many seeds at most."""
+    words = ["scalesearch", "run", str(folder / "space.yaml"), "--name", folder.resolve().name]
+    words += ["--results", str(folder.parent), "--proxy", read_plan(folder).proxy]
+    return shlex.join([*words, "--seeds", str(seeds)])
 
 
 def show_answer(folder: Path, finished: Finished) -> None:
     """Print how a run ended: the answer, the report's path, the next sensible command."""
     selection = finished.selection
     if selection:
-        show_selection(selection)
+        show_selection(selection, folder)
     else:
         say("no selection yet: it needs two seeds of every candidate and the baseline")
     if not finished.trained and not finished.unfinished:

@@ -246,7 +246,7 @@ def select_command(study: StudyFolder, trust: Trust = False, as_json: AsJson = F
     document = api.study(study).select()
     if as_json:
         return print_json(document)
-    show_selection(document)
+    show_selection(document, Path(study))
 
 
 @app.command("verify", epilog="Example: scalesearch verify results/efficientnet-fashion-mnist-2x")

@@ -42,6 +42,7 @@ def environment(finalize: Callable[[Any], str] | None = None) -> Environment:
         "in_a_sentence": words.in_a_sentence,
         "provenance": words.provenance,
         "command": words.command,
+        "more_seeds": words.more_seeds,
         "what_loss_is": words.what_loss_is,
         "expected_loss": expected_loss,
     }

@@ -92,6 +92,17 @@ def command(content: Content) -> str:
     return shlex.join(words)
 
 
+def more_seeds(content: Content) -> str:
+    """The command that trains the seeds that would mend a gate, beside space.yaml; "" for none."""
+    gates = content.selection.gates if content.selection else ()
+    wanted = [gate.seeds for gate in gates if gate.seeds]
+    if not wanted:
+        return ""
+    words = ["scalesearch", "run", "space.yaml", "--name", content.name, "--results", ".."]
+    words += ["--proxy", content.plan.proxy, "--seeds", str(max(wanted))]
+    return shlex.join(words)
+
+
 def provenance(content: Content) -> list[tuple[str, str]]:
     """How the study was made: what a reader needs to judge and to repeat it."""
     proxy, run, versions = content.proxy, content.run, content.made_with

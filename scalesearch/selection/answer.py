@@ -1,7 +1,6 @@
 """From a study's trials to its answer: losses, ranking, choice, gates, the selection."""
 
 import math
-import shlex
 from collections.abc import Mapping
 
 import numpy as np
@@ -116,14 +115,7 @@ def remedy_of(search: Search, study: Study) -> Remedy:
     def seeds_for(trials: int) -> int:
         return max(seeds + 1, math.ceil((known + trials) / (count * whole)))
 
-    def command(most: int) -> str:
-        words = ["scalesearch", "run", str(search.folder / "space.yaml")]
-        words += ["--name", search.folder.name, "--results", str(search.folder.parent)]
-        if search.plan.proxy != "quick":
-            words += ["--proxy", search.plan.proxy]
-        return shlex.join([*words, "--seeds", str(most)])
-
-    return Remedy(study.trained_seconds() / ended, seeds_for, command)
+    return Remedy(study.trained_seconds() / ended, seeds_for)
 
 
 def swept(search: Search) -> list[str]:

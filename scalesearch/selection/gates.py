@@ -34,11 +34,15 @@ ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One thing that must hold: whether it does, and the numbers that say so."""
+    """One thing that must hold: whether it does, and the numbers that say so.
+
+    `seeds` is how many at most would mend it, where more trials can.
+    """
 
     name: str
     outcome: Outcome
     text: str
+    seeds: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -48,16 +52,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What more trials cost and how to get them: `command` is that for so many seeds at most."""
+    """What a trial takes, and how many seeds at most make the policy train so many more of them."""
 
     seconds: float
     seeds_for: Callable[[int], int]
-    command: Callable[[int], str]
-
-    def text(self, trials: int) -> str:
-        """The price of about that many more trials, and the command."""
-        command = self.command(self.seeds_for(trials))
-        return f"about {trials} more trials, {duration(trials * self.seconds)}: `{command}`"
 
 
 def trained_enough(ranking: Ranking, budget: str) -> Gate:
@@ -186,8 +184,11 @@ def resolved(ranking: Ranking, chosen: str, remedy: Remedy) -> Gate:
     if regret <= bound:
         return Gate("resolved", "passed", text)
     more = trials_wanted(ranking.draws, bound)
-    price = remedy.text(more) if more else "no sensible number of trials would mend it"
-    return Gate("resolved", "failed", f"{text}; {price}")
+    if not more:
+        return Gate("resolved", "failed", f"{text}; no sensible number of trials would mend it")
+    seeds = remedy.seeds_for(more)
+    price = f"about {more} more trials, {duration(more * remedy.seconds)}, up to {seeds} seeds"
+    return Gate("resolved", "failed", f"{text}; {price} would mend it", seeds)
 
 
 def not_at_the_edge(space: Space, plan: Plan, ranking: Ranking, chosen: Candidate) -> Gate:

@@ -168,6 +168,7 @@ class Record:
     state: TrialState
     curve: LearningCurve = ()  # of the epochs that it has trained and kept
     workers_lost: int = 0
+    ended: int = 0  # the epoch that it came to its end with; its losses are on the disk
 
     @property
     def epochs(self) -> int:
@@ -180,4 +181,10 @@ def record_of(frozen: FrozenTrial) -> Record:
     noted = frozen.user_attrs
     curve = read_curve(noted.get("curve", ()))
     # Optuna has no public name for what its storage calls a trial; a test holds this one
-    return Record(frozen._trial_id, frozen.state, curve, int(noted.get("workers_lost", 0)))
+    return Record(
+        frozen._trial_id,
+        frozen.state,
+        curve,
+        int(noted.get("workers_lost", 0)),
+        int(noted.get("ended", 0)),
+    )

@@ -110,10 +110,18 @@ class Study:
         return [key for key, record in self._records.items() if record.state == state]
 
     def release(self) -> int:
-        """Put trials that a dead or stopped driver left running back in the queue; how many."""
+        """Put trials that a dead or stopped driver left running back in the queue; how many.
+
+        One that had ended, and whose value alone was not written any more, is complete.
+        """
         running = sorted(self._running)
         for key in running:
-            self._state(key, TrialState.WAITING)
+            record = self._records[key]
+            if record.ended == record.epochs > 0:
+                self._state(key, TrialState.COMPLETE, record.curve[-1].loss)
+                checkpoint_path(self.folder, key).unlink(missing_ok=True)
+            else:
+                self._state(key, TrialState.WAITING)
         self._queue()
         return len(running)
 
@@ -222,12 +230,14 @@ class Study:
     def complete(self, trial: Trial, curve: list[Metrics], device: dict[str, str]) -> None:
         """Record a trial that ran to its end: losses of the examples, curve, value, in that order.
 
-        Whatever is written before the value is written again if the process dies in between.
+        What is written before the curve is written again if the process dies in between; after
+        the curve the value alone is lacking, and `release` writes it.
         """
         key = trial.key
         write_losses(self.folder, trial, curve[-1].losses)
+        self._records[key].ended = curve[-1].epoch
+        self._note(key, made_with=device, ended=curve[-1].epoch)
         self._keep(trial, curve)
-        self._note(key, made_with=device)
         self._state(key, TrialState.COMPLETE, curve[-1].loss)
         checkpoint_path(self.folder, key).unlink(missing_ok=True)
 

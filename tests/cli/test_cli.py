@@ -445,3 +445,17 @@ def test_a_truncated_image_and_a_wrong_magic_number(
 )
 def test_counts_in_three_digits(value: float, text: str) -> None:
     assert short(value) == text
+
+
+def test_more_seeds_continue_a_study(scalesearch: Command, tiny: Path, tmp_path: Path) -> None:
+    command = ("run", tiny, "--runner", "inline", "--epochs", 1, "--name", "grown")
+    first = json.loads(scalesearch(*command, "--json").stdout)
+    fewer = scalesearch(*command, "--seeds", 3)
+    assert fewer.returncode == 0, fewer.stderr
+    trials = pd.read_csv(tmp_path / "results" / "grown" / "trials.csv")
+    val = trials[trials["split"] == "val"]
+    assert len(val) == 3 * 6 and set(val["seed"]) == {0, 1, 2}
+    again = json.loads(scalesearch(*command, "--json").stdout)
+    assert again["trained"] == 0 and first["trained"] > 0, "the three seeds still hold"
+    refused = scalesearch(*command, "--seeds", 2)
+    assert refused.returncode == 2 and "seeds was 3, is 2" in refused.stderr

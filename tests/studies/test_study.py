@@ -32,7 +32,7 @@ from scalesearch.studies import (
 from scalesearch.studies.setup import prepare
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
-from tests.chaos import command, exact
+from tests.chaos import command, exact, trained
 from tests.forked import fork, wait
 
 REFERENCE = Path(__file__).parents[2] / "results/reference/efficientnet-fashion-mnist-2x"
@@ -289,8 +289,8 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(
     assert wait(fork(line)) == 0
     exact(folder, undisturbed)
     killed = read_trials(folder)
-    assert set(killed["state"]) == {TrialState.COMPLETE.name, TrialState.PRUNED.name}
-    assert (killed["split"] == "test").sum() == 2
+    assert set(killed["state"]) == {TrialState.COMPLETE.name}
+    assert (killed["split"] == "test").sum() == 4, "two seeds of the choice and of the baseline"
 
 
 @pytest.mark.xdist_group("chaos")
@@ -299,7 +299,7 @@ def test_an_interrupted_study_ends_as_an_undisturbed_one(
 ) -> None:
     line, folder = command(tiny, tmp_path, "killed", "--runner", "inline"), tmp_path / "killed"
     driver = fork(line)
-    while not list(folder.glob("checkpoints/*")) and driver.is_alive():
+    while trained(folder) < 3 and driver.is_alive():
         time.sleep(0.01)
     os.kill(driver.pid or 0, signal.SIGTERM)
     assert wait(driver) == 130

@@ -56,21 +56,33 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    path = RESULTS / "calibration.json"
-    found = json.loads(path.read_text()) if options.write and path.exists() else {}
+    path = RESULTS / "calibration.json" if options.write else None
+    found = kept(path)
     for place, world in enumerate(TUNED if options.tuning else REPORTED):
         if options.worlds and world.name not in options.worlds:
             continue
         if found.get(world.name, {}).get("searches", 0) < options.searches:
             rng = np.random.default_rng([options.seed, place, int(options.tuning)])
-            found[world.name] = in_figures(world, answers(world, options.searches, rng))
-            if options.write:
-                path.write_text(json.dumps(found, indent=1) + "\n")
+            figures = in_figures(world, answers(world, options.searches, rng))
+            found = keep({**found, **kept(path), world.name: figures}, path)
         print(world.name, json.dumps(found[world.name]["default, 50%"]), flush=True)
-    if options.write:
-        (RESULTS / "calibration.md").write_text(page(found))
-    else:
+    if path is None:
         print(page(found))
+
+
+def kept(path: Path | None) -> dict[str, Any]:
+    """The figures of the worlds that are done; another process may have added to them."""
+    return json.loads(path.read_text()) if path and path.exists() else {}
+
+
+def keep(found: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """The figures in the order of the worlds, written down with their page if there is a path."""
+    order = [world.name for world in (*REPORTED, *TUNED)]
+    found = dict(sorted(found.items(), key=lambda item: order.index(item[0])))
+    if path is not None:
+        path.write_text(json.dumps(found, indent=1) + "\n")
+        path.with_suffix(".md").write_text(page(found))
+    return found
 
 
 def answers(world: World, searches: int, rng: np.random.Generator) -> Iterator[Answer]:

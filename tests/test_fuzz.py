@@ -28,11 +28,12 @@ from scalesearch.networks.blocks.layout import emptied
 from scalesearch.networks.count import count
 from scalesearch.networks.files import read_model
 from scalesearch.search.screen import status_text
+from scalesearch.search.status import study_status
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import check_space, load_space, space_folder
 from scalesearch.spaces.proxy import proxy_baseline
 from scalesearch.spaces.space import grid_points
-from scalesearch.studies import JOURNAL, STUDY_NAME, Study, read_curves, read_status, read_trials
+from scalesearch.studies import JOURNAL, STUDY_NAME, Study, read_curves, read_trials
 
 EXAMPLES = int(os.environ.get("FUZZ", "0")) or 200
 fuzz = settings(
@@ -293,7 +294,7 @@ def test_a_damaged_journal(tmp_path: Path, journal: bytes, data: st.DataObject) 
     before = sorted(path.name for path in tmp_path.iterdir())
     one_line(lambda: read_trials(tmp_path))
     one_line(lambda: read_curves(tmp_path))
-    one_line(lambda: status_text(read_status(tmp_path), None))
+    one_line(lambda: status_text(study_status(tmp_path)))
     assert sorted(path.name for path in tmp_path.iterdir()) == before, "reading writes nothing"
     one_line(lambda: Study(tmp_path, ["a"]))
     assert STUDY_NAME

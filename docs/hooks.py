@@ -11,6 +11,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 # what pages link to outside docs/
 RESULTS = (
+    "results/calibration.md",
     "results/lattice-fashion-mnist/*.md",
     "results/lattice-fashion-mnist/figures/*",
     "results/reference/efficientnet-fashion-mnist-2x/report.html",

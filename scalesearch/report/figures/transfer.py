@@ -19,6 +19,7 @@ from scalesearch.report.palette import LIGHT
 from scalesearch.report.transfer import Transfer
 
 ENTRIES = (Entry("candidate", "tied"), Entry("one axis alone", "green"))
+PLACES = (-12, 14)  # of a name, in pixels below its point
 TIPS = ("network", "resolution", "flops", "loss", "the law expects")
 
 
@@ -89,23 +90,23 @@ def ranks(content: Content, transfer: Transfer) -> Figure:
         for network in (row.network for row in transfer.networks)
         if network.candidate in losses
     ]
-    rows.sort(key=lambda row: float(row["small"]))
-    for i, row in enumerate(rows):
-        row["below"] = i % 2 == 1  # neighbours' labels keep clear of each other
+    for row, place in zip(rows, placed(rows), strict=True):
+        row["place"] = place
     phi = f"{transfer.document.phi:g}"
-    scale = alt.Scale(zero=False, padding=30)
-    x = alt.X("small:Q", title="validation loss at phi = 1", scale=scale, axis=FEW_TICKS)
-    y = alt.Y("large:Q", title=f"validation loss at phi = {phi}", scale=scale)
+    title = "validation loss at phi = 1"
+    x = alt.X("small:Q", title=title, scale=roomy(rows, "small"), axis=FEW_TICKS)
+    title = f"validation loss at phi = {phi}"
+    y = alt.Y("large:Q", title=title, scale=roomy(rows, "large"))
     base = alt.Chart(data(rows))
     chart = hiding(
         base.mark_point(filled=True, size=90, opacity=1, color=LIGHT["tied"]).encode(
             x, y, tooltip=tips(("network", "at phi = 1", "further"))
         ),
         *(
-            base.transform_filter(f"datum.below === {below}")
-            .mark_text(dy=dy, fontSize=11)
+            base.transform_filter(f"datum.place === {place}")
+            .mark_text(dy=place, fontSize=11)
             .encode(x, y, alt.Text("name:N"))
-            for below, dy in (("false", -12), ("true", 14))
+            for place in PLACES
         ),
     )
     found = transfer.document.transfer
@@ -115,6 +116,45 @@ def ranks(content: Content, transfer: Transfer) -> Figure:
         f"Scatter plot of {len(rows)} candidates' losses at phi = 1 and phi = {phi}; their rank "
         f"correlation is {found.rank_correlation:+.2f}.",
         "If the small study told the order at the larger cost, the points would rise from left to "
-        "right.",
+        "right. Names that would cover each other are left out.",
         chart,
     )
+
+
+def roomy(rows: list[Datum], field: str) -> alt.Scale:
+    """A scale over the rows' values, with a fifth of their range to spare at both ends."""
+    values = [float(row[field]) for row in rows]
+    room = (max(values) - min(values)) / 5 or 0.01
+    return alt.Scale(domain=[min(values) - room, max(values) + room], nice=False)
+
+
+def placed(rows: list[Datum]) -> list[int | None]:
+    """How many pixels below its point each name stands; None where others leave it no room.
+
+    Reckoned for a phone, where points are closest.
+    """
+    across = interpolated([float(row["small"]) for row in rows], 0, 150)
+    down = interpolated([float(row["large"]) for row in rows], 190, 0)
+    taken: list[tuple[float, float, float]] = []  # a name's middle and width, in pixels
+    places: list[int | None] = []
+    for row, x, y in zip(rows, across, down, strict=True):
+        width = 6.5 * len(row["name"])
+        free = (place for place in PLACES if clear((x, y + place, width), taken))
+        places.append(next(free, None))
+        taken += [(x, y + place, width) for place in places[-1:] if place is not None]
+    return places
+
+
+def clear(name: tuple[float, float, float], others: list[tuple[float, float, float]]) -> bool:
+    """Whether a name covers none of the others."""
+    x, y, width = name
+    return all(
+        abs(x - other) > (width + size) / 2 + 3 or abs(y - level) > 14
+        for other, level, size in others
+    )
+
+
+def interpolated(values: list[float], first: float, last: float) -> list[float]:
+    """Values as pixels, the lowest at `first` and the highest at `last`."""
+    low, span = min(values), (max(values) - min(values)) or 1
+    return [first + (last - first) * (value - low) / span for value in values]

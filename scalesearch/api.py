@@ -106,13 +106,15 @@ class SavedStudy:
         workers: int | None = None,
         gpus_per_trial: float = 0.0,
         address: str | None = None,
+        cache: str | Path | None = None,
         quiet: bool = False,
     ) -> Verification:
         """What training the best `top` candidates at ratio^phi says of the order at phi = 1."""
         if not phi <= MOST_PHI:  # which NaN is not
             raise ParameterError("phi", f"must be at most {MOST_PHI}, got {phi:g}")
         check_study(self.folder)
-        options = RunOptions(runner, workers, gpus_per_trial, address)
+        place = None if cache is None else Path(cache)
+        options = RunOptions(runner, workers, gpus_per_trial, address, cache=place)
         return verify_study(self.folder, phi, top, seeds, options, quiet)
 
     def report(self, format: str | None = None) -> Path:
@@ -169,6 +171,7 @@ def run(
     log: Sequence[str] = (),
     mirror: str | None = None,
     stall: float = 600.0,
+    cache: str | Path | None = None,
     quiet: bool = False,
 ) -> SavedStudy:
     """The study of a search: planned, trained, selected, scaled up and reported.
@@ -176,9 +179,9 @@ def run(
     What is None is the space's own, or this machine's. The same call again continues a study, and
     trains nothing where it is complete; so does one that `max_trials` or `max_hours` had ended.
     A Ray worker that reports no epoch for `stall` seconds, and ten times as long as epochs take, is
-    given up. Unless `quiet`, progress is drawn where stderr is a terminal, and logged by `logging`
-    as "scalesearch" elsewhere. Raises ValueError where the directory holds another study or another
-    process runs it.
+    given up. Images that are files are packed once, in `cache` or the user's own. Unless `quiet`,
+    progress is drawn where stderr is a terminal, and logged by `logging` as "scalesearch"
+    elsewhere. Raises ValueError where the directory holds another study or another process runs it.
     """
     options = RunOptions(
         runner=runner,
@@ -192,6 +195,7 @@ def run(
         log=tuple(log),
         mirror=mirror,
         stall=stall,
+        cache=None if cache is None else Path(cache),
     )
     refuse_no_gpu(options)
     given, device = as_space(space), device_here(options)

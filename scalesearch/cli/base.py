@@ -72,6 +72,9 @@ Data = Annotated[
         ),
     ),
 ]
+Cache = Annotated[
+    Path | None, typer.Option(help="Where images are kept packed. [the user's cache]")
+]
 Results = Annotated[Path, typer.Option(help="Where studies are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Verbose = Annotated[

@@ -11,6 +11,7 @@ from scalesearch.cli.base import (
     Address,
     AsJson,
     Budget,
+    Cache,
     Data,
     GpusPerTrial,
     ProxyName,
@@ -65,6 +66,7 @@ def run_command(
     ] = None,
     name: Annotated[str | None, typer.Option(help="The study's name. [space-data-budget]")] = None,
     results: Results = Path("results"),
+    cache: Cache = None,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -109,6 +111,7 @@ def run_command(
         mirror=mirror,
         stall=seconds_of(stall),
         verbose=verbose,
+        cache=cache,
     )
     if not dry_run:
         refuse_no_gpu(options)
@@ -259,6 +262,7 @@ def verify_command(
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,
     address: Address = None,
+    cache: Cache = None,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
@@ -275,6 +279,7 @@ def verify_command(
         workers=workers,
         gpus_per_trial=gpus_per_trial,
         address=address,
+        cache=cache,
         quiet=as_json,
     )
     if as_json:

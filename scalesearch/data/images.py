@@ -1,5 +1,6 @@
 """Images as uint8 tensors: the values that travel, splitting, resizing, channel statistics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ SPLIT_SEED = 20190528
 # of a user's own training images, at most this fraction is taken out for validation
 VAL_FRACTION = 0.2
 RESIZE_CHUNK = 256
+STATISTICS_CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +65,15 @@ class DataInfo:
     synthetic: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a source of image files would give: how many images each part has; notes as above."""
+
+    info: DataInfo
+    images: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """How many images to load, and at what side in pixels; None is all, and their own side.
@@ -107,15 +118,27 @@ def resized(images: Images, side: int) -> Images:
 
 
 def channel_statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, as fractions of 255.
+    """Mean and standard deviation of each channel, as fractions of 255."""
+    counts = torch.zeros(pixels.shape[1], 256, dtype=torch.int64)
+    for chunk in pixels.split(STATISTICS_CHUNK):
+        counts += histogram(chunk)
+    return statistics_of(counts)
 
-    Exact, from a histogram of the bytes. A constant channel is said to deviate by 1, so that
-    normalising it gives 0.
+
+def histogram(pixels: Tensor) -> Tensor:
+    """How often each channel has each byte, int64 (channels, 256)."""
+    channels = range(pixels.shape[1])
+    return torch.stack([torch.bincount(pixels[:, c].flatten(), minlength=256) for c in channels])
+
+
+def statistics_of(histogram: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, as fractions of 255, exact.
+
+    A constant channel is said to deviate by 1, so that normalising it gives 0.
     """
     levels = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
-    for channel in range(pixels.shape[1]):
-        counts = torch.bincount(pixels[:, channel].flatten(), minlength=256).double()
+    for counts in histogram.double():
         share = counts / counts.sum()
         mean = (share * levels).sum()
         means.append(mean.item())

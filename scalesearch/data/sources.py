@@ -2,10 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from scalesearch.data import arrays, cifar, fashion, folder, shapes
-from scalesearch.data.images import DataInfo, DataSet, Parts, Wanted, channel_statistics, resized
+from scalesearch.data.catalogue import Catalogue, chosen, own_side
+from scalesearch.data.images import (
+    DataInfo,
+    DataSet,
+    Parts,
+    Survey,
+    Wanted,
+    channel_statistics,
+    resized,
+)
+from scalesearch.data.packing import make_pack
+from scalesearch.data.packs import open_pack
 from scalesearch.errors import meant
 
 # what a source is called: how to describe it, how to read it; both are given what follows the colon
@@ -14,11 +26,13 @@ SOURCES: dict[str, tuple[Callable[[str], DataInfo], Callable[[str, Wanted], Part
     "cifar10": (cifar.describe10, cifar.read10),
     "cifar100": (cifar.describe100, cifar.read100),
     "shapes": (shapes.describe, shapes.read),
-    "imagefolder": (folder.describe, folder.read),
     "npz": (arrays.describe, arrays.read),
 }
+# those whose images are files, which are packed before they are read
+CATALOGUES: dict[str, Callable[[str], Catalogue]] = {"imagefolder": folder.catalogue}
 # what each expects after a colon; the rest take nothing
 ARGUMENTS = {"shapes": "[:N]", "imagefolder": ":DIR", "npz": ":FILE"}
+PACK = "pack:"  # stands before the folder of a pack, where a trial's data are named
 
 
 def describe(source: str) -> DataInfo:
@@ -28,7 +42,56 @@ def describe(source: str) -> DataInfo:
     """
     name, argument = _parse(source)
     with _named_in_errors(source):
-        return SOURCES[name][0](argument)
+        return SOURCES[name][0](argument) if name in SOURCES else _info(CATALOGUES[name](argument))
+
+
+def _info(catalogue: Catalogue) -> DataInfo:
+    """What is known of images that are files: RGB, of the side that their headers say."""
+    return DataInfo(catalogue.source, catalogue.classes, 3, own_side(catalogue))
+
+
+def is_packed(source: str) -> bool:
+    """Whether the images of `source` are packed before they are read."""
+    return source.partition(":")[0] in CATALOGUES
+
+
+def survey(source: str, *, train_examples: int | None, val_examples: int) -> Survey:
+    """What `load` would give of a source that is packed; no image is decoded.
+
+    Raises ValueError, in one line, where what it names is not in order.
+    """
+    wanted = Wanted(train_examples=train_examples, val_examples=val_examples)
+    name, argument = _parse(source)
+    with _named_in_errors(source):
+        catalogue = CATALOGUES[name](argument)
+        parts, notes = chosen(catalogue, wanted)
+        return Survey(_info(catalogue), {name: len(part) for name, part in parts.items()}, notes)
+
+
+def pack(
+    source: str,
+    *,
+    train_examples: int | None = None,
+    val_examples: int = 5000,
+    side: int | None = None,
+    cache: Path | None = None,
+) -> Path:
+    """The folder of a pack of `source`, made where there is none, at `side` pixels and never above
+    the images' own (None: just that), in `cache` or the user's.
+
+    Raises ValueError, in one line, for a source that is not in order.
+    """
+    wanted = Wanted(train_examples=train_examples, val_examples=val_examples, side=side)
+    return _pack(source, wanted, cache)
+
+
+def _pack(source: str, wanted: Wanted, cache: Path | None = None) -> Path:
+    """As `pack`."""
+    name, argument = _parse(source)
+    with _named_in_errors(source):
+        catalogue = CATALOGUES[name](argument)
+        own = own_side(catalogue)
+        return make_pack(catalogue, wanted, min(own, wanted.side or own), cache)
 
 
 def load(
@@ -38,26 +101,30 @@ def load(
     val_examples: int = 5000,
     side: int | None = None,
 ) -> DataSet:
-    """`source` in memory, on the CPU, its images at `side` pixels (None: their own side).
+    """`source` on the CPU, in memory or mapped, at `side` pixels (None: their own side).
 
     `val_examples` of the training images are held out to validate, and `train_examples` of the rest
     are taken (None: all). Of a user's own images (imagefolder, npz) at most a fifth is held out,
     all are taken where there are fewer, and a validation split of theirs is used whole. Raises
     ValueError, in one line, for a source that is unknown, out of reach or not in order.
     """
+    if source.startswith(PACK):
+        return open_pack(source.removeprefix(PACK))
     wanted = Wanted(train_examples=train_examples, val_examples=val_examples, side=side)
     name, argument = _parse(source)
+    if name in CATALOGUES:
+        data = replace(open_pack(str(_pack(source, wanted))), name=source)
+        return at_side(data, side or data.train.pixels.shape[-1])
     info = describe(source)
     with _named_in_errors(source):
         parts = SOURCES[name][1](argument, wanted)
-    side = side or info.side
-    train = resized(parts.train, side)
+    train = resized(parts.train, side or info.side)
     mean, std = channel_statistics(train.pixels)
     return DataSet(
         name=info.name,
         train=train,
-        val=resized(parts.val, side),
-        test=parts.test and resized(parts.test, side),
+        val=resized(parts.val, side or info.side),
+        test=parts.test and resized(parts.test, side or info.side),
         classes=info.classes,
         mean=mean,
         std=std,
@@ -66,13 +133,23 @@ def load(
     )
 
 
+def at_side(data: DataSet, side: int) -> DataSet:
+    """The data set at `side` pixels, its statistics those of its training images there."""
+    train = resized(data.train, side)
+    if train is data.train:
+        return data
+    mean, std = channel_statistics(train.pixels)
+    val, test = resized(data.val, side), data.test and resized(data.test, side)
+    return replace(data, train=train, val=val, test=test, mean=mean, std=std)
+
+
 def absolute(source: str) -> str:
     """`source` with its path, if it has one, made absolute, so that any process can read it.
 
     Raises ValueError where the source is unknown.
     """
     name, argument = _parse(source)
-    if name not in ("imagefolder", "npz"):
+    if name != "npz" and name not in CATALOGUES:
         return source
     return f"{name}:{Path(argument).expanduser().resolve()}"
 
@@ -83,9 +160,9 @@ def _parse(source: str) -> tuple[str, str]:
     Raises ValueError for an unknown name, or one that wants something after a colon and has not.
     """
     name, _, argument = source.partition(":")
-    if name not in SOURCES:
-        valid = ", ".join(name + ARGUMENTS.get(name, "") for name in SOURCES)
-        hint = path_meant(source) or meant(name, SOURCES, 0.4)
+    if name not in (known := (*SOURCES, *CATALOGUES)):
+        valid = ", ".join(name + ARGUMENTS.get(name, "") for name in known)
+        hint = path_meant(source) or meant(name, known, 0.4)
         raise ValueError(f"a data set must be one of {valid}, got {source!r}{hint}")
     expects = ARGUMENTS.get(name, "")
     if bool(argument) != bool(expects) and not (name == "shapes" and not argument):

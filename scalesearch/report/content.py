@@ -16,8 +16,9 @@ from scalesearch.selection.ranking import Standing
 from scalesearch.selection.selection import Selection, find_selection
 from scalesearch.selection.terms import Stop
 from scalesearch.spaces.space import Proxy, Space
+from scalesearch.studies.images import Images
 from scalesearch.studies.record import RunRecord, find_record
-from scalesearch.studies.setup import Images, open_search
+from scalesearch.studies.setup import open_search
 
 TRIALS = ["candidate", "seed", "split", "state", "epochs", "loss", "accuracy", "seconds", "error"]
 CURVES = ["candidate", "seed", "epoch", "loss", "accuracy"]

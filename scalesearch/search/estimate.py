@@ -15,7 +15,6 @@ from scalesearch.spaces.space import Recipe
 from scalesearch.studies.setup import Search, networks
 from scalesearch.trials.key import RATES
 from scalesearch.trials.pace import calibrate
-from scalesearch.trials.trial import decoded
 from scalesearch.units import counted, duration
 
 RAY_START = 12.0
@@ -133,8 +132,8 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
 def seconds_of(search: Search, work: Sequence[Work], options: RunOptions) -> float:
     """How long that work takes on this machine, all its workers busy."""
     recipe = search.proxy.recipe
-    data = decoded(str(search.proxy.data), search.proxy.train_examples, search.proxy.val_examples)
-    steps = (len(data.train) + EVALUATION * len(data.val)) / recipe.batch_size
+    train, val = search.images.train or 0, search.images.val or 0
+    steps = (train + EVALUATION * val) / recipe.batch_size
     archs = {arch.key: arch for arch in networks(search)}
     workers, device = worker_count(options), device_here(options)
     pace = calibrate([*archs.values()], recipe.batch_size, workers, device)

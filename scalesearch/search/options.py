@@ -4,9 +4,11 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
+from scalesearch.data.packers import cores
 from scalesearch.errors import ParameterError, check_choice
 from scalesearch.networks.custom import CustomModel
 from scalesearch.studies.setup import Search
@@ -32,6 +34,7 @@ class RunOptions:
     log: tuple[str, ...] = ()
     mirror: str | None = None
     verbose: bool = False
+    cache: Path | None = None
     stall: float = float(
         os.environ.get("STALLX", "600")
     )  # seconds for which a worker may report no epoch
@@ -53,15 +56,6 @@ class Spending:
         if self.hours is not None and hours >= self.hours:
             return f"it was to take at most {self.hours:g} hours"
         return ""
-
-
-def cores() -> int:
-    """How many processors this process may use, as far as the system and Python can tell."""
-    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # not on macOS, nor on Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def worker_count(options: RunOptions) -> int:

@@ -44,6 +44,7 @@ from scalesearch.studies.setup import (
     plan_again,
     planned,
     refuse_another,
+    with_images,
     write_images,
     write_setup,
 )
@@ -72,11 +73,12 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> Fini
     Raises ValueError where the study belongs to another space or another process runs it.
     """
     check_options(options)
+    search = with_images(search, options.cache)
     search.folder.mkdir(parents=True, exist_ok=True)
     with locked(search.folder), mirror_at(options.mirror, search.folder) as mirror:
         finish(search.folder)
         if mirror is not None:
-            search = as_fetched(search)
+            search = with_images(as_fetched(search), options.cache)
         write_setup(search)
         study = open_study(search)
         if options.retry_failed:
@@ -175,7 +177,7 @@ def verify_study(
         raise ParameterError("phi", f"must be above 1, where the study is, got {phi:g}")
     if not quiet:
         log.info("training in %s/phi%g, %d at once", folder, phi, worker_count(options))
-    found = verify(search, phi, top, seeds, runner_of(options, search))
+    found = verify(search, phi, top, seeds, runner_of(options, search), options.cache)
     reselect(folder)
     if (folder / "run.json").exists():
         write_report(folder)

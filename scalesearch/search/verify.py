@@ -37,7 +37,7 @@ from scalesearch.selection.verification import (
     write_verification,
 )
 from scalesearch.studies import Study, locked, read_losses
-from scalesearch.studies.setup import Search, trial_of
+from scalesearch.studies.setup import Search, trial_of, with_images
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.runners import AskTell
 
@@ -131,14 +131,22 @@ def trained(folder: Path) -> set[tuple[str, int]]:
 
 
 def verify(
-    search: Search, phi: float, top: int, seeds: int, run: Callable[[AskTell], None]
+    search: Search,
+    phi: float,
+    top: int,
+    seeds: int,
+    run: Callable[[AskTell], None],
+    cache: Path | None = None,
 ) -> Verification:
     """What phi = 1 says of that phi; written to verify.json in the study.
+
+    Images that are packed for the scaled networks are kept in `cache`, or the user's.
 
     Raises ValueError where the study is not done yet.
     """
     networks = scaled_networks(search, phi, top)
     folder = search.folder / f"phi{phi:g}"
+    search = with_images(search, cache, [scaled.member.arch for scaled in networks])
     train_scaled(search, networks, folder, seeds, run)
     keys = list(dict.fromkeys(scaled.member.arch.key for scaled in networks))
     large = effects_of(folder, keys)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -9,7 +10,7 @@ from typing import Any, cast, get_args
 import yaml
 
 from scalesearch.data import DataInfo, absolute, describe
-from scalesearch.errors import ParameterError, check_choice
+from scalesearch.errors import check_choice
 from scalesearch.files import optional_document, write_document, write_text
 from scalesearch.networks.custom import function_named
 from scalesearch.networks.files import SUFFIXES, read_model
@@ -20,7 +21,8 @@ from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import dump_space, load_space, narrow
 from scalesearch.spaces.space import PolicyName, Proxy, Space
 from scalesearch.studies import Study
-from scalesearch.trials.trial import Trial, decoded
+from scalesearch.studies.images import Images, images_of, packed
+from scalesearch.trials.trial import Trial
 from scalesearch.trusted import check_trusted, study_of, trust
 
 DATA = "data.json"
@@ -36,36 +38,19 @@ def study_folder(results: Path, name: str) -> Path:
     return results / name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
-    """The images of a study: how many there are, and what a report must not hide of them.
-
-    `side` is theirs, in pixels. `train`, `test` and `side` are None where a study of the first
-    version did not write them down.
-    """
-
-    name: str
-    train: int | None
-    val: int | None
-    test: int | None
-    channels: int | None
-    classes: int | None
-    side: int | None = None
-    notes: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Search:
     """A study's space with one proxy left, its plan, its directory, its images.
 
     Its plan has the networks themselves where it was made here; `open_search` reads one that has
-    only what they cost.
+    only what they cost. `packed` is where its trials read images that were packed for them.
     """
 
     space: Space
     plan: Plan
     folder: Path
     images: Images
+    packed: str | None = None
 
     @property
     def proxy(self) -> Proxy:
@@ -106,7 +91,7 @@ def prepare(
         space = replace(space, policy=cast(PolicyName, policy))
     asked = parse_budget(budget or space.budget)
     space = replace(space, budget=asked.text)
-    images = images_of(space, proxy_name)
+    images = images_of(space.proxies[proxy_name], proxy_name)
     folder = study_folder(results, name or f"{space.name}-{data_label(images.name)}-{asked.label}")
     had = seeds_of(folder, proxy_name)
     if seeds is None and had:  # what an earlier run was told still holds
@@ -122,29 +107,6 @@ def seeds_of(folder: Path, proxy_name: str) -> int | None:
         return None
     proxy = own_space(folder).proxies.get(proxy_name)
     return proxy.seeds if proxy else None
-
-
-def images_of(space: Space, proxy_name: str) -> Images:
-    """The images that a proxy trains with, which are decoded for it."""
-    proxy = space.proxies[proxy_name]
-    if proxy.data is None:
-        raise ParameterError(
-            "data",
-            f"must be given, for proxy {proxy_name} brings none: imagefolder:DIR, npz:FILE or "
-            "another",
-        )
-    found = decoded(proxy.data, proxy.train_examples, proxy.val_examples)
-    synthetic = "the images are synthetic: the answer says nothing of photographs"
-    return Images(
-        name=found.name,
-        train=len(found.train),
-        val=len(found.val),
-        test=None if found.test is None else len(found.test),
-        channels=found.train.pixels.shape[1],
-        classes=len(found.classes),
-        side=found.train.pixels.shape[-1],
-        notes=(*found.notes, synthetic) if found.synthetic else found.notes,
-    )
 
 
 def planned(
@@ -208,13 +170,30 @@ def networks(search: Search) -> list[Model]:
     return [search.plan.baseline.arch, *(candidate.arch for candidate in search.plan.candidates)]
 
 
+def with_images(
+    search: Search, cache: Path | None, models: Sequence[Model] | None = None
+) -> Search:
+    """The search with its images packed for its networks, or for those `models`.
+
+    Raises ValueError where they are others than the study has been trained with.
+    """
+    images, source = packed(search.images, search.proxy, models or networks(search), cache)
+    had = optional_document(search.folder / DATA, Images)
+    if had and had.contents not in (None, images.contents):
+        raise ValueError(
+            f"{search.folder} was trained with other images: files of {images.name} have changed "
+            "since; choose another name"
+        )
+    return replace(search, images=images, packed=source)
+
+
 def trial_of(search: Search, arch: Model, seed: int) -> Trial:
     """The trial of one network and seed under the search's proxy."""
     proxy = search.proxy
     return Trial(
         arch=replace(arch, name=""),
         seed=seed,
-        data=str(search.proxy.data),
+        data=search.packed or str(search.proxy.data),
         train_examples=proxy.train_examples,
         val_examples=proxy.val_examples,
         recipe=proxy.recipe,
@@ -264,7 +243,7 @@ def plan_again(folder: Path) -> Search:
     check_study(folder)
     space = own_space(folder)
     (proxy,) = space.proxies
-    return planned(space, proxy, folder, images_of(space, proxy))
+    return planned(space, proxy, folder, images_of(space.proxies[proxy], proxy))
 
 
 def check_study(folder: Path) -> None:

@@ -10,7 +10,8 @@ from scalesearch.data import cifar, fashion
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of this test's own, and nothing within reach of a download."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cache = tmp_path.with_name(f"{tmp_path.name}-cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setattr(fashion, "URL", (tmp_path / "nowhere").as_uri() + "/")
     monkeypatch.setattr(cifar, "URL", (tmp_path / "nowhere").as_uri() + "/")
-    return tmp_path / "cache" / "scalesearch" / "data"
+    return cache / "scalesearch" / "data"

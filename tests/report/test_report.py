@@ -31,7 +31,8 @@ from scalesearch.selection.law import Law, Shape
 from scalesearch.selection.selection import read_selection
 from scalesearch.selection.verification import LawFound
 from scalesearch.spaces.files import narrow
-from scalesearch.studies.setup import images_of, open_search, write_images
+from scalesearch.studies.images import images_of
+from scalesearch.studies.setup import open_search, write_images
 from tests.conftest import Command
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -170,7 +171,7 @@ def test_images_are_counted_as_they_were(study: Path, tmp_path: Path) -> None:
     search = open_search(study)
     space = narrow(search.space, "quick", data=f"npz:{tmp_path / 'few.npz'}")
     assert space.proxies["quick"].val_examples == 5000
-    write_images(replace(search, images=images_of(space, "quick")))
+    write_images(replace(search, images=images_of(space.proxies["quick"], "quick")))
     assert "4,764 images to train, 1,191 to validate" in said(), "a fifth of 5,955"
 
 

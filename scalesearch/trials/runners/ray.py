@@ -14,6 +14,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from scalesearch.data import PACK
 from scalesearch.scratch import scratch
 from scalesearch.trials.runners.ask_tell import AskTell, Failure
 from scalesearch.trials.runners.cluster import joined
@@ -156,9 +157,14 @@ class DriverSearcher(Searcher):
         return self.shares.get(trial.arch.key, self.options.gpus_per_trial)
 
     def job(self, trial: Trial, share: float) -> Job:
-        """A trial made ready to travel; its data are put into the object store once."""
+        """A trial made ready to travel; its data are put into the object store once.
+
+        Not where they are packed and all workers are on this machine: they map the same files.
+        """
         start = None if trial.start is None else ray.put(trial.start)
         wanted = (trial.data, trial.train_examples, trial.val_examples)
+        if trial.data.startswith(PACK) and len(ray.nodes()) == 1:  # type: ignore[no-untyped-call]
+            self.data.setdefault(wanted, None)
         if wanted not in self.data:
             try:
                 self.data[wanted] = ray.put(packed(decoded(*wanted)))

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from ray import tune
 
-from scalesearch.data import DataSet, Images
+from scalesearch.data import PACK, DataSet, Images
 from scalesearch.trials.runners.ask_tell import Failure, advance
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Reader, Trial, decoded, versions
@@ -89,8 +90,13 @@ def begun(job: Job) -> Iterator[Metrics]:
     """The epochs of a job; what goes wrong before the first is met there."""
     limit_memory(job.share)
     start = job.start and ray.get(job.start)
-    read = decoded if job.data is None else fetched(job.data)
+    read = decoded if job.data is None or maps(job.trial) else fetched(job.data)
     yield from job.run(replace(job.trial, start=start), read)
+
+
+def maps(trial: Trial) -> bool:
+    """Whether the trial's images are packed where this node reads them too."""
+    return trial.data.startswith(PACK) and Path(trial.data.removeprefix(PACK)).is_dir()
 
 
 def limit_memory(share: float) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.bound import at_best
 from benchmarks.calibration_page import BINS, page
 from benchmarks.contenders import asynchronous, at_random, halving
 from benchmarks.worlds import REPORTED, TUNED, Search, World, draw
@@ -64,6 +65,7 @@ def main() -> None:
         if found.get(world.name, {}).get("searches", 0) < options.searches:
             rng = np.random.default_rng([options.seed, place, int(options.tuning)])
             figures = in_figures(world, answers(world, options.searches, rng))
+            figures["at_best"] = at_best(world, rng)
             found = keep({**found, **kept(path), world.name: figures}, path)
         print(world.name, json.dumps(found[world.name]["default, 50%"]), flush=True)
     if path is None:

@@ -1,7 +1,7 @@
 """Images as uint8 tensors: the values that travel, splitting, resizing, channel statistics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,14 +17,24 @@ STATISTICS_CHUNK = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Images:
-    """Images of one split: pixels, uint8 (n, channels, side, side), and labels, int64 (n,)."""
+    """Images of one split: pixels, uint8 (n, channels, side, side), and labels, int64 (n,).
+
+    With `shown` they are streamed: they stay where they lie, and each batch of them is resized to
+    those sides, one after the other, when it is taken.
+    """
 
     pixels: Tensor
     labels: Tensor
+    shown: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.labels)
+
+    @property
+    def side(self) -> int:
+        """Pixels of a side, as they are given to a network."""
+        return self.shown[-1] if self.shown else self.pixels.shape[-1]
 
     def at(self, indices: Tensor) -> "Images":
         """The images at `indices`, int64 (m,), in that order."""
@@ -105,10 +115,12 @@ class Parts:
 def resized(images: Images, side: int) -> Images:
     """The images at `side` pixels, bilinear with antialiasing, rounded to uint8.
 
-    `images` itself where that is its side already.
+    `images` itself where that is its side already; streamed ones are resized when they are taken.
     """
-    if images.pixels.shape[-1] == side:
+    if images.side == side:
         return images
+    if images.shown:
+        return replace(images, shown=(*images.shown, side))
     chunks = []
     for start in range(0, len(images), RESIZE_CHUNK):
         chunk = images.pixels[start : start + RESIZE_CHUNK].float()

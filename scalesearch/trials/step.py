@@ -15,8 +15,9 @@ from scalesearch.networks.blocks import weighted_loss
 from scalesearch.networks.device import Capture, Compute, channels_last, replayed
 from scalesearch.spaces.space import Recipe
 
-# indices of a batch's images, which of them are mirrored, the learning rate -> the mean loss
-Step = Callable[[Tensor, Tensor, float], Tensor]
+# a batch, by indices of images or itself where it is streamed; which of its images are mirrored;
+# the learning rate -> the mean loss
+Step = Callable[[Tensor | Images, Tensor, float], Tensor]
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
@@ -53,24 +54,27 @@ def make_step(
     loss_of = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
     normalise = normaliser(data)
     by_size: dict[int, Compute] = {}
+    resident = (images.pixels, images.labels)
 
-    def compute(batch: Tensor, flipped: Tensor) -> Tensor:
-        x = normalise(images.pixels[batch], flipped)
+    def compute(flipped: Tensor, *batch: Tensor) -> Tensor:
+        pixels, labels = batch if len(batch) == 2 else (x[batch[0]] for x in resident)
+        x = normalise(pixels, flipped)
         with mixed(x.device):
-            loss = weighted_loss(network, x, partial(loss_of, target=images.labels[batch]))
+            loss = weighted_loss(network, x, partial(loss_of, target=labels))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         return loss.detach()
 
-    def step(batch: Tensor, flipped: Tensor, rate: float) -> Tensor:
+    def step(batch: Tensor | Images, flipped: Tensor, rate: float) -> Tensor:
         set_rate(optimizer, rate)
+        inputs = (batch,) if isinstance(batch, Tensor) else (batch.pixels, batch.labels)
         if capture is None:
-            return compute(batch, flipped)
+            return compute(flipped, *inputs)
         if len(batch) not in by_size:
             kept = unchanged(network, optimizer)
-            by_size[len(batch)] = replayed(compute, (batch, flipped), capture, kept)
-        return by_size[len(batch)](batch, flipped)
+            by_size[len(batch)] = replayed(compute, (flipped, *inputs), capture, kept)
+        return by_size[len(batch)](flipped, *inputs)
 
     return step
 
@@ -119,7 +123,7 @@ def mixed(device: torch.device) -> torch.autocast:
 
 def normaliser(data: DataSet) -> Callable[..., Tensor]:
     """A function of uint8 images, and of which to mirror: floats of zero mean, unit variance."""
-    device = data.train.pixels.device
+    device = data.train.labels.device
     mean = torch.tensor(data.mean, device=device).view(1, -1, 1, 1)
     std = torch.tensor(data.std, device=device).view(1, -1, 1, 1)
 

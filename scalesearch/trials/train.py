@@ -18,6 +18,7 @@ from scalesearch.data import DataSet, Images, resized
 from scalesearch.networks.device import Capture, capture_on, replayed
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.curve import Point
+from scalesearch.trials.feed import fed, in_order
 from scalesearch.trials.step import Step, make_optimizer, make_step, normaliser
 
 EVAL_BATCH = 500
@@ -73,7 +74,7 @@ def train(
     held_out = data.val if split == "val" else data.test
     if held_out is None:
         raise TrialFailed(f"data {data.name} has no test split")
-    device = data.train.pixels.device
+    device = data.train.labels.device
     optimizer = make_optimizer(network, recipe, device)
     order = torch.Generator().manual_seed(seed)
     flips = torch.Generator().manual_seed(seed + 1_000_003)
@@ -82,7 +83,7 @@ def train(
         done, seconds = restore(start, network, optimizer, order, flips)
     n = len(data.train.labels)
     batches = math.ceil(n / recipe.batch_size)
-    side, step_side, saved = data.train.pixels.shape[-1], 0, seconds
+    side, step_side, saved = data.train.side, 0, seconds
     last = min(pause or recipe.epochs, recipe.epochs)
     capture = capture_on(device)
     step: Step | None = None
@@ -99,10 +100,10 @@ def train(
         flipped = torch.rand(n, generator=flips) < (0.5 if recipe.flip else 0.0)
         flipped = flipped.to(device)
         total = torch.zeros((), device=device)
-        for i, batch in enumerate(permutation.split(recipe.batch_size)):
+        for i, (chosen, batch) in enumerate(fed(images, permutation.split(recipe.batch_size))):
             progress = ((epoch - 1) * batches + i) / (recipe.epochs * batches)
             rate = recipe.learning_rate * schedule(progress, recipe.warmup)
-            total += step(batch, flipped[batch], rate) * len(batch)
+            total += step(batch, flipped[chosen], rate) * len(batch)
         train_loss = float(total) / n
         seconds += time.perf_counter() - started
         if split == "test" and epoch < recipe.epochs:
@@ -229,9 +230,8 @@ def make_evaluation(
     @torch.no_grad()
     def evaluate() -> tuple[NDArray[np.float32], float]:
         network.eval()
-        batches = zip(images.pixels.split(size), images.labels.split(size), strict=True)
-        with whole_precision(images.pixels.device):
-            losses, right = torch.cat([of_batch(*batch) for batch in batches], 1)
+        with whole_precision(images.labels.device):
+            losses, right = torch.cat([of_batch(*batch) for batch in in_order(images, size)], 1)
         return losses.cpu().numpy(), float(right.double().mean())
 
     return evaluate
@@ -241,9 +241,9 @@ def evaluated_at_once(images: Images) -> int:
     """How many images a batch of evaluation has: on a GPU more where they are small, in equal
     parts, so that one graph does for all but the last.
     """
-    if images.pixels.device.type != "cuda":
+    if images.labels.device.type != "cuda":
         return EVAL_BATCH
-    return equal_parts(len(images), images.pixels.shape[-1])
+    return equal_parts(len(images), images.side)
 
 
 def equal_parts(images: int, side: int) -> int:

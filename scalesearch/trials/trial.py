@@ -15,6 +15,8 @@ from scalesearch.spaces.space import Recipe
 from scalesearch.trials.key import TrialKey, part_at
 from scalesearch.trials.train import Metrics, Split, train
 
+RESIDENT_BYTES = 2**27  # of a split at another side than its own, copied for this process
+GPU_SHARE = 0.25  # of the memory that is free, which a split may take
 Reader = Callable[[str, int | None, int], DataSet]
 
 
@@ -100,12 +102,15 @@ def prepared(
 ) -> DataSet:
     """The data set at `side` pixels on `device`, its training images at `train_side`.
 
-    The test split is there only where `split` is "test".
+    Splits that are too large for it are streamed. The test split is there only where `split` is
+    "test".
     """
     data = read(source, train_examples, val_examples)
 
     def place(images: Images, pixels: int = side) -> Images:
-        return resized(images, pixels).to(device)
+        if fits(images, pixels, torch.device(device)):
+            return resized(images, pixels).to(device)
+        return Images(images.pixels, images.labels.to(device), shown=(pixels,))
 
     return DataSet(
         name=data.name,
@@ -118,6 +123,18 @@ def prepared(
         synthetic=data.synthetic,
         notes=data.notes,
     )
+
+
+def fits(images: Images, side: int, device: torch.device) -> bool:
+    """Whether the images are to live on the device at that side, rather than be streamed.
+
+    On a CPU those of their own side do, for they lie in memory, or in a map, already.
+    """
+    own = images.pixels.shape[-1]
+    size = images.pixels.nbytes // own**2 * side**2
+    if device.type == "cuda":
+        return size <= GPU_SHARE * torch.cuda.mem_get_info(device)[0]
+    return side == own or size <= RESIDENT_BYTES
 
 
 def versions(device: str = "cpu") -> dict[str, str]:

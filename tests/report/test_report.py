@@ -161,6 +161,12 @@ def test_scaled_networks_are_called_by_their_own_names(reported: Path) -> None:
             assert found.name.startswith(f"{name}_as_") and f"| {found.name} |" in table
 
 
+def test_a_rank_is_said_in_english(reported: Path) -> None:
+    """The first version said "3. of 9"."""
+    for name in ("report.md", "report.html"):
+        assert not re.search(r"\b\d+\. of \d", (reported / name).read_text())
+
+
 def test_images_are_counted_as_they_were(study: Path, tmp_path: Path) -> None:
     def said() -> str:
         return dict(provenance(read_content(study)))["data"]

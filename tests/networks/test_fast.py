@@ -39,15 +39,16 @@ def assert_equal(pairs: list[tuple[Tensor, Tensor]]) -> None:
 @pytest.mark.parametrize("laid_out_by_channel", [False, True])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [3, 5, 7])
-@pytest.mark.parametrize("side", [1, 2, 3, 4, 7, 10, 14, 15])
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 7, 10, 14, 15, 28])
+@pytest.mark.parametrize("bias", [False, True])
 def test_depthwise_equals_torch(
-    side: int, kernel: int, stride: int, laid_out_by_channel: bool
+    bias: bool, side: int, kernel: int, stride: int, laid_out_by_channel: bool
 ) -> None:
     torch.manual_seed(side)
     x = torch.randn(3, 7, side, side)
     if laid_out_by_channel:
         x = x.transpose(0, 1).contiguous().transpose(0, 1)
-    arguments = (7, 7, kernel, stride, kernel // 2, 1, 7, laid_out_by_channel)  # and a bias
+    arguments = (7, 7, kernel, stride, kernel // 2, 1, 7, bias)
     fast = Conv2d(*arguments)
     assert fast.is_depthwise
     assert_equal(both(fast, nn.Conv2d(*arguments), x))
@@ -80,9 +81,12 @@ def test_any_other_convolution_is_torchs_own(options: dict[str, Any]) -> None:
     assert torch.equal(mine(x), theirs(x))
 
 
+@pytest.mark.parametrize("shape", [(6, 5, 4, 4), (64, 5, 11, 12)])
 @pytest.mark.parametrize("laid_out_by_channel", [False, True])
-def test_batch_norm_and_pooling_equal_torch(laid_out_by_channel: bool) -> None:
-    x = torch.randn(6, 5, 4, 4, generator=torch.Generator().manual_seed(0)) * 3 + 1
+def test_batch_norm_and_pooling_equal_torch(
+    laid_out_by_channel: bool, shape: tuple[int, ...]
+) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 3 + 1
     if laid_out_by_channel:
         x = x.transpose(0, 1).contiguous().transpose(0, 1)
     assert_equal(both(BatchNorm2d(5, 1e-3, 0.01), nn.BatchNorm2d(5, 1e-3, 0.01), x))

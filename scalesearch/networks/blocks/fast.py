@@ -1,24 +1,30 @@
 """Conv2d, BatchNorm2d and AdaptiveAvgPool2d that train small networks fast on a CPU.
 
-They are torch's own with another way of computing the same. An exported file has torch's in their
-place, by the same names.
+They are torch's own with another way of computing the same (kernels.py). An exported file has
+torch's in their place, by the same names.
 
-torch's convolutions cost a CPU about 0.4 ms each way however small the map, and the weight
-gradient of its depthwise ones is slower still. Here they are matrix products, over activations
-laid out channel by channel (C, N, H, W in memory; the shape stays N, C, H, W): what one of these
-modules writes the next takes as it is. Training on a CPU goes this way, and evaluation of small
-maps; larger maps, other devices and tracing take torch's own kernels.
+Activations are laid out channel by channel (C, N, H, W in memory; the shape stays N, C, H, W):
+what one of these modules writes the next takes as it is. Training on a CPU goes this way, and
+evaluation of small maps; larger maps, other devices and tracing take torch's own kernels.
 """
 
-from functools import lru_cache
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-# A depthwise product takes as many multiply-adds for each pixel it writes as the map has pixels:
-# up to this area for stride 1, twice it for stride 2, it beats torch's kernel (measured).
-MAX_AREA = 100
+from scalesearch.networks.blocks.kernels import (
+    GROUPED_FROM,
+    batch_norm,
+    by_channel,
+    by_image,
+    depthwise_by_taps,
+    depthwise_product,
+    pointwise,
+)
+
+# A depthwise product takes as many multiply-adds for each pixel it writes as the map has pixels.
+# Up to this area for stride 1, twice it for stride 2, it beats torch's kernel; the larger the
+# kernel, the more that one has to do (measured).
+MAX_AREA = {3: 49, 5: 100}
 # pixels of a map up to which evaluation gains too
 MAX_EVALUATED = 1024
 
@@ -38,17 +44,6 @@ def takes_fast_path(x: Tensor, training: bool) -> bool:
     )
 
 
-def by_channel(x: Tensor) -> Tensor:
-    """`x` (N, C, H, W) as (C, N, H * W); no copy where it is laid out channel by channel."""
-    n, c, h, w = x.shape
-    return x.transpose(0, 1).reshape(c, n, h * w)
-
-
-def by_image(x: Tensor, height: int) -> Tensor:
-    """The inverse of by_channel: (C, N, H * W) seen as (N, C, H, W)."""
-    return x.view(x.shape[0], x.shape[1], height, -1).transpose(0, 1)
-
-
 class Conv2d(nn.Conv2d):
     """A convolution; pointwise and depthwise ones are matrix products where that is faster."""
 
@@ -56,8 +51,11 @@ class Conv2d(nn.Conv2d):
         matrix = (self.is_pointwise or self.is_depthwise) and takes_fast_path(x, self.training)
         if matrix and self.is_pointwise:
             return pointwise(x, self.weight, self.bias)
-        if matrix and x.shape[2] * x.shape[3] <= MAX_AREA * self.stride[0]:
-            return depthwise(x, self.weight, self.bias, self.stride[0])
+        size, stride = self.kernel_size[0], self.stride[0]
+        if matrix and x.shape[2] * x.shape[3] <= MAX_AREA.get(size, MAX_AREA[5]) * stride:
+            return depthwise_product(x, self.weight, self.bias, stride)
+        if matrix and self.training and self.bias is None:
+            return depthwise_by_taps(x, self.weight, stride)
         return super().forward(x)
 
     @property
@@ -81,63 +79,30 @@ class Conv2d(nn.Conv2d):
         )
 
 
-def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A 1 x 1 convolution with stride 1 as one matrix product over all images and pixels."""
-    flat = by_channel(x)
-    product = torch.mm(weight.flatten(1), flat.flatten(1))
-    if bias is not None:
-        product = product + bias[:, None]
-    return by_image(product.view(-1, *flat.shape[1:]), x.shape[2])
-
-
-def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
-    """A depthwise convolution as one matrix product for each channel.
-
-    A channel's kernel is spread into the matrix (pixels in, pixels out) of the same linear map:
-    kernel @ taps, whose gradient is a product again.
-    """
-    height, width = x.shape[2:]
-    spread, rows = taps(height, width, weight.shape[-1], stride)
-    maps = torch.mm(weight.flatten(1), spread.to(x.dtype)).view(len(weight), height * width, -1)
-    product = torch.bmm(by_channel(x), maps)
-    if bias is not None:
-        product = product + bias[:, None, None]
-    return by_image(product, rows)
-
-
-@lru_cache(maxsize=256)
-def taps(height: int, width: int, kernel: int, stride: int) -> tuple[Tensor, int]:
-    """Which tap of a kernel joins which pixels, as 0 and 1, and the rows of the map written.
-
-    The matrix is (kernel^2, pixels in * pixels out), for padding kernel // 2.
-    """
-    pixels = torch.eye(height * width).view(-1, 1, height, width)
-    windows = F.unfold(pixels, kernel, padding=kernel // 2, stride=stride)
-    rows = (height + 2 * (kernel // 2) - kernel) // stride + 1
-    return windows.transpose(0, 1).reshape(kernel * kernel, -1).contiguous(), rows
-
-
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that leaves activations laid out channel by channel as they are."""
+    """Batch norm over activations that are laid out channel by channel."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not takes_fast_path(x, self.training) or x.is_contiguous():
+        if not takes_fast_path(x, self.training):
             return super().forward(x)
-        flat, share = by_channel(x), self.momentum
-        if self.training and self.num_batches_tracked is not None:
+        if x.is_contiguous() and (not self.training or x.numel() < GROUPED_FROM):
+            return super().forward(x)
+        if not self.training:
+            return self.evaluated(x)
+        if self.running_mean is None or self.running_var is None or x.numel() == x.shape[1]:
+            return super().forward(x)  # which says what is wrong with a single value
+        share = self.momentum
+        if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             if share is None:  # the mean over all batches, as for averaged weights
                 share = 1 / float(self.num_batches_tracked)
-        normed = F.batch_norm(
-            flat.view(1, len(flat), -1),
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            training=self.training,
-            momentum=share or 0.0,
-            eps=self.eps,
-        )
+        running = (self.running_mean, self.running_var)
+        return batch_norm(x, self.weight, self.bias, running, share or 0.0, self.eps)
+
+    def evaluated(self, x: Tensor) -> Tensor:
+        """By the running statistics, in the layout that it came in."""
+        flat = by_channel(x)
+        normed = super().forward(flat.view(1, len(flat), 1, -1))
         return by_image(normed.view_as(flat), x.shape[2])
 
 
@@ -147,5 +112,7 @@ class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):
     def forward(self, x: Tensor) -> Tensor:
         if self.output_size != 1 or not takes_fast_path(x, self.training):
             return super().forward(x)
+        # a sum's gradient is seen by each pixel and not written for it, as that of a mean is
+        mean = by_channel(x).sum(2) / (x.shape[2] * x.shape[3])
         # contiguous, so that dropout after it draws the mask that it draws after torch's own
-        return by_channel(x).mean(2).t().contiguous()[:, :, None, None]
+        return mean.t().contiguous()[:, :, None, None]

@@ -47,6 +47,8 @@ def strangers(folder: Path, module: str) -> Path:
 COMMANDS = [
     ("select", "results/s"),
     ("verify", "results/s", "--runner", "inline"),
+    ("train", "results/s", "--runner", "inline"),
+    ("train", "results/s/family/s_phi1.yaml", "--data", "shapes", "--runner", "inline"),
     ("plan", "results/s/space.yaml"),
     ("run", "results/s/space.yaml", "--runner", "inline"),
     ("scale", "results/s/space.yaml", "--coefficients", "1.2,1.1,1.15"),

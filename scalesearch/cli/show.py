@@ -6,6 +6,7 @@ from pathlib import Path
 from scalesearch.cli.tables import cell, show_table
 from scalesearch.families.document import Family
 from scalesearch.families.members import Member
+from scalesearch.families.trained import Training
 from scalesearch.plans.document import read_plan
 from scalesearch.search.run import Finished
 from scalesearch.selection.selection import Selection
@@ -50,6 +51,25 @@ def show_verified(found: Verification) -> None:
     )
     if not law.supported:
         say("the trials do not support a law of shape: loss is told by compute alone")
+
+
+def show_trained(training: Training, said: str) -> None:
+    """Print the networks of a training by their lines, what could not be made, and `said`."""
+    show_table(
+        f"{training.title}; flops are multiply-adds",
+        ["line", "network", "px", "output stride", "flops", "params"],
+        [
+            [
+                *(line.name, one.name, one.resolution, one.output_stride),
+                *(short(one.flops), short(one.params)),
+            ]
+            for line in training.lines
+            for one in map(training.entry, line.members)
+        ],
+    )
+    for remark in training.remarks:
+        say(f"warning: {remark}")
+    say(said)
 
 
 def show_selection(selection: Selection, folder: Path) -> None:

@@ -1,7 +1,6 @@
 """The model card: what an exported file is, in Markdown."""
 
 import platform
-import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ from scalesearch.families.document import find_family
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.cost import CONVENTION, Cost
+from scalesearch.networks.files import label
 from scalesearch.networks.models import Model
 from scalesearch.units import NAMES, short
 
@@ -47,11 +47,6 @@ class Origin:
     weights: str
     made: str
     command: str
-
-
-def label(name: str) -> str:
-    """A model's name as a file, a heading or a line of code may have it."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:100] or "network"
 
 
 def citation(model: Model) -> str:

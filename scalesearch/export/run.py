@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 from scalesearch.errors import ParameterError, check_choice
-from scalesearch.export.card import Origin, citation, label, made_from, model_card, summary
+from scalesearch.export.card import Origin, citation, made_from, model_card, summary
 from scalesearch.export.check import Check, example_images, settle
 from scalesearch.export.formats import FORMATS, SEED, make_job
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import CONVENTION, Cost, cost
-from scalesearch.networks.files import find_model, model_file
+from scalesearch.networks.files import find_model, label, model_file
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.torchvision import torchvision_names
 from scalesearch.networks.weights import load_weights, read_weights

@@ -16,7 +16,7 @@ from scalesearch.networks import zoo
 from scalesearch.networks.cost import Cost, cost
 from scalesearch.networks.count import count
 from scalesearch.networks.measured import Measured, measured
-from scalesearch.networks.models import Model, at_output_stride, scale_model
+from scalesearch.networks.models import Model, at_output_stride, at_resolution, scale_model
 from scalesearch.networks.scaling import Coefficients, Scale
 from scalesearch.plans.grid import solve_resolution
 from scalesearch.plans.limits import figure, share
@@ -234,20 +234,33 @@ def completed(
     target: float,
     tolerance: float,
     measure: Measure,
+    most: int | None = None,
 ) -> tuple[float, Model]:
     """The phi and the network near the coefficients whose solved resolution meets a target.
 
     Rounding makes cost a staircase, so phi alone cannot meet a target: depths and widths of
     phis near it are each completed by the resolution that does, and of those the network that
-    strays least from the coefficients is taken.
+    strays least from the coefficients is taken. With `most` none has more pixels than that: where
+    the coefficients lead there, depth and width grow on from that resolution alone.
     """
     near = solve_phi(baseline, coefficients, target, measure)
+    pixels = coefficients.at(near).resolution * baseline.resolution
+    if most is not None and pixels > most:
+        if coefficients.alpha == coefficients.beta == 1:
+            raise ValueError(
+                f"{baseline.name}: a member must have at most the images' {most} px, and "
+                f"resolution alone leads to {pixels:.0f}"
+            )
+        baseline, coefficients = at_resolution(baseline, most), replace(coefficients, gamma=1.0)
+        near = solve_phi(baseline, coefficients, target, measure)
     wanted = coefficients.at(near).resolution * baseline.resolution
     best: tuple[float, float, Model] | None = None
     for at_phi, shape in shapes_near(baseline, coefficients, near):
         if best and abs(at_phi - near) >= best[0]:
             break  # the rest strays more by its phi alone
         arch = solve_resolution(shape, target, measure)
+        if most is not None and arch.resolution > most:
+            continue
         miss = abs(figure(count(arch), measure) / target - 1)
         strays = abs(at_phi - near) + abs(arch.resolution / wanted - 1) + miss
         if miss <= tolerance and (best is None or strays < best[0]):

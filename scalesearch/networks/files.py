@@ -1,5 +1,6 @@
 """Models as YAML files, and what a model's name means on the command line."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -71,6 +72,11 @@ def zoo_model(name: str) -> Arch:
     except ValueError as error:
         hint = file_meant(with_suffixes(Path(name)))
         raise ValueError(f"{error}{hint}") from None
+
+
+def label(name: str) -> str:
+    """A model's name as a file, a heading or a line of code may have it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:100] or "network"
 
 
 def with_suffixes(path: Path) -> list[Path]:

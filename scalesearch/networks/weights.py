@@ -69,11 +69,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def write_weights(path: Path, state_dict: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
     """Write tensors, and notes as the file's metadata, as safetensors."""
+    path.write_bytes(packed(state_dict, notes))
+
+
+def packed(state_dict: Mapping[str, Tensor], notes: Mapping[str, str] | None = None) -> bytes:
+    """Tensors, and notes as metadata, as the bytes of a safetensors file."""
     from safetensors.torch import save
 
     # the file may not share memory between tensors, which tied weights do
     apart = {name: value.detach().cpu().contiguous().clone() for name, value in state_dict.items()}
-    path.write_bytes(save(apart, metadata=dict(notes)))
+    return save(apart, metadata=dict(notes or {}))
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:

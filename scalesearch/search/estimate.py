@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalesearch.networks.models import Model
 from scalesearch.search.events import Work
 from scalesearch.search.options import RunOptions, device_here, worker_count
 from scalesearch.selection import answer
@@ -103,7 +104,8 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
     work = expected_work(search, {}, terms)
     asked = work[: len(work) - len(expected_checks(search))]
     epochs = sum(part.epochs for part in asked if part.network != terms.baseline)
-    wall = seconds_of(search, work, options)
+    sizes = (search.images.train or 0, search.images.val or 0)
+    wall = seconds_of(networks(search), sizes, recipe, work, options)
     count = len(search.plan.candidates)
     text = (
         f"{count} candidates and the 1x baseline, policy {search.space.policy}, at most "
@@ -129,12 +131,20 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
     )
 
 
-def seconds_of(search: Search, work: Sequence[Work], options: RunOptions) -> float:
-    """How long that work takes on this machine, all its workers busy."""
-    recipe = search.proxy.recipe
-    train, val = search.images.train or 0, search.images.val or 0
-    steps = (train + EVALUATION * val) / recipe.batch_size
-    archs = {arch.key: arch for arch in networks(search)}
+def seconds_of(
+    models: Sequence[Model],
+    images: tuple[int, int],
+    recipe: Recipe,
+    work: Sequence[Work],
+    options: RunOptions,
+) -> float:
+    """How long that work takes on this machine, all its workers busy.
+
+    `images` are those that are trained on, and those that are held out.
+    """
+    trained_on, held_out = images
+    steps = (trained_on + EVALUATION * held_out) / recipe.batch_size
+    archs = {arch.key: arch for arch in models}
     workers, device = worker_count(options), device_here(options)
     pace = calibrate([*archs.values()], recipe.batch_size, workers, device)
     step = {key: pace.step_seconds(arch) for key, arch in archs.items()}

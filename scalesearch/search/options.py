@@ -11,7 +11,7 @@ import torch
 from scalesearch.data.packers import cores
 from scalesearch.errors import ParameterError, check_choice
 from scalesearch.networks.custom import CustomModel
-from scalesearch.studies.setup import Search
+from scalesearch.networks.models import Model
 from scalesearch.trials.runners import AskTell
 from scalesearch.trials.runners.inline import run_inline
 
@@ -107,19 +107,18 @@ def check_options(options: RunOptions) -> None:
             )
 
 
-def runner_of(options: RunOptions, search: Search) -> Callable[[AskTell], None]:
-    """The runner that the options name, for the trials of that search."""
+def runner_of(options: RunOptions, folder: Path, model: Model) -> Callable[[AskTell], None]:
+    """The runner that the options name, for the trials of that directory and of models like one."""
     if options.runner == "inline":
         return lambda driver: run_inline(driver, device_of(options))
-    return lambda driver: run_with_ray(driver, options, search)
+    return lambda driver: run_with_ray(driver, options, folder, model)
 
 
-def run_with_ray(driver: AskTell, options: RunOptions, search: Search) -> None:
+def run_with_ray(driver: AskTell, options: RunOptions, folder: Path, model: Model) -> None:
     """Run the trials that a driver has on Ray, as the options say."""
     from scalesearch.trials.runners.ray import RayOptions, run_ray
     from scalesearch.trials.runners.trackers import callbacks
 
-    start = search.plan.baseline.arch
     workers = options.workers or (worker_count(options) if options.address is None else None)
     return run_ray(
         driver,
@@ -128,8 +127,8 @@ def run_with_ray(driver: AskTell, options: RunOptions, search: Search) -> None:
             workers=workers,
             gpus_per_trial=options.gpus_per_trial,
             accelerator=options.accelerator,
-            function=start.function if isinstance(start, CustomModel) else None,
-            callbacks=callbacks([x for x in options.log if x != "tensorboard"], search.folder),
+            function=model.function if isinstance(model, CustomModel) else None,
+            callbacks=callbacks([x for x in options.log if x != "tensorboard"], folder),
             verbose=options.verbose,
             stall=options.stall,
         ),

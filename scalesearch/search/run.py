@@ -177,7 +177,8 @@ def verify_study(
         raise ParameterError("phi", f"must be above 1, where the study is, got {phi:g}")
     if not quiet:
         log.info("training in %s/phi%g, %d at once", folder, phi, worker_count(options))
-    found = verify(search, phi, top, seeds, runner_of(options, search), options.cache)
+    run = runner_of(options, folder, search.plan.baseline.arch)
+    found = verify(search, phi, top, seeds, run, options.cache)
     reselect(folder)
     if (folder / "run.json").exists():
         write_report(folder)

@@ -2,10 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 
+from scalesearch.networks.models import Model
 from scalesearch.search.clock import Clock
 from scalesearch.search.driver import Driven, drive, search_decisions
 from scalesearch.search.events import Listener
@@ -49,6 +50,7 @@ def train(
     drawing = not (quiet or options.verbose) and sys.stderr.isatty()
     if not quiet:
         log.info("training in %s, %d at once", search.folder, worker_count(options))
+    run = runner_of(options, search.folder, search.plan.baseline.arch)
     with patient(log.warning) as interrupted, on_screen() if drawing else nullcontext() as draw:
 
         def show(progress: Progress) -> None:
@@ -61,7 +63,7 @@ def train(
 
         listeners = listeners_of(search, study, options, quiet, drawing, show, mirror)
         decide_next = search_decisions(search, study)
-        driven = drive(study, decide_next, runner_of(options, search), listeners, halt)
+        driven = drive(study, decide_next, run, listeners, halt)
         if interrupted():
             raise KeyboardInterrupt
     if not driven.trials and not driven.halted:
@@ -80,7 +82,8 @@ def listeners_of(
 ) -> list[Listener]:
     """Who hears what happens in a run; the clock first, for others ask it."""
     names = search.plan.names
-    clock = Clock(epoch_weight(search, device_here(options)), options.max_trials)
+    batch = search.proxy.recipe.batch_size
+    clock = Clock(epoch_weight(networks(search), batch, device_here(options)), options.max_trials)
     workers = None if options.address and not options.workers else worker_count(options)
 
     ranking = rankings(search, study)
@@ -100,14 +103,16 @@ def listeners_of(
     return listeners
 
 
-def epoch_weight(search: Search, device: str = "cpu") -> Callable[[str], float]:
+def epoch_weight(
+    models: Sequence[Model], batch_size: int, device: str = "cpu"
+) -> Callable[[str], float]:
     """How long an epoch of a network takes: by timing some networks once, when first asked."""
-    archs = {arch.key: arch for arch in networks(search)}
+    archs = {arch.key: arch for arch in models}
 
     @cache
     def pace() -> Pace:
         # a process apart, whose end frees what CUDA takes of a GPU
         workers = 0 if device == "cpu" else 1
-        return calibrate([*archs.values()], search.proxy.recipe.batch_size, workers, device)
+        return calibrate([*archs.values()], batch_size, workers, device)
 
     return cache(lambda key: pace().step_seconds(archs[key]))

@@ -11,6 +11,7 @@ from scalesearch.trials.key import TrialKey
 from scalesearch.trials.trial import Trial
 
 LOSSES = "losses"
+WEIGHTS = "weights"
 CHECKPOINTS = "checkpoints"
 
 
@@ -32,6 +33,16 @@ def write_losses(folder: Path, trial: Trial, losses: NDArray[np.float32]) -> Non
     file = io.BytesIO()
     np.save(file, losses.astype(np.float32), allow_pickle=False)
     write_bytes(losses_path(folder, trial.key), file.getvalue(), synced=True)
+
+
+def weights_path(folder: Path, name: str, seed: int) -> Path:
+    """Where the weights of a trained network are, by its name and seed."""
+    return folder / WEIGHTS / f"{name}-seed{seed}.safetensors"
+
+
+def write_weights(folder: Path, trial: Trial, weights: bytes) -> None:
+    """Write the weights that a trial ended with, whole or not at all."""
+    write_bytes(weights_path(folder, trial.keep, trial.seed), weights, synced=True)
 
 
 def checkpoint_path(folder: Path, key: TrialKey) -> Path:

@@ -12,7 +12,12 @@ from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from scalesearch.files import write_bytes
-from scalesearch.studies.artifacts import checkpoint_path, read_checkpoint, write_losses
+from scalesearch.studies.artifacts import (
+    checkpoint_path,
+    read_checkpoint,
+    write_losses,
+    write_weights,
+)
 from scalesearch.studies.journal import (
     JOURNAL,
     PART,
@@ -179,6 +184,11 @@ class Study:
         """How many epochs of a trial are on record."""
         return self._records[key].epochs if key in self._records else 0
 
+    def made_with(self, key: TrialKey) -> dict[str, str]:
+        """What a trial was trained with: device, versions, node; empty where it has not ended."""
+        frozen = self._storage.get_trial(self._records[key].number)
+        return dict(frozen.user_attrs.get("made_with", {}))
+
     def ended(self) -> int:
         """How many trials ran to their end."""
         return len(self._in_state(TrialState.COMPLETE))
@@ -210,7 +220,7 @@ class Study:
         # unlike Trial.report this replaces what a trial that was interrupted had reported
         self._storage.set_trial_intermediate_value(number, metrics.epoch, metrics.loss)
         reported = self._reported[key]
-        reported.append(replace(metrics, checkpoint=None))
+        reported.append(replace(metrics, checkpoint=None, weights=None))
         if metrics.checkpoint is not None:
             # the record first: a checkpoint is never ahead of it
             self._keep(trial, reported)
@@ -228,13 +238,16 @@ class Study:
         record.curve = whole
 
     def complete(self, trial: Trial, curve: list[Metrics], device: dict[str, str]) -> None:
-        """Record a trial that ran to its end: losses of the examples, curve, value, in that order.
+        """Record a trial that ran to its end: losses of the examples, weights where they are kept,
+        curve, value, in that order.
 
         What is written before the curve is written again if the process dies in between; after
         the curve the value alone is lacking, and `release` writes it.
         """
         key = trial.key
         write_losses(self.folder, trial, curve[-1].losses)
+        if curve[-1].weights is not None:
+            write_weights(self.folder, trial, curve[-1].weights)
         self._records[key].ended = curve[-1].epoch
         self._note(key, made_with=device, ended=curve[-1].epoch)
         self._keep(trial, curve)

@@ -34,7 +34,8 @@ class Metrics:
     """What is known after an epoch: cross-entropies, accuracy, seconds of training so far.
 
     `losses` holds the cross-entropy of every validation example, in the data's order;
-    `checkpoint`, where there is one, what `train` starts from to go on after this epoch.
+    `checkpoint`, where there is one, what `train` starts from to go on after this epoch; `weights`
+    the network's at its end, as safetensors, where they are to be kept.
     """
 
     epoch: int
@@ -44,6 +45,7 @@ class Metrics:
     seconds: float
     losses: NDArray[np.float32]
     checkpoint: bytes | None = field(default=None, repr=False)
+    weights: bytes | None = field(default=None, repr=False)
 
     @property
     def point(self) -> Point:

@@ -11,6 +11,7 @@ from scalesearch.data import DataSet, Images, load, resized
 from scalesearch.networks.blocks import zero_residuals
 from scalesearch.networks.device import placed
 from scalesearch.networks.models import Model, build_model
+from scalesearch.networks.weights import packed
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.key import TrialKey, part_at
 from scalesearch.trials.train import Metrics, Split, train
@@ -24,6 +25,7 @@ Reader = Callable[[str, int | None, int], DataSet]
 class Trial:
     """All that a worker needs to train one network: nothing else decides its metrics.
 
+    `keep` is the name under which its weights are kept at its end, "" where they are not.
     `rate` multiplies the recipe's learning rate. It pauses after the epoch `pause`, if that is
     given, and goes on from the checkpoint `start`. The runner sets the `device`, cpu or cuda: two
     do not give the same digits, and a card that is visible is not one that the trial was given.
@@ -37,6 +39,7 @@ class Trial:
     recipe: Recipe
     split: Split = "val"
     rate: float = 1.0
+    keep: str = ""
     pause: int | None = None
     start: bytes | None = field(default=None, repr=False)
     device: str = "cpu"
@@ -86,7 +89,10 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     placed(network, device)
     recipe, seed = trial.recipe, trial.seed
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
-    yield from train(network, data, recipe, seed, trial.split, trial.start, trial.pause)
+    for metrics in train(network, data, recipe, seed, trial.split, trial.start, trial.pause):
+        if trial.keep and metrics.epoch == recipe.epochs:
+            metrics = replace(metrics, weights=packed(network.state_dict()))
+        yield metrics
 
 
 @lru_cache(maxsize=4)

@@ -210,8 +210,12 @@ class DriverSearcher(Searcher):
         if isinstance(step, Metrics):
             self.longest = max(self.longest, epoch_seconds(slot.curve, step))
             slot.heard = time.monotonic()
+            step = replace(step, weights=arrived(outcome.weights))
+            if step.weights is None and outcome.weights is not None:
+                self.driver.lost(trial)  # its worker died with them
+                return True
             slot.curve.append(step)
-            stop = self.driver.report(trial, replace(step, checkpoint=arrived(outcome)))
+            stop = self.driver.report(trial, replace(step, checkpoint=arrived(outcome.checkpoint)))
             if step.epoch == trial.recipe.epochs:
                 self.driver.complete(trial, slot.curve, outcome.made_with)
             elif stop or step.epoch == trial.last:
@@ -295,12 +299,12 @@ def epoch_seconds(curve: Sequence[Metrics], step: Metrics) -> float:
     return step.seconds if step.epoch == 1 else 0.0
 
 
-def arrived(outcome: Outcome) -> bytes | None:
-    """The checkpoint that a step brought; None where it has none, or its worker died with it."""
-    if outcome.checkpoint is None:
+def arrived(stored: Any) -> bytes | None:
+    """What a worker has put into the object store; None where nothing, or it died with it."""
+    if stored is None:
         return None
     try:
-        checkpoint: bytes = ray.get(outcome.checkpoint)
+        content: bytes = ray.get(stored)
     except ray.exceptions.RayError:
         return None
-    return checkpoint
+    return content

@@ -36,11 +36,12 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one step of a worker brought, and the worker itself: a dataclass, for Tune flattens
-    dicts. A checkpoint travels by Ray's object store."""
+    dicts. A checkpoint and weights travel by Ray's object store."""
 
     step: Metrics | Failure | None
     made_with: dict[str, str]
     checkpoint: Any
+    weights: Any
     worker: Any
 
 
@@ -70,10 +71,12 @@ class Worker(tune.Trainable):
         if self.job is not None:
             self.device = self.job.trial.device
             self.epochs, self.job = begun(self.job), None
-        step, checkpoint = advance(self.epochs), None
+        step = advance(self.epochs)
         self.broken = isinstance(step, Failure) and step.breaks_device
-        if isinstance(step, Metrics) and step.checkpoint is not None:
-            checkpoint, step = ray.put(step.checkpoint), replace(step, checkpoint=None)
+        checkpoint = weights = None
+        if isinstance(step, Metrics):
+            checkpoint, weights = stored(step.checkpoint), stored(step.weights)
+            step = replace(step, checkpoint=None, weights=None)
         # a GPU that has failed may not even tell its name
         made_with = {} if isinstance(step, Failure) else versions(self.device)
         made_with |= {"node": socket.gethostname()}
@@ -83,7 +86,12 @@ class Worker(tune.Trainable):
             if isinstance(step, Metrics)
             else {}
         )
-        return {"outcome": Outcome(step, made_with, checkpoint, here), **shown}
+        return {"outcome": Outcome(step, made_with, checkpoint, weights, here), **shown}
+
+
+def stored(content: bytes | None) -> Any:
+    """Where Ray's object store has those bytes; None where there are none."""
+    return None if content is None else ray.put(content)
 
 
 def begun(job: Job) -> Iterator[Metrics]:

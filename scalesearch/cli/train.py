@@ -1,0 +1,148 @@
+"""Commands of trained networks: train."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scalesearch.cli import complete, parse
+from scalesearch.cli.base import (
+    Address,
+    AsJson,
+    Cache,
+    Data,
+    GpusPerTrial,
+    OutputStride,
+    ProxyName,
+    Results,
+    Runner,
+    Trust,
+    Verbose,
+    Workers,
+    app,
+    print_json,
+    trusting,
+)
+from scalesearch.terminal import say
+
+
+@app.command(
+    "train",
+    epilog="Examples: scalesearch train results/efficientnet-fashion-mnist-2x --phi 3; "
+    "scalesearch train lenet5 resnet18_w0.25 mobilenet_v2_w0.5 --data fashion-mnist --epochs 10",
+)
+def train_command(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            help="A study's directory, a folder of members, a model of the zoo, a YAML file.",
+            autocompletion=complete.models,
+        ),
+    ],
+    data: Data = None,
+    space: Annotated[
+        str,
+        typer.Option(
+            help="Whose proxy gives models their data and recipe.", autocompletion=complete.spaces
+        ),
+    ] = "efficientnet",
+    proxy: ProxyName = "quick",
+    phi: Annotated[
+        int, typer.Option(min=0, max=20, help="A study's members cost up to ratio^phi.")
+    ] = 2,
+    coefficients: Annotated[
+        str | None, typer.Option(help="alpha,beta,gamma of the family. [the study's]")
+    ] = None,
+    match: Annotated[
+        str | None,
+        typer.Option(
+            help='Models to train at the same flops, "" for none. [the space\'s]',
+            autocompletion=complete.models,
+        ),
+    ] = None,
+    axes: Annotated[
+        bool, typer.Option("--axes/--no-axes", help="Depth, width, resolution alone too.")
+    ] = True,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds a network.")] = 3,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Epochs a network. [the recipe's]")
+    ] = None,
+    examples: Annotated[
+        int | None, typer.Option(min=1, help="Training images. [the proxy's]")
+    ] = None,
+    output_stride: OutputStride = None,
+    runner: Runner = "ray",
+    workers: Workers = None,
+    gpus_per_trial: GpusPerTrial = 0.0,
+    address: Address = None,
+    name: Annotated[
+        str | None, typer.Option(help="The directory's name, without a study. [train-data]")
+    ] = None,
+    results: Results = Path("results"),
+    cache: Cache = None,
+    max_trials: Annotated[int | None, typer.Option(min=1, help="Trials of this run.")] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0, help="Hours of this run; 0 trains nothing.")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
+    verbose: Verbose = False,
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train networks to their end and keep their weights. The same command again continues it."""
+    for target in targets:
+        trusting(target, trust)
+    from scalesearch.cli.show import show_trained
+    from scalesearch.search.members import (
+        TrainOptions,
+        estimate_training,
+        prepare_training,
+        run_training,
+    )
+    from scalesearch.search.options import RunOptions, refuse_no_gpu
+
+    options = RunOptions(
+        runner=runner,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        retry_failed=retry_failed,
+        max_trials=max_trials,
+        max_hours=max_hours,
+        verbose=verbose,
+        cache=cache,
+    )
+    wanted = TrainOptions(
+        targets=tuple(targets),
+        space=space,
+        proxy=proxy,
+        data=data,
+        phi=phi,
+        coefficients=parse.coefficients(coefficients) if coefficients else None,
+        match=None if match is None else parse.words(match),
+        axes=axes,
+        seeds=seeds,
+        epochs=epochs,
+        examples=examples,
+        output_stride=output_stride,
+        results=results,
+        name=name,
+    )
+    if not dry_run:
+        refuse_no_gpu(options)
+    training, folder = prepare_training(wanted)
+    if dry_run:
+        found = estimate_training(training, folder, options)
+        return print_json(asdict(found)) if as_json else show_trained(training, found.text)
+    try:
+        trained = run_training(training, folder, options, quiet=as_json)
+    except KeyboardInterrupt:
+        say(f"stopped; the same command continues {folder}", error=True)
+        raise SystemExit(130) from None
+    if as_json:
+        return print_json(trained)
+    show_trained(training, f"{trained.trained} trials trained; weights in {trained.folder}/weights")
+    if trained.unfinished:
+        say(f"ended early, {trained.unfinished}: the same command goes on")

@@ -14,6 +14,7 @@ from scalesearch.networks.arch import TABLES
 from scalesearch.networks.checked import explain, renewed
 from scalesearch.networks.custom import function_named
 from scalesearch.networks.files import SUFFIXES, with_suffixes
+from scalesearch.spaces.augmentation import Augmentation
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.proxy import baseline
 from scalesearch.spaces.space import Grid, Proxy, Recipe, Space, Steps
@@ -79,9 +80,8 @@ def check_space(content: dict[str, Any], source: str) -> Space:
     try:
         space: Space = _ADAPTER.validate_python(renewed(content))
     except ValidationError as error:
-        raise ValueError(
-            f"space {source}: {explain(error, (Space, Grid, Steps, Proxy, Recipe, *TABLES))}"
-        ) from None
+        kinds = (Space, Grid, Steps, Proxy, Recipe, Augmentation, *TABLES)
+        raise ValueError(f"space {source}: {explain(error, kinds)}") from None
     baseline(space)
     for name in space.matched:
         zoo.find(name)

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from scalesearch.networks.arch import Arch
+from scalesearch.spaces.augmentation import Augmentation, Augmented
 
 # what stands under a key says what it means: in the schema, in editors, in the reference
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -87,8 +88,12 @@ class Recipe:
     """AdamW's, on weights alone."""
     label_smoothing: Fraction = 0.0
     """The share of the target that goes to all classes alike."""
-    flip: bool = True
-    """Whether training images are mirrored at random."""
+    flip: bool | Literal["alternate"] = True
+    """Whether training images are mirrored at random; `alternate` mirrors each in every other epoch
+    (Jordan 2024, arXiv:2404.00498)."""
+    augment: Augmented = Augmentation()
+    """What else is done to training images, by name or by keys: plain, small (28 to 64 px), photos
+    (ImageNet's)."""
     zero_residuals: bool = True
     """Whether every residual branch starts at zero (Goyal et al. 2017, arXiv:1706.02677, section
     5.1): without it short training takes depth for a fault."""

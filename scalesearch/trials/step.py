@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from scalesearch.data import DataSet, Images
 from scalesearch.networks.blocks import weighted_loss
 from scalesearch.networks.device import Capture, Compute, channels_last, replayed
+from scalesearch.spaces.augmentation import Augmentation
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.augment import changed, erased, mixed_with_last, mixes, reshaped
 
-# a batch, by indices of images or itself where it is streamed; which of its images are mirrored;
-# the learning rate -> the mean loss
+# a batch, by indices of images or itself where it is streamed; which of its images are mirrored, or
+# all that augmentation has drawn for them; the learning rate -> the mean loss
 Step = Callable[[Tensor | Images, Tensor, float], Tensor]
 
 
@@ -46,19 +48,20 @@ def make_step(
     images: Images,
     recipe: Recipe,
     capture: Capture | None = None,
+    side: int | None = None,
 ) -> Step:
-    """A step on batches of `images`, normalised as `data` is.
+    """A step on batches of `images`, normalised as `data` is; augmented to `side` pixels, if given.
 
     With `capture` it is captured once for each size of batch: the whole ones, and the last.
     """
     loss_of = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
-    normalise = normaliser(data)
+    prepare = augmenter(data, recipe, side or images.side)
     by_size: dict[int, Compute] = {}
     resident = (images.pixels, images.labels)
 
-    def compute(flipped: Tensor, *batch: Tensor) -> Tensor:
+    def compute(drawn: Tensor, *batch: Tensor) -> Tensor:
         pixels, labels = batch if len(batch) == 2 else (x[batch[0]] for x in resident)
-        x = normalise(pixels, flipped)
+        x, labels = prepare(pixels, labels, drawn)
         with mixed(x.device):
             loss = weighted_loss(network, x, partial(loss_of, target=labels))
         optimizer.zero_grad(set_to_none=True)
@@ -66,15 +69,15 @@ def make_step(
         optimizer.step()
         return loss.detach()
 
-    def step(batch: Tensor | Images, flipped: Tensor, rate: float) -> Tensor:
+    def step(batch: Tensor | Images, drawn: Tensor, rate: float) -> Tensor:
         set_rate(optimizer, rate)
         inputs = (batch,) if isinstance(batch, Tensor) else (batch.pixels, batch.labels)
         if capture is None:
-            return compute(flipped, *inputs)
+            return compute(drawn, *inputs)
         if len(batch) not in by_size:
             kept = unchanged(network, optimizer)
-            by_size[len(batch)] = replayed(compute, (flipped, *inputs), capture, kept)
-        return by_size[len(batch)](flipped, *inputs)
+            by_size[len(batch)] = replayed(compute, (drawn, *inputs), capture, kept)
+        return by_size[len(batch)](drawn, *inputs)
 
     return step
 
@@ -124,8 +127,7 @@ def mixed(device: torch.device) -> torch.autocast:
 def normaliser(data: DataSet) -> Callable[..., Tensor]:
     """A function of uint8 images, and of which to mirror: floats of zero mean, unit variance."""
     device = data.train.labels.device
-    mean = torch.tensor(data.mean, device=device).view(1, -1, 1, 1)
-    std = torch.tensor(data.std, device=device).view(1, -1, 1, 1)
+    mean, std = statistics(data)
 
     def normalise(pixels: Tensor, flipped: Tensor | None = None) -> Tensor:
         images = (pixels / 255 - mean) / std
@@ -134,3 +136,32 @@ def normaliser(data: DataSet) -> Callable[..., Tensor]:
         return channels_last(images) if device.type == "cuda" else images.contiguous()
 
     return normalise
+
+
+def statistics(data: DataSet) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, on the data's device, (1, channels, 1, 1)."""
+    device = data.train.labels.device
+    mean, std = (torch.tensor(of, device=device).view(1, -1, 1, 1) for of in (data.mean, data.std))
+    return mean, std
+
+
+def augmenter(
+    data: DataSet, recipe: Recipe, side: int
+) -> Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """A function of uint8 images, labels and what was drawn: what a network is trained on.
+
+    Drawn is which images are mirrored; where the recipe augments them, the rows of `augment.draws`.
+    """
+    augment, (mean, std) = recipe.augment, statistics(data)
+    if augment == Augmentation():
+        normalise = normaliser(data)
+        return lambda pixels, labels, flipped: (normalise(pixels, flipped), labels)
+
+    def prepare(pixels: Tensor, labels: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        x = (changed(pixels / 255, augment, drawn) - mean) / std
+        x = erased(reshaped(x, augment, drawn, side), augment, drawn)
+        if mixes(augment):
+            x, labels = mixed_with_last(x, labels, len(data.classes), augment, drawn)
+        return (channels_last(x) if x.device.type == "cuda" else x.contiguous()), labels
+
+    return prepare

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from scalesearch.data import DataSet, Images, resized
 from scalesearch.networks.device import Capture, capture_on, replayed
+from scalesearch.spaces.augmentation import Augmentation
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.augment import draws
 from scalesearch.trials.curve import Point
 from scalesearch.trials.feed import fed, in_order
 from scalesearch.trials.step import Step, make_optimizer, make_step, normaliser
@@ -24,6 +26,7 @@ from scalesearch.trials.step import Step, make_optimizer, make_step, normaliser
 EVAL_BATCH = 500
 EVAL_PIXELS = 4_000_000  # of a batch on a GPU, which small images would leave idle
 CHECKPOINT_SECONDS = 60.0  # of training that a crash may cost
+FLIPS = 1_000_003  # from the seed of the images' order to that of their mirroring
 Split = Literal["val", "test"]
 # -> the cross-entropy of every example, and the accuracy over all
 Evaluation = Callable[[], tuple[NDArray[np.float32], float]]
@@ -65,13 +68,15 @@ def train(
     split: Split = "val",
     start: bytes | None = None,
     pause: int | None = None,
+    side: int | None = None,
 ) -> Iterator[Metrics]:
     """Metrics on the validation split after each epoch of training `network` in place.
 
-    The seed alone fixes the order and the flips of the images, so that every network sees the
-    same. The test split is looked at after the last epoch only. With `pause` training stops after
-    that epoch, and its checkpoint as `start` goes on from there, to the same bits on a CPU. Raises
-    TrialFailed when the loss is not finite.
+    The seed alone fixes the order of the images and what is done to them, so that every network
+    sees the same; where they are cropped, it is to `side` pixels, their own unless given. The test
+    split is looked at after the last epoch only. With `pause` training stops after that epoch, and
+    its checkpoint as `start` goes on from there, to the same bits on a CPU. Raises TrialFailed when
+    the loss is not finite.
     """
     held_out = data.val if split == "val" else data.test
     if held_out is None:
@@ -79,13 +84,14 @@ def train(
     device = data.train.labels.device
     optimizer = make_optimizer(network, recipe, device)
     order = torch.Generator().manual_seed(seed)
-    flips = torch.Generator().manual_seed(seed + 1_000_003)
+    flips = torch.Generator().manual_seed(seed + FLIPS)
     done, seconds = 0, 0.0
     if start is not None:
         done, seconds = restore(start, network, optimizer, order, flips)
     n = len(data.train.labels)
     batches = math.ceil(n / recipe.batch_size)
-    side, step_side, saved = data.train.side, 0, seconds
+    crops = recipe.augment.crop < 1
+    side, step_side, saved = side or data.train.side, 0, seconds
     last = min(pause or recipe.epochs, recipe.epochs)
     capture = capture_on(device)
     step: Step | None = None
@@ -94,18 +100,21 @@ def train(
         started = time.perf_counter()
         network.train()
         if step_side != (step_side := train_side(recipe, side, epoch)):
-            images = resized(data.train, step_side)
+            # a crop is of the images as they are
+            images = data.train if crops else resized(data.train, step_side)
             step = None  # what the last one captured is let go of before the next captures
-            step = make_step(network, optimizer, data, images, recipe, capture)
+            step = make_step(network, optimizer, data, images, recipe, capture, step_side)
         assert step is not None
         permutation = torch.randperm(n, generator=order).to(device)
-        flipped = torch.rand(n, generator=flips) < (0.5 if recipe.flip else 0.0)
-        flipped = flipped.to(device)
+        flipped = mirrored(n, recipe, flips, seed, epoch)
+        plain = recipe.augment == Augmentation()
+        drawn = flipped if plain else draws(recipe.augment, flipped, seed, epoch)
+        drawn = drawn.to(device)
         total = torch.zeros((), device=device)
         for i, (chosen, batch) in enumerate(fed(images, permutation.split(recipe.batch_size))):
             progress = ((epoch - 1) * batches + i) / (recipe.epochs * batches)
             rate = recipe.learning_rate * schedule(progress, recipe.warmup)
-            total += step(batch, flipped[chosen], rate) * len(batch)
+            total += step(batch, drawn[chosen], rate) * len(batch)
         train_loss = float(total) / n
         seconds += time.perf_counter() - started
         if split == "test" and epoch < recipe.epochs:
@@ -122,6 +131,14 @@ def train(
             checkpoint = snapshot(epoch, seconds, network, optimizer, order, flips)
             saved = seconds
         yield Metrics(epoch, mean, accuracy, train_loss, seconds, losses, checkpoint)
+
+
+def mirrored(n: int, recipe: Recipe, flips: torch.Generator, seed: int, epoch: int) -> Tensor:
+    """Which of `n` images are mirrored in that epoch, bool (n,)."""
+    if recipe.flip == "alternate":  # as drawn for the first, then the others
+        first = torch.rand(n, generator=torch.Generator().manual_seed(seed + FLIPS)) < 0.5
+        return first ^ (epoch % 2 == 0)
+    return torch.rand(n, generator=flips) < (0.5 if recipe.flip else 0.0)
 
 
 def snapshot(

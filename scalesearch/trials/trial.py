@@ -72,13 +72,15 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     device = torch.device(trial.device)
     if device.type == "cpu":
         torch.set_num_threads(1)
+    side = trial.arch.train_resolution or trial.arch.resolution
+    crops = trial.recipe.augment.crop < 1
     data = prepared(
         read,
         trial.data,
         trial.train_examples,
         trial.val_examples,
         trial.arch.resolution,
-        trial.arch.train_resolution or trial.arch.resolution,
+        None if crops else side,
         trial.device,
         trial.split,
     )
@@ -89,7 +91,8 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     placed(network, device)
     recipe, seed = trial.recipe, trial.seed
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
-    for metrics in train(network, data, recipe, seed, trial.split, trial.start, trial.pause):
+    epochs = train(network, data, recipe, seed, trial.split, trial.start, trial.pause, side)
+    for metrics in epochs:
         if trial.keep and metrics.epoch == recipe.epochs:
             metrics = replace(metrics, weights=packed(network.state_dict()))
         yield metrics
@@ -102,14 +105,14 @@ def prepared(
     train_examples: int | None,
     val_examples: int,
     side: int,
-    train_side: int,
+    train_side: int | None,
     device: str,
     split: Split,
 ) -> DataSet:
     """The data set at `side` pixels on `device`, its training images at `train_side`.
 
-    Splits that are too large for it are streamed. The test split is there only where `split` is
-    "test".
+    They are of their own side where that is None. Splits that are too large for the device are
+    streamed. The test split is there only where `split` is "test".
     """
     data = read(source, train_examples, val_examples)
 
@@ -120,7 +123,7 @@ def prepared(
 
     return DataSet(
         name=data.name,
-        train=place(data.train, train_side),
+        train=place(data.train, train_side or data.train.side),
         val=place(data.val),
         test=place(data.test) if split == "test" and data.test else None,
         classes=data.classes,

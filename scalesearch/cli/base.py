@@ -66,9 +66,10 @@ ProxyName = Annotated[
 Data = Annotated[
     str | None,
     typer.Option(
-        help="fashion-mnist, cifar10, cifar100, shapes, imagefolder:DIR, npz:FILE. [the proxy's]",
+        help="fashion-mnist, cifar10, cifar100, shapes, imagefolder:DIR, tar:DIR, hf:NAME, "
+        "npz:FILE. [the proxy's]",
         autocompletion=complete.one_of(
-            "fashion-mnist", "cifar10", "cifar100", "shapes", "imagefolder:", "npz:"
+            "fashion-mnist", "cifar10", "cifar100", "shapes", "imagefolder:", "tar:", "hf:", "npz:"
         ),
     ),
 ]

@@ -1,6 +1,7 @@
 """What a source of image files holds, by split, before any image is decoded."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from scalesearch.data.decode import shorter_side
 from scalesearch.data.images import Wanted, held_out_of, split, trained_on
 from scalesearch.files import check_regular
 
+HUGGING_FACE = "hf:"  # stands before what is no file: rows of a data set, by their numbers
+UNEVEN = 3  # times as many images of one class as of another
+NAMED = 3
 LOOKED_AT = 200  # images whose headers tell the side of all
 
 
@@ -65,6 +69,10 @@ def content_of(sample: Sample) -> bytes:
     """An image's bytes. Raises OSError where they cannot be read; ValueError for no regular file,
     and for one that has changed since it was listed.
     """
+    if sample.path.startswith(HUGGING_FACE):
+        from scalesearch.data.huggingface import content
+
+        return content(sample.path, sample.start)
     path = Path(sample.path)
     check_regular(path)
     with path.open("rb") as file:
@@ -87,7 +95,25 @@ def chosen(catalogue: Catalogue, wanted: Wanted) -> tuple[Splits, tuple[str, ...
     }
     if "test" in catalogue.splits:
         parts["test"] = catalogue.splits["test"]
-    return parts, notes
+    return parts, (*notes, *notes_of_classes(catalogue.classes, parts))
+
+
+def notes_of_classes(classes: Sequence[str], parts: Splits) -> tuple[str, ...]:
+    """What a report must not hide of the classes: that they are uneven, or lack in a part."""
+    notes = []
+    counts = {name: Counter(sample.label for sample in part) for name, part in parts.items()}
+    most, least = max(counts["train"].values()), min(counts["train"].values())
+    if most > UNEVEN * least:
+        notes.append(
+            f"the classes are uneven: {least} to {most} training images; accuracy and loss are "
+            "over all images, so that large classes weigh most"
+        )
+    for name, of_part in counts.items():
+        if lacking := [label for label in range(len(classes)) if not of_part[label]]:
+            named = ", ".join(classes[label] for label in lacking[:NAMED])
+            more = ", ..." if len(lacking) > NAMED else ""
+            notes.append(f"{name} has no image of the classes {named}{more}")
+    return tuple(notes)
 
 
 def contents(catalogue: Catalogue, splits: Splits) -> str:

@@ -14,7 +14,7 @@ def catalogue(argument: str) -> Catalogue:
     """The images under the folder `argument`, their classes named by its folders; none is opened.
 
     Raises ValueError where a folder is missing or empty, where there are fewer than two classes, or
-    where the splits have different classes.
+    where a held-out split has others than train.
     """
     root = Path(argument).expanduser()
     if not root.is_dir():
@@ -37,7 +37,7 @@ def catalogue(argument: str) -> Catalogue:
             f"{train_root} must have one folder a class, at least 2, "
             f"got {', '.join(classes) or 0}{hint}"
         )
-    splits = {"train": _files(train_root, classes)}
+    splits = {"train": _files(train_root, classes, classes)}
     splits |= {path.name: _held_out(path, classes) for path in held_out_roots}
     return Catalogue(f"imagefolder:{argument}", root, classes, splits)
 
@@ -51,21 +51,26 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _held_out(folder: Path, classes: tuple[str, ...]) -> Files:
-    """The files of a val or test folder. Raises ValueError unless its classes are train's."""
-    if differ := sorted(set(classes) ^ set(_classes(folder))):
+    """The files of a val or test folder, by train's classes; it may lack some.
+
+    Raises ValueError where it has one that train has not.
+    """
+    if differ := sorted(set(_classes(folder)) - set(classes)):
         raise ValueError(
-            f"{folder} must have the classes of train, got a difference in {', '.join(differ[:5])}"
+            f"{folder} must have the classes of train, got {', '.join(differ[:5])} besides"
         )
-    return _files(folder, classes)
+    return _files(folder, classes, _classes(folder))
 
 
-def _files(folder: Path, classes: tuple[str, ...]) -> Files:
-    """Every image file with its label, sorted, so that no file system decides their order.
+def _files(folder: Path, classes: tuple[str, ...], there: tuple[str, ...]) -> Files:
+    """Every image file of the classes that are there, sorted: no file system decides their order.
 
     Raises ValueError for a class without an image.
     """
     files: Files = []
     for label, name in enumerate(classes):
+        if name not in there:
+            continue
         found = sorted(_images(str(folder / name)))
         if not found:
             raise ValueError(

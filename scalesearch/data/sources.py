@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from scalesearch.data import arrays, cifar, fashion, folder, shapes
+from scalesearch.data import arrays, cifar, fashion, folder, huggingface, shapes, shards
 from scalesearch.data.catalogue import Catalogue, chosen, own_side
 from scalesearch.data.images import (
     DataInfo,
@@ -29,9 +29,13 @@ SOURCES: dict[str, tuple[Callable[[str], DataInfo], Callable[[str, Wanted], Part
     "npz": (arrays.describe, arrays.read),
 }
 # those whose images are files, which are packed before they are read
-CATALOGUES: dict[str, Callable[[str], Catalogue]] = {"imagefolder": folder.catalogue}
+CATALOGUES: dict[str, Callable[[str], Catalogue]] = {
+    "imagefolder": folder.catalogue,
+    "tar": shards.catalogue,
+    "hf": huggingface.catalogue,
+}
 # what each expects after a colon; the rest take nothing
-ARGUMENTS = {"shapes": "[:N]", "imagefolder": ":DIR", "npz": ":FILE"}
+ARGUMENTS = {"shapes": "[:N]", "imagefolder": ":DIR", "tar": ":DIR", "hf": ":NAME", "npz": ":FILE"}
 PACK = "pack:"  # stands before the folder of a pack, where a trial's data are named
 
 
@@ -149,9 +153,12 @@ def absolute(source: str) -> str:
     Raises ValueError where the source is unknown.
     """
     name, argument = _parse(source)
+    path = Path(argument).expanduser()
+    if name == "hf" and not path.exists():  # a name of the hub
+        return source
     if name != "npz" and name not in CATALOGUES:
         return source
-    return f"{name}:{Path(argument).expanduser().resolve()}"
+    return f"{name}:{path.resolve()}"
 
 
 def _parse(source: str) -> tuple[str, str]:

@@ -110,7 +110,8 @@ class Proxy:
     """
 
     data: str | None = None
-    """The images: fashion-mnist, cifar10, cifar100, shapes, imagefolder:DIR or npz:FILE."""
+    """The images: fashion-mnist, cifar10, cifar100, shapes, imagefolder:DIR, tar:DIR, hf:NAME or
+    npz:FILE."""
     train_examples: Count | None = None
     """How many training images are used; all unless given."""
     val_examples: Count = 5000

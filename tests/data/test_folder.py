@@ -187,7 +187,10 @@ def test_imagefolder_that_is_not_in_order(tmp_path: Path) -> None:
     write_folder(root / "train", "c")
     (root / "train" / "b" / "notes.txt").rename(root / "train" / "b" / "0.png")
     write_folder(root / "val", "ab")
-    fails(source, str(root / "val"), "must have the classes of train", "difference in c")
+    found = survey(source, train_examples=None, val_examples=5000)
+    assert found.notes[1] == "val has no image of the classes c"
+    (root / "val" / "a").rename(root / "val" / "d")
+    fails(source, str(root / "val"), "must have the classes of train", "got d besides")
     (root / "train").rename(root / "elsewhere")
     fails(source, "must have class folders in train", "val")
     spoil(tmp_path / "set" / "elsewhere" / "a" / "0.png", b"")
@@ -200,3 +203,11 @@ def test_a_split_with_no_readable_image(tmp_path: Path) -> None:
     for name in "ab":
         spoil(tmp_path / "val" / name / "0.png", b"")
     fails(f"imagefolder:{tmp_path}", "val must have at least 1 readable image", side=8)
+
+
+def test_uneven_classes_are_noted(tmp_path: Path) -> None:
+    write_folder(tmp_path / "train", "a", images=31)
+    write_folder(tmp_path / "train", "b", images=10)
+    write_folder(tmp_path / "val")
+    (note,) = load(f"imagefolder:{tmp_path}", side=8).notes
+    assert note.startswith("the classes are uneven: 10 to 31 training images")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
-from scalesearch.errors import ParameterError
 from scalesearch.families.document import Family
 from scalesearch.families.members import Member
 from scalesearch.families.scale import ScaleOptions
@@ -48,7 +47,6 @@ from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
 from scalesearch.studies.setup import check_study, data_info, prepare, trust_study
 
-MOST_PHI = 20  # at 2x a budget of a million baselines
 PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
 
@@ -107,14 +105,16 @@ class SavedStudy:
         gpus_per_trial: float = 0.0,
         address: str | None = None,
         cache: str | Path | None = None,
+        stall: float = 600.0,
         quiet: bool = False,
     ) -> Verification:
-        """What training the best `top` candidates at ratio^phi says of the order at phi = 1."""
-        if not phi <= MOST_PHI:  # which NaN is not
-            raise ParameterError("phi", f"must be at most {MOST_PHI}, got {phi:g}")
+        """What training the best `top` candidates at ratio^phi says of the order at phi = 1.
+
+        How they are trained is as in `run`.
+        """
         check_study(self.folder)
         place = None if cache is None else Path(cache)
-        options = RunOptions(runner, workers, gpus_per_trial, address, cache=place)
+        options = RunOptions(runner, workers, gpus_per_trial, address, cache=place, stall=stall)
         return verify_study(self.folder, phi, top, seeds, options, quiet)
 
     def report(self, format: str | None = None) -> Path:

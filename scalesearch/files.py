@@ -12,6 +12,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import socket
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,7 +47,7 @@ def write_bytes(path: Path, content: bytes, *, synced: bool = False) -> None:
     """Write a file whole or not at all; `synced`, it is on the disk before this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # each process writes its own, so that two that write the same file do not mix theirs
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{this_process()}")
     try:
         with partial.open("wb") as file:
             file.write(content)
@@ -55,6 +57,46 @@ def write_bytes(path: Path, content: bytes, *, synced: bool = False) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def this_process() -> str:
+    """This machine and process, as names of what it is writing have them."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def abandoned(folder: Path, before: str, behind: str = "") -> list[Path]:
+    """What stands in a folder by the name of a process (`this_process`), between two patterns,
+    that ran on this machine and runs no more.
+    """
+    return unowned(folder, f"{before}{re.escape(socket.gethostname())}-(\\d+){behind}")
+
+
+def unowned(folder: Path, pattern: str) -> list[Path]:
+    """What stands in a folder by such a name, its group the number of a process that has ended."""
+    name = re.compile(pattern)
+    try:
+        found = [(path, name.fullmatch(path.name)) for path in folder.iterdir()]
+    except OSError:  # there is no such folder
+        return []
+    return [path for path, match in found if match and not alive(int(match[1]))]
+
+
+def alive(number: int) -> bool:
+    """Whether a process of that number runs on this machine."""
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def clear_partials(folder: Path) -> None:
+    """Drop what killed processes had written of files in a folder, as far as that may be."""
+    for partial in abandoned(folder, r"\..+\."):
+        with suppress(OSError):  # another user's, or another process is quicker
+            partial.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,37 +2,25 @@
 is put in place too, or cleared.
 """
 
-import os
 import re
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-# this machine, a process's number and, for the last, what makes it unique stand behind each
+from scalesearch.files import abandoned, clear_partials, this_process
+
+# the process stands behind each and, for the last, what makes it unique
 BEGUN, WRITTEN, SCRATCH = ".begun-", ".written-", "scalesearch-scratch-"
-
-
-def marked(prefix: str) -> str:
-    """The name of a folder of this process."""
-    return f"{prefix}{socket.gethostname()}-{os.getpid()}"
-
-
-def abandoned(folder: Path, prefix: str) -> list[Path]:
-    """Folders of that kind whose process ran on this machine, and runs no more."""
-    name = re.compile(re.escape(f"{prefix}{socket.gethostname()}-") + r"(\d+)(-\w+)?")
-    found = [(path, name.fullmatch(path.name)) for path in folder.glob(f"{prefix}*")]
-    return [path for path, match in found if match and not alive(int(match[1]))]
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A temporary directory of this process; those that killed processes left are cleared."""
-    for left in abandoned(Path(tempfile.gettempdir()), SCRATCH):
+    for left in abandoned(Path(tempfile.gettempdir()), SCRATCH, r"-\w+"):
         shutil.rmtree(left, ignore_errors=True)  # of another user: it stays
-    with tempfile.TemporaryDirectory(prefix=f"{marked(SCRATCH)}-") as made:
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{this_process()}-") as made:
         yield Path(made)
 
 
@@ -44,36 +32,30 @@ def all_or_none(folder: Path) -> Iterator[Path]:
     put in place has decided for the new ones: `finish` puts the rest there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    begun = folder / marked(BEGUN)
+    begun = folder / f"{BEGUN}{this_process()}"
     shutil.rmtree(begun, ignore_errors=True)  # of an earlier process of that number
     begun.mkdir()
     try:
         yield begun
         finish(folder)
-        begun.rename(folder / marked(WRITTEN))
+        begun.rename(folder / f"{WRITTEN}{this_process()}")
         finish(folder)
     finally:
         shutil.rmtree(begun, ignore_errors=True)
 
 
 def finish(folder: Path) -> None:
-    """Put in place what a process that was killed had written all of; drop what it had begun."""
+    """Put in place what a process that was killed had written all of; drop what others had begun.
+
+    Two processes may do so at once, the one that has written among them.
+    """
     for written in folder.glob(f"{WRITTEN}*"):
         for path in [path for path in written.rglob("*") if path.is_file()]:
             target = folder / path.relative_to(written)
             target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
-        shutil.rmtree(written)
-    for begun in abandoned(folder, BEGUN):
+            with suppress(FileNotFoundError):  # the other was quicker
+                path.replace(target)
+        shutil.rmtree(written, ignore_errors=True)
+    for begun in abandoned(folder, re.escape(BEGUN)):
         shutil.rmtree(begun, ignore_errors=True)
-
-
-def alive(number: int) -> bool:
-    """Whether a process of that number runs on this machine."""
-    try:
-        os.kill(number, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # another user's
-        pass
-    return True
+    clear_partials(folder)

@@ -1,11 +1,12 @@
 """What the tests of failures share: a driver as a process, and what an undisturbed one leaves."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 import pandas as pd
@@ -69,21 +70,20 @@ def completions(folder: Path) -> dict[tuple[str, int, str], float]:
     return {(r.candidate, int(r.seed), r.split): float(r.loss) for r in done.itertuples()}
 
 
-def kill_driver(driver: subprocess.Popen[bytes]) -> None:
-    """SIGKILL a driver and wait until whatever Ray it had started is gone."""
-    pids = below(driver.pid)
+def kill_driver(driver: subprocess.Popen[bytes]) -> set[int]:
+    """SIGKILL a driver; it and all that it had started, some of which lives on for a minute."""
+    pids = {driver.pid, *below(driver.pid)}
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    for _ in range(100):
-        pids = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-        if not pids:
-            return
-        time.sleep(0.05)
-    for pid in pids:  # Ray's own guard is slow at times, and the next start wants the memory
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    return pids
+
+
+def left_of(pids: set[int]) -> list[str]:
+    """What is left of killed drivers and of what they had started: processes, temporary files."""
+    processes = [f"process {pid}" for pid in pids if Path(f"/proc/{pid}/exe").exists()]
+    folders = [p for place in {"/tmp", gettempdir()} for p in Path(place).glob("scalesearch-*")]
+    names = [str(p) for p in folders if pids & {int(n) for n in re.findall(r"\d+", p.name)}]
+    return processes + names
 
 
 def kill_a_worker(driver: subprocess.Popen[bytes], rng: np.random.Generator) -> bool:

@@ -8,7 +8,10 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 import resource
+import signal
 import sys
+from collections.abc import Callable
+from itertools import count
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -17,18 +20,22 @@ SERVER.set_forkserver_preload(["tests.forked", "scalesearch.search.run", "torch.
 
 
 def fork(
-    line: list[str], stderr: Path = Path(os.devnull), limit: int | None = None
+    line: list[str],
+    stderr: Path = Path(os.devnull),
+    limit: int | None = None,
+    step: int | None = None,
 ) -> ForkServerProcess:
     """The process of a command line (`tests.chaos.command`), in a process group of its own.
 
     Its messages go into the file `stderr`; the kernel lets it write no file beyond `limit` bytes.
+    It kills itself when it is to put so many files and one more in place.
     """
-    process = SERVER.Process(target=main_of, args=(line[2:], stderr, limit))
+    process = SERVER.Process(target=main_of, args=(line[2:], stderr, limit, step))
     process.start()
     return process
 
 
-def main_of(arguments: list[str], stderr: Path, limit: int | None) -> None:
+def main_of(arguments: list[str], stderr: Path, limit: int | None, step: int | None) -> None:
     """What the process does: the command line of `python -m scalesearch`."""
     from scalesearch.cli import main
 
@@ -38,8 +45,26 @@ def main_of(arguments: list[str], stderr: Path, limit: int | None) -> None:
         os.dup2(nowhere.fileno(), 1)
     if limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    if step is not None:
+        kill_at(step)
     sys.argv = arguments
     main()
+
+
+def kill_at(step: int) -> None:
+    """Have this process kill itself before its file or folder of that number, from 0, is moved."""
+    steps = count()
+
+    def counted(move: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def moved(path: Path, target: Path) -> Path:
+            if next(steps) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return move(path, target)
+
+        return moved
+
+    for name in ("replace", "rename"):
+        setattr(Path, name, counted(getattr(Path, name)))
 
 
 def wait(process: ForkServerProcess, seconds: float = 120) -> int:

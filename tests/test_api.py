@@ -185,8 +185,8 @@ def test_help_is_quick() -> None:
     assert found.stdout.endswith("\n[]\n"), found.stderr
 
 
-@pytest.mark.parametrize("phi", [1e6, float("inf"), float("nan")])
+@pytest.mark.parametrize("phi", [1, 1e6, float("inf"), float("nan")])
 def test_a_verification_at_no_budget_is_refused(phi: float) -> None:
     folder = Path(__file__).parents[1] / "results/reference/efficientnet-fashion-mnist-2x"
-    with pytest.raises(ValueError, match="phi must be at most 20, got"):
+    with pytest.raises(ValueError, match="phi must be above 1, where the study is, and at most 20"):
         ss.study(folder).verify(phi)

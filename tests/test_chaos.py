@@ -24,6 +24,7 @@ from tests.chaos import (
     exact,
     kill_a_worker,
     kill_driver,
+    left_of,
     start,
     trained,
 )
@@ -38,6 +39,7 @@ def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
     """Run a study under Ray to its end, killing a driver or a worker now and then; how often."""
     rng = np.random.default_rng([SEED, *name.encode()])
     folder, kills, before = results / name, 0, dict[tuple[str, int, str], float]()
+    killed = set[int]()
     line = command(space, results, name, "--workers", "2")
     while True:
         driver, began = start(line), trained(folder)
@@ -49,7 +51,7 @@ def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
             if driver.poll() is not None:
                 break
             if kinds[kills] == "driver":
-                kill_driver(driver)
+                killed |= kill_driver(driver)
                 kills += 1
                 done = completions(folder)
                 assert before.items() <= done.items(), "what was complete stays as it was"
@@ -58,6 +60,7 @@ def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
                 began = trained(folder)  # the next fault hits what is trained after this one
                 kills += kill_a_worker(driver, rng)
         if driver.returncode == 0:
+            assert left_of(killed) == [], "the next run has cleared it"
             return kills
         assert driver.returncode == -signal.SIGKILL
 

@@ -97,6 +97,13 @@ Runner = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Trials at once. [cores]")]
 GpusPerTrial = Annotated[float, typer.Option(min=0, help="Share of a GPU for a trial.")]
+Stall = Annotated[
+    str,
+    typer.Option(
+        help="How long a worker may report no epoch before its trial is handed on: 90s, 10m, 2h; "
+        "at least ten epochs."
+    ),
+]
 Address = Annotated[str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT.")]
 
 

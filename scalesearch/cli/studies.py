@@ -18,6 +18,7 @@ from scalesearch.cli.base import (
     Results,
     Runner,
     SpaceName,
+    Stall,
     StudyFolder,
     Trust,
     Verbose,
@@ -78,13 +79,7 @@ def run_command(
     max_hours: Annotated[
         float | None, typer.Option(min=0, help="Hours of this run; 0 trains nothing.")
     ] = None,
-    stall: Annotated[
-        str,
-        typer.Option(
-            help="How long a worker may report no epoch before its trial is handed on: 90s, 10m, "
-            "2h; at least ten epochs."
-        ),
-    ] = "10m",
+    stall: Stall = "10m",
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
     verbose: Verbose = False,
@@ -263,6 +258,7 @@ def verify_command(
     gpus_per_trial: GpusPerTrial = 0.0,
     address: Address = None,
     cache: Cache = None,
+    stall: Stall = "10m",
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
@@ -280,6 +276,7 @@ def verify_command(
         gpus_per_trial=gpus_per_trial,
         address=address,
         cache=cache,
+        stall=seconds_of(stall),
         quiet=as_json,
     )
     if as_json:

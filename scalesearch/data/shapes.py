@@ -4,6 +4,7 @@ Ten shapes, each at a random place, size and angle, light on dark or dark on lig
 grey, with noise. Image i of a split is the same whatever the number of images.
 """
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -11,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from scalesearch.data.images import DataInfo, Images, Parts, Wanted
+from scalesearch.files import SHOWN
 
 SIDE = 28
 TRAIN_EXAMPLES = 10_000
+MOST = 1_000_000  # 784 MB of pixels
 TEST_EXAMPLES = 2000
 CHUNK = 1000
 SEED = 20190528
@@ -69,6 +72,8 @@ def read(argument: str, wanted: Wanted) -> Parts:
             f"train_examples must be at most {available}, got {train_examples}; "
             f"use shapes:{train_examples}"
         )
+    if wanted.val_examples > MOST:
+        raise ValueError(f"val_examples must be at most {MOST}, got {wanted.val_examples}")
     return Parts(
         draw(train_examples, stream=0), draw(wanted.val_examples, stream=1), draw(TEST_EXAMPLES, 2)
     )
@@ -88,8 +93,10 @@ def _available(argument: str) -> int:
     """The training images of shapes:N; TRAIN_EXAMPLES where there is no N."""
     if not argument:
         return TRAIN_EXAMPLES
-    if not (argument.isascii() and argument.isdigit() and int(argument) > 0):
-        raise ValueError(f"the N of shapes:N must be a whole number above 0, got {argument!r}")
+    if not re.fullmatch(r"0*[1-9][0-9]{0,6}", argument) or int(argument) > MOST:
+        raise ValueError(
+            f"the N of shapes:N must be a whole number from 1 to {MOST}, got {argument[:SHOWN]!r}"
+        )
     return int(argument)
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor, nn
 
-from scalesearch.files import read_checked, write_checked
+from scalesearch.files import clear_partials, read_checked, write_checked
 from scalesearch.networks.arch import Arch, InputTooSmall, Stage
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.blocks.layers import Style, style_of
@@ -103,6 +103,7 @@ def all_counted(models: Mapping[str, Model]) -> dict[str, Cost]:
         if key not in known and not isinstance(models[key], CustomModel)
     }
     if fresh:
+        clear_partials(path.parent)
         write_checked(path, {key: astuple(costs) for key, costs in (known | fresh).items()})
     return found
 

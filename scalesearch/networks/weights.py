@@ -1,5 +1,6 @@
 """Weights in and out: safetensors, which hold tensors and nothing else, and torchvision's."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,7 +79,19 @@ def packed(state_dict: Mapping[str, Tensor], notes: Mapping[str, str] | None = N
 
     # the file may not share memory between tensors, which tied weights do
     apart = {name: value.detach().cpu().contiguous().clone() for name, value in state_dict.items()}
-    return save(apart, metadata=dict(notes or {}))
+    return in_order(save(apart, metadata=dict(notes or {})))
+
+
+def in_order(content: bytes) -> bytes:
+    """A safetensors file whose notes are in order, which the library leaves to chance: the same
+    weights are the same file.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # the tensors are aligned
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:

@@ -1,6 +1,6 @@
 """Reports: a study's files as one self-contained HTML page, Markdown, PDF or CSV."""
 
 from scalesearch.report.compare import write_comparison
-from scalesearch.report.write import write_report
+from scalesearch.report.write import write_pages, write_report
 
-__all__ = ["write_comparison", "write_report"]
+__all__ = ["write_comparison", "write_pages", "write_report"]

@@ -14,6 +14,7 @@ from scalesearch.report.page import render_html, render_md
 from scalesearch.report.pdf import print_pdf
 from scalesearch.report.words import in_a_sentence, listed
 from scalesearch.report.write import check_format
+from scalesearch.scratch import all_or_none
 
 # of a proxy: where studies differ in these, their accuracies and losses are not of one measure
 DATA = ("data", "train_examples", "val_examples")
@@ -178,9 +179,11 @@ def write_comparison(folders: Sequence[Path], out: Path, kind: str | None = None
     if kind == "csv":
         write_csv(out / "comparison.csv", pd.DataFrame([plain(row) for row in comparison.rows]))
         return out / "comparison.csv"
-    figures = draw(accuracies(comparison.labels, comparison.studies), out / "figures")
-    write_text(out / "comparison.md", render_md("compare.md.j2", c=comparison, figures=figures))
-    write_text(out / "comparison.html", render_html("compare.html.j2", figures, c=comparison))
+    drawn = accuracies(comparison.labels, comparison.studies)
+    with all_or_none(out) as new:
+        figures = draw(drawn, new / "figures")
+        write_text(new / "comparison.md", render_md("compare.md.j2", c=comparison, figures=figures))
+        write_text(new / "comparison.html", render_html("compare.html.j2", figures, c=comparison))
     if kind == "pdf":
         return print_pdf(out / "comparison.html")
     return out / f"comparison.{kind or 'html'}"

@@ -8,14 +8,18 @@ from typing import Any
 import pandas as pd
 from scipy.stats import t
 
+from scalesearch.families import document as families
 from scalesearch.families.document import Family, find_family
 from scalesearch.files import check_regular
 from scalesearch.plans.document import Candidate, Plan
 from scalesearch.report.transfer import Transfer, read_transfer
+from scalesearch.selection import selection as selections
+from scalesearch.selection import verification
 from scalesearch.selection.ranking import Standing
 from scalesearch.selection.selection import Selection, find_selection
 from scalesearch.selection.terms import Stop
 from scalesearch.spaces.space import Proxy, Space
+from scalesearch.studies import record
 from scalesearch.studies.images import Images
 from scalesearch.studies.record import RunRecord, find_record
 from scalesearch.studies.setup import open_search
@@ -143,26 +147,31 @@ class Content:
         return {name: ", ".join(values) for name, values in found.items() if len(values)}
 
 
-def read_content(folder: Path) -> Content:
+def read_content(folder: Path, new: Path | None = None) -> Content:
     """The content of a study's report, as far as the study has come.
 
-    Raises ValueError where the directory has no plan.
+    A file in `new`, which is to be put in place in one piece, counts as if it were. Raises
+    ValueError where the directory has no plan.
     """
-    search, selection = open_search(folder), find_selection(folder)
-    plan, trials = search.plan, table(folder / "trials.csv", TRIALS)
+
+    def place(name: str) -> Path:
+        return new if new and (new / name).exists() else folder
+
+    search, selection = open_search(folder), find_selection(place(selections.FILE))
+    plan, trials = search.plan, table(place("trials.csv") / "trials.csv", TRIALS)
     recommended = selection is not None and selection.recommended
     return Content(
         name=folder.resolve().name,
         plan=plan,
         selection=selection,
-        run=find_record(folder),
+        run=find_record(place(record.FILE)),
         space=search.space,
         images=search.images,
-        family=find_family(folder) if recommended else None,
-        transfer=read_transfer(folder),
+        family=find_family(place(families.FILE)) if recommended else None,
+        transfer=read_transfer(place(verification.FILE)),
         grid=grid_points(table(folder / "grid.csv", GRID)),
         trials=trials,
-        curves=table(folder / "curves.csv", CURVES),
+        curves=table(place("curves.csv") / "curves.csv", CURVES),
         candidates=candidate_rows(plan, selection, trials),
         tests=test_rows(plan, selection, trials),
         failures=failures(trials),

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from scalesearch.errors import ParameterError
+from scalesearch.files import write_bytes
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SECONDS = 120
@@ -49,5 +50,5 @@ def print_pdf(page: Path) -> Path:
         if not partial.exists():
             last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
             raise ValueError(f"{browser} must print {page}: {last}")
-        shutil.move(partial, out)
+        write_bytes(out, partial.read_bytes())
     return out

@@ -10,6 +10,7 @@ from scalesearch.report.content import Content, read_content
 from scalesearch.report.figures import draw, figures_of
 from scalesearch.report.page import render_html, render_md
 from scalesearch.report.pdf import print_pdf
+from scalesearch.scratch import all_or_none, finish
 
 FORMATS = ("html", "md", "pdf", "csv")
 NETWORK = (
@@ -27,16 +28,25 @@ def write_report(folder: Path, kind: str | None = None) -> Path:
     is none, and where the directory holds no plan.
     """
     check_format(kind)
-    content = read_content(folder)
+    finish(folder)
     if kind == "csv":
-        write_csv(folder / "report.csv", candidate_table(content))
+        write_csv(folder / "report.csv", candidate_table(read_content(folder)))
         return folder / "report.csv"
-    drawn = draw(figures_of(content), folder / "figures")
-    write_text(folder / "report.md", render_md("report.md.j2", c=content, figures=drawn))
-    write_text(folder / "report.html", render_html("report.html.j2", drawn, c=content))
+    with all_or_none(folder) as new:
+        write_pages(folder, new)
     if kind == "pdf":
         return print_pdf(folder / "report.html")
     return folder / f"report.{kind or 'html'}"
+
+
+def write_pages(folder: Path, new: Path) -> None:
+    """Write a study's report into a directory whose files are to be put in the study's in one
+    piece, as if those that are in it already were there.
+    """
+    content = read_content(folder, new)
+    drawn = draw(figures_of(content), new / "figures")
+    write_text(new / "report.md", render_md("report.md.j2", c=content, figures=drawn))
+    write_text(new / "report.html", render_html("report.html.j2", drawn, c=content))
 
 
 def check_format(kind: str | None) -> None:

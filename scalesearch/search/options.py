@@ -1,6 +1,5 @@
 """How trials are run, which never changes what they measure."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,9 +34,7 @@ class RunOptions:
     mirror: str | None = None
     verbose: bool = False
     cache: Path | None = None
-    stall: float = float(
-        os.environ.get("STALLX", "600")
-    )  # seconds for which a worker may report no epoch
+    stall: float = 600.0  # seconds for which a worker may report no epoch
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from scalesearch.families.document import FILE as FAMILY
 from scalesearch.families.document import write_family
 from scalesearch.families.of_study import family_of_study
 from scalesearch.files import write_csv
-from scalesearch.report import write_comparison, write_report
+from scalesearch.report import write_comparison, write_pages, write_report
 from scalesearch.scratch import all_or_none, finish
 from scalesearch.search.driver import Driven, decide
 from scalesearch.search.options import (
@@ -24,7 +24,12 @@ from scalesearch.search.options import (
     worker_count,
 )
 from scalesearch.search.training import train
-from scalesearch.search.verify import verify
+from scalesearch.search.verify import (
+    scaled_networks,
+    train_scaled,
+    verification_of,
+    write_verified,
+)
 from scalesearch.selection import answer
 from scalesearch.selection.selection import (
     Selection,
@@ -33,7 +38,7 @@ from scalesearch.selection.selection import (
     write_selection,
 )
 from scalesearch.selection.verification import Verification
-from scalesearch.studies import locked, read_curves, read_trials
+from scalesearch.studies import Study, locked, read_curves, read_trials
 from scalesearch.studies.mirror import Mirror, opened
 from scalesearch.studies.record import RunRecord, find_record, write_record
 from scalesearch.studies.setup import (
@@ -51,6 +56,7 @@ from scalesearch.studies.setup import (
 from scalesearch.trials.trial import versions
 
 log = logging.getLogger(__name__)
+MOST_PHI = 20  # at 2x a budget of a million baselines
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +91,26 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> Fini
             study.retry_failed()
         started = time.monotonic()
         driven = train(search, study, options, quiet, mirror)
-        write_record(search.folder, run_record(search, options, started, driven.trials))
-        answer.write_trials(search, study)
-        try:
-            selection = answer.select(search, study, decide(search, study))
-        except ValueError:
-            if not driven.halted:
-                raise
-            selection = None
-        if selection:
-            write_answer(search, selection)
-        report = write_report(search.folder)
+        record = run_record(search, options, started, driven.trials)
+        with all_or_none(search.folder) as new:
+            write_record(new, record)
+            answer.write_trials(new, search, study)
+            selection, too_few = selected(search, study)
+            if selection:
+                write_answer(new, search, selection)
+            write_pages(search.folder, new)
+    if too_few and not driven.halted:
+        raise too_few
+    report = search.folder / "report.html"
     return Finished(search.folder, selection, driven.trials, unfinished(driven), report)
+
+
+def selected(search: Search, study: Study) -> tuple[Selection | None, ValueError | None]:
+    """The answer, or why the study has too few trials for one."""
+    try:
+        return answer.select(search, study, decide(search, study)), None
+    except ValueError as error:
+        return None, error
 
 
 def unfinished(driven: Driven) -> str | None:
@@ -142,29 +156,36 @@ def run_record(search: Search, options: RunOptions, started: float, trained: int
 
 def reselect(folder: Path) -> Selection:
     """Select again from what a study has; write selection.json, and the family if it changed."""
-    search = open_search(folder)
     with locked(folder):
         finish(folder)
-        before = find_selection(folder)
-        if before and not (folder / DATA).exists():  # as the first version left it
-            search = replace(search, images=replace(search.images, notes=old_notes(before)))
-            write_images(search)
-        study = open_study(search)
-        answer.write_trials(search, study)
-        selection = answer.select(search, study, decide(search, study))
-        write_answer(search, selection, before)
+        search = open_search(folder)
+        with all_or_none(folder) as new:
+            return select_into(new, search)
+
+
+def select_into(new: Path, search: Search) -> Selection:
+    """Select from what a study has, its answer written into a directory for the study's own."""
+    before = find_selection(search.folder)
+    if before and not (search.folder / DATA).exists():  # as the first version left it
+        search = replace(search, images=replace(search.images, notes=old_notes(before)))
+        write_images(search.folder, search.images)
+    study = open_study(search)
+    answer.write_trials(new, search, study)
+    selection = answer.select(search, study, decide(search, study))
+    write_answer(new, search, selection, before)
     return selection
 
 
-def write_answer(search: Search, selection: Selection, before: Selection | None = None) -> None:
-    """Write the selection, and the family where it is not that of `before` already: all or none."""
+def write_answer(
+    new: Path, search: Search, selection: Selection, before: Selection | None = None
+) -> None:
+    """Write the selection, and the family where it is not that of `before` already."""
     chosen = selection.coefficients
-    with all_or_none(search.folder) as new:
-        write_selection(new, selection)
-        there = (search.folder / FAMILY).exists() and before and before.coefficients == chosen
-        if chosen and not there:
-            log.info("scaling up to measured budgets")
-            write_family(new, family_of_study(search.space, search.plan, chosen))
+    write_selection(new, selection)
+    there = (search.folder / FAMILY).exists() and before and before.coefficients == chosen
+    if chosen and not there:
+        log.info("scaling up to measured budgets")
+        write_family(new, family_of_study(search.space, search.plan, chosen))
 
 
 def verify_study(
@@ -172,16 +193,24 @@ def verify_study(
 ) -> Verification:
     """Scale a study's best up to ratio^phi, train, and compare; write it into its report."""
     refuse_no_gpu(options)
+    if not 1 < phi <= MOST_PHI:  # nor is NaN
+        rule = f"must be above 1, where the study is, and at most {MOST_PHI}, got {phi:g}"
+        raise ParameterError("phi", rule)
     search = plan_again(folder)
-    if phi <= 1:
-        raise ParameterError("phi", f"must be above 1, where the study is, got {phi:g}")
     if not quiet:
         log.info("training in %s/phi%g, %d at once", folder, phi, worker_count(options))
+    scaled = scaled_networks(search, phi, top)
+    packed = with_images(search, options.cache, [network.member.arch for network in scaled])
     run = runner_of(options, folder, search.plan.baseline.arch)
-    found = verify(search, phi, top, seeds, run, options.cache)
-    reselect(folder)
-    if (folder / "run.json").exists():
-        write_report(folder)
+    train_scaled(packed, scaled, phi, seeds, run)
+    with locked(folder):
+        finish(folder)
+        with all_or_none(folder) as new:
+            found = verification_of(search, scaled, phi, seeds)
+            write_verified(search, found, new)
+            select_into(new, open_search(folder))
+            if (folder / "run.json").exists():
+                write_pages(folder, new)
     return found
 
 

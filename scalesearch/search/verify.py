@@ -20,6 +20,7 @@ from scalesearch.networks.latency import device_of, refuse_elsewhere
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.plans.document import Candidate, Plan
 from scalesearch.plans.limits import share
+from scalesearch.scratch import finish
 from scalesearch.search.driver import drive
 from scalesearch.search.events import Decided
 from scalesearch.selection.answer import ranking_of
@@ -36,8 +37,8 @@ from scalesearch.selection.verification import (
     Verification,
     write_verification,
 )
-from scalesearch.studies import Study, locked, read_losses
-from scalesearch.studies.setup import Search, trial_of, with_images
+from scalesearch.studies import Study, locked, read_curves, read_losses, read_trials
+from scalesearch.studies.setup import Search, trial_of
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.runners import AskTell
 
@@ -66,6 +67,7 @@ def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
     if plan.latency is not None and plan.measure == "ms":
         refuse_elsewhere(plan.latency.conditions)
     with locked(search.folder):
+        finish(search.folder)
         study = Study(search.folder, [start.key, *(c.key for c in plan.candidates)])
         best = [standing.key for standing in ranking_of(search, study).standings][:top]
     chosen = [c for c in plan.candidates if c.key in best]
@@ -97,10 +99,15 @@ def nearest(plan: Plan, coefficients: Coefficients, ratio: float, phi: float) ->
 
 
 def train_scaled(
-    search: Search, networks: list[Scaled], folder: Path, seeds: int, run: Callable[[AskTell], None]
+    search: Search,
+    networks: list[Scaled],
+    phi: float,
+    seeds: int,
+    run: Callable[[AskTell], None],
 ) -> None:
     """Train them with the first seeds, in a study of their own under the study's directory."""
     archs = {scaled.member.arch.key: scaled.member.arch for scaled in networks}
+    folder = scaled_folder(search, phi)
     folder.mkdir(exist_ok=True)
     with locked(folder):
         study = Study(folder, list(archs))
@@ -109,8 +116,6 @@ def train_scaled(
             trial_of(search, arch, seed) for seed in range(seeds) for arch in archs.values()
         )
         drive(study, lambda: Decided("the networks scaled up", wanted), run)
-        write_csv(folder / "trials.csv", study.trials())
-        write_csv(folder / "curves.csv", study.curves())
 
 
 def effects_of(folder: Path, keys: list[str]) -> Effects:
@@ -130,31 +135,20 @@ def trained(folder: Path) -> set[tuple[str, int]]:
     return {(key, int(seed)) for key, seed, _ in parts}
 
 
-def verify(
-    search: Search,
-    phi: float,
-    top: int,
-    seeds: int,
-    run: Callable[[AskTell], None],
-    cache: Path | None = None,
-) -> Verification:
-    """What phi = 1 says of that phi; written to verify.json in the study.
+def scaled_folder(search: Search, phi: float) -> Path:
+    """Where the networks at that phi are trained."""
+    return search.folder / f"phi{phi:g}"
 
-    Images that are packed for the scaled networks are kept in `cache`, or the user's.
 
-    Raises ValueError where the study is not done yet.
-    """
-    networks = scaled_networks(search, phi, top)
-    folder = search.folder / f"phi{phi:g}"
-    search = with_images(search, cache, [scaled.member.arch for scaled in networks])
-    train_scaled(search, networks, folder, seeds, run)
+def verification_of(search: Search, networks: list[Scaled], phi: float, seeds: int) -> Verification:
+    """What phi = 1 says of that phi, by the trials that both have."""
     keys = list(dict.fromkeys(scaled.member.arch.key for scaled in networks))
-    large = effects_of(folder, keys)
+    large = effects_of(scaled_folder(search, phi), keys)
     candidates = [c for c in search.plan.candidates if c.key in {s.candidate for s in networks}]
     small = effects_of(search.folder, [search.plan.baseline.key, *(c.key for c in candidates)])
     shapes = [Shape(1, 1, 1), *(shape_of(search, c) for c in candidates)]
     law = fit_law(shapes, small.means, small.draws)
-    found = Verification(
+    return Verification(
         phi=phi,
         ratio=search.plan.ratio**phi,
         seeds=seeds,
@@ -166,8 +160,14 @@ def verify(
             law, candidates, networks, keys, small, large, search.plan.baseline.cost, phi
         ),
     )
-    write_verification(search.folder, found)
-    return found
+
+
+def write_verified(search: Search, found: Verification, new: Path) -> None:
+    """Write verify.json, and the tables of its trials, into a directory for the study's own."""
+    write_verification(new, found)
+    folder = scaled_folder(search, found.phi)
+    for name, table in (("trials.csv", read_trials(folder)), ("curves.csv", read_curves(folder))):
+        write_csv(new / folder.name / name, table)
 
 
 def shape_of(search: Search, candidate: Candidate) -> Shape:

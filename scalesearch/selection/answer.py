@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +143,7 @@ def sweep_of(search: Search, study: Study) -> Mapping[str, Mapping[float, Mappin
     return losses
 
 
-def write_trials(search: Search, study: Study) -> None:
+def write_trials(folder: Path, search: Search, study: Study) -> None:
     """Write trials.csv and curves.csv."""
-    write_csv(search.folder / "trials.csv", with_networks(study.trials(), search.plan))
-    write_csv(search.folder / "curves.csv", with_networks(study.curves(), search.plan))
+    write_csv(folder / "trials.csv", with_networks(study.trials(), search.plan))
+    write_csv(folder / "curves.csv", with_networks(study.curves(), search.plan))

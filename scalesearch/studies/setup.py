@@ -214,13 +214,13 @@ def write_setup(search: Search) -> None:
     if function := function_named(search.space.model):
         trust(search.folder, function)
     write_text(search.folder / "space.yaml", dump_space(search.space))
-    write_images(search)
+    write_images(search.folder, search.images)
     write_plan(search.folder, search.plan)
 
 
-def write_images(search: Search) -> None:
+def write_images(folder: Path, images: Images) -> None:
     """Write what a study keeps of its images."""
-    write_document(search.folder / DATA, search.images)
+    write_document(folder / DATA, images)
 
 
 def open_search(folder: Path) -> Search:

@@ -11,8 +11,10 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
-from scalesearch.files import write_bytes
+from scalesearch.files import clear_partials, write_bytes
 from scalesearch.studies.artifacts import (
+    CHECKPOINTS,
+    LOSSES,
     checkpoint_path,
     read_checkpoint,
     write_losses,
@@ -53,6 +55,8 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.folder = folder
         cut_torn_tail(folder / JOURNAL)
+        for place in (folder, folder / LOSSES, folder / CHECKPOINTS):
+            clear_partials(place)
         with whole_journal(folder):
             backend = WholeLines(str(folder / JOURNAL), HeldLock(""))
             self._storage = JournalStorage(backend)

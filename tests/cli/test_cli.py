@@ -5,8 +5,10 @@ import io
 import json
 import re
 import shlex
+import shutil
 import struct
 import subprocess
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from scalesearch.cli import main
 from scalesearch.cli.show import show_answer
 from scalesearch.search.run import Finished
 from scalesearch.selection.selection import read_selection
@@ -145,6 +148,28 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     assert (folder / "family.json").exists() == reselected["recommended"]
     assert reselected["standings"] == first["standings"]
     assert yaml.safe_load((folder / "space.yaml").read_text())["budget"] == "2x"
+
+
+def test_a_study_is_the_directory_that_is_named(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whatever name, and wherever from: none is made of its name elsewhere."""
+    link = tmp_path / "elsewhere" / "old"
+    link.parent.mkdir()
+    link.symlink_to(finished)
+    shutil.copytree(finished, link.parent / finished.name)  # which must stay as it is
+    before = sorted(tmp_path.rglob("*"))
+    for place, name in ((finished, "."), (finished / "losses", ".."), (link.parent, "old")):
+        monkeypatch.chdir(place)
+        monkeypatch.setattr(sys, "argv", ["scalesearch", "select", name])
+        for folder in (finished, link.parent / finished.name):
+            (folder / "selection.json").unlink(missing_ok=True)
+        with pytest.raises(SystemExit, match="0"):
+            main()
+        assert (finished / "selection.json").exists()
+        assert not (link.parent / finished.name / "selection.json").exists()
+    gone = link.parent / finished.name / "selection.json"
+    assert sorted(tmp_path.rglob("*")) == [path for path in before if path != gone]
 
 
 def test_a_run_that_is_too_short_recommends_nothing(scalesearch: Command, tiny: Path) -> None:

@@ -37,7 +37,7 @@ def test_shapes_are_no_matter_of_their_mean_template() -> None:
 def test_shapes_limits() -> None:
     fails("shapes:300", "must be at most 300, got 301; use shapes:301", train_examples=301)
     for bad in ("0", "many", "-3", "1.5"):
-        fails(f"shapes:{bad}", "must be a whole number above 0", repr(bad))
+        fails(f"shapes:{bad}", "must be a whole number from 1 to 1000000", repr(bad))
 
 
 def test_side_applies_to_every_split() -> None:

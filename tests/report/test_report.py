@@ -177,7 +177,7 @@ def test_images_are_counted_as_they_were(study: Path, tmp_path: Path) -> None:
     search = open_search(study)
     space = narrow(search.space, "quick", data=f"npz:{tmp_path / 'few.npz'}")
     assert space.proxies["quick"].val_examples == 5000
-    write_images(replace(search, images=images_of(space.proxies["quick"], "quick")))
+    write_images(search.folder, images_of(space.proxies["quick"], "quick"))
     assert "4,764 images to train, 1,191 to validate" in said(), "a fifth of 5,955"
 
 

@@ -16,7 +16,7 @@ import ray
 from scalesearch.errors import ParameterError
 from scalesearch.networks.custom import PREFIX
 from scalesearch.scratch import scratch
-from scalesearch.trials.runners.local import on_loopback, start_options, with_token
+from scalesearch.trials.runners.local import on_loopback, session, start_options, with_token
 
 PACKAGE = Path(__file__).parents[2]
 CONNECT_SECONDS = 5.0
@@ -49,13 +49,13 @@ def joined(
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     level = logging.INFO if verbose else logging.ERROR
     place: AbstractContextManager[None]
-    with scratch() as staging:
+    with session() if address is None else scratch() as folder:
         if address is None:
             with_token()
-            options, place = start_options(workers), on_loopback()
+            options, place = start_options(workers, folder), on_loopback()
         else:
             reachable(address)
-            travels = travelling(function, Path(staging))
+            travels = travelling(function, folder)
             options, place = {"address": address, "runtime_env": travels}, nullcontext()
         try:
             with place:

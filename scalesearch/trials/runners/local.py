@@ -2,6 +2,10 @@
 
 import os
 import secrets
+import shutil
+import signal
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,11 +15,50 @@ from ray._private import ray_constants
 from ray._raylet import Config  # type: ignore[attr-defined]
 from ray.job_config import JobConfig
 
+from scalesearch.files import unowned
+
 MODE = "RAY_AUTH_MODE"
+SESSION = "scalesearch-ray-"
+ROOM = 10  # characters of a place for it: the kernel takes 107 of a socket's path
 
 
-def start_options(workers: int | None) -> dict[str, Any]:
-    """What ray.init is given to start a Ray of so many CPUs here.
+@contextmanager
+def session() -> Iterator[Path]:
+    """A temporary directory for Ray's session; what killed runs left of theirs is cleared.
+
+    Ray's own would stay for good, and a driver that is killed leaves two of Ray's agents for a
+    minute, which write to it.
+    """
+    place = tempfile.gettempdir()
+    place = place if len(place) <= ROOM else "/tmp"
+    for left in unowned(Path(place), rf"{SESSION}(\d+)-\w+"):
+        if left.stat().st_uid == os.getuid():
+            end_agents(left)
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        dir=place, prefix=f"{SESSION}{os.getpid()}-", ignore_cleanup_errors=True
+    ) as made:
+        yield Path(made)
+
+
+def end_agents(folder: Path) -> None:
+    """End this user's processes of Ray that have files in a folder; none where no /proc tells."""
+    ended = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended, or is another user's
+            if not (process / "cmdline").read_bytes().startswith(b"ray::"):
+                continue
+            if any(file.readlink().is_relative_to(folder) for file in (process / "fd").iterdir()):
+                os.kill(int(process.name), signal.SIGKILL)
+                ended.append(process)
+    for _ in range(100):  # until none of them writes there any more
+        if not any((process / "exe").exists() for process in ended):
+            return
+        time.sleep(0.02)
+
+
+def start_options(workers: int | None, folder: Path) -> dict[str, Any]:
+    """What ray.init is given to start a Ray of so many CPUs here, its session in that folder.
 
     Its workers do not look for modules where the user stands, as Ray's do before they look among
     those that are installed; `load_function` looks there last, for the one that a space names.
@@ -28,6 +71,7 @@ def start_options(workers: int | None) -> dict[str, Any]:
         "include_dashboard": False,
         "job_config": job,
         "_node_ip_address": "127.0.0.1",
+        "_temp_dir": str(folder),
     }
 
 

@@ -1,0 +1,117 @@
+"""A command that is killed while it writes leaves the old state or the new, and the next call of it
+completes it.
+
+The suite kills each some times, `make chaos` (CHAOS) before every single file that is put in place,
+and the commands that draw a report too.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from scalesearch.scratch import finish
+from tests.forked import fork, wait
+
+LONG = int(os.environ.get("CHAOS", "0"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command, its words with the place for the folder that it writes; what stands there before;
+    at which of its files the suite kills it.
+    """
+
+    words: str
+    before: str
+    steps: tuple[int, ...]
+
+
+FORMULA = "scale {space} --mode formula --coefficients 1.2,1.1,1.15 --out {folder} --phi"
+EXPORT = "export lenet5 --format safetensors,python --overwrite --out {folder} --resolution"
+VERIFY = "verify {folder} --runner inline --top 2 --seeds 2 --phi"
+CASES = {
+    "select": Case("select {folder}", "", (0, 3, 5)),
+    "verify": Case(f"{VERIFY} 2", f"{VERIFY} 2", (6, 8)),
+    "scale": Case(f"{FORMULA} 1,2", f"{FORMULA} 1", (0, 3, 7)),
+    "export": Case(f"{EXPORT} 32", f"{EXPORT} 40", (0, 2, 5)),
+}
+REPORTED = {
+    "run": Case("run {space} --runner inline --results {results} --name {name}", "", ()),
+    "verify, with its report": Case(f"{VERIFY} 2", f"{VERIFY} 2", ()),
+    "report": Case("report {folder}", "", ()),
+}
+STUDIES = ("select", "verify", "run", "verify, with its report", "report")
+ANSWERS = ("selection.json", "verify.json", "trials.csv", "report.md")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What can be seen in a folder, by name."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("[!.]*")}
+    return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
+
+
+def hidden(folder: Path) -> list[str]:
+    """What is being written in a folder, or was."""
+    return [path.name for path in folder.rglob(".*") if path.name != ".lock"]
+
+
+def age(folder: Path) -> None:
+    """Make an answer an older one: it differs from the new in every file that is left."""
+    for name in ANSWERS:
+        path = folder / name
+        if path.exists():
+            path.write_text(path.read_text() + "\n")  # which readers allow
+    (folder / "curves.csv").unlink(missing_ok=True)
+
+
+def killed_everywhere(case: Case, name: str, tiny: Path, start: Path, tmp: Path) -> int:
+    """Kill a command at its files, one after the other; how often it was killed."""
+    folder = tmp / "results" / "s"
+
+    def line(words: str) -> list[str]:
+        where = {"folder": folder, "space": tiny, "results": folder.parent, "name": folder.name}
+        return [sys.executable, "-m", "scalesearch", *words.format(**where).split()]
+
+    if name in STUDIES:
+        shutil.copytree(start, folder)
+        if name in CASES:
+            (folder / "run.json").unlink()  # then no report is drawn
+    if case.before:
+        assert wait(fork(line(case.before))) == 0
+    if name in STUDIES:
+        age(folder)
+    template = shutil.copytree(folder, tmp / "template")
+    old = files(folder)
+    assert wait(fork(line(case.words), tmp / "said")) == 0, (tmp / "said").read_text()
+    new, found = files(folder), {"old": 0, "new": 0}
+    assert old != new
+    for step in count() if LONG else case.steps:
+        shutil.rmtree(folder)
+        shutil.copytree(template, folder)
+        if wait(fork(line(case.words), step=step)) != -signal.SIGKILL:
+            assert LONG, "its files were fewer"
+            break
+        finish(folder)
+        now = files(folder)
+        assert now in (old, new), [name for name in old | new if now.get(name) != old.get(name)]
+        found["old" if now == old else "new"] += 1
+        assert wait(fork(line(case.words))) == 0
+        assert files(folder) == new and hidden(folder) == []
+    assert min(found.values()) > 0, "kills came before and behind the decision"
+    return sum(found.values())
+
+
+@pytest.mark.xdist_group("chaos")
+@pytest.mark.parametrize("name", [*CASES, *(REPORTED if LONG else ())])
+def test_a_killed_command_leaves_the_old_state_or_the_new(
+    name: str, tiny: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    case = CASES.get(name) or REPORTED[name]
+    kills = killed_everywhere(case, name, tiny, undisturbed, tmp_path)
+    print(f"{name}: {kills} kills", flush=True)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import resource
 import string
 import time
 from collections.abc import Callable
@@ -51,6 +52,8 @@ model:
     - {block: mbconv, width: 16, depth: 2, stride: 2, expand: 4, squeeze: 0.25}
     - {block: branches, branches: [[{block: conv, width: 8}], [{block: conv, width: 8}]]}
   hidden: [{width: 32}]
+  classes: 10
+  auxiliary: [{after: 1, weight: 0.3, pool: 2}]
   rules: {divisor: 2, depth: round}
 grid: {alpha: {start: 1.0, stop: 2.0, step: 0.5}, beta: [1.0, 1.5], gamma: [1.0, 1.2]}
 proxies:
@@ -59,6 +62,7 @@ proxies:
 SPACES = [TABLE, *(path.read_text() for path in sorted(space_folder().glob("*.yaml")))]
 EXTREMES = [1e-300, 1e-9, 1e6, 1e308, -1e308, 10**6, 10**7, 10**12, 10**18, 10**400, 0, -1]
 SECONDS = 5  # of this process's own time, that any input may take
+MEMORY = 2**20  # KiB that any input may take
 SCALARS = st.one_of(
     st.sampled_from(EXTREMES),
     st.none(),
@@ -82,12 +86,13 @@ VALUES = st.recursive(
 
 def one_line(call: Callable[[], Any]) -> None:
     """Run it; a ValueError or OSError must say what is wrong in one line, all else is a fault."""
-    started = time.process_time()
+    started, most = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         call()
     except (ValueError, OSError) as error:
         assert str(error).strip(), "an error says something"
     assert time.process_time() - started < SECONDS
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < MEMORY
 
 
 def nested(levels: int) -> Any:
@@ -206,6 +211,30 @@ def test_a_space_file_of_damaged_bytes(tmp_path: Path, data: st.DataObject, nois
     one_line(lambda: read_model(path))
 
 
+@settings(fuzz, max_examples=max(50, EXAMPLES // 4))
+@given(data=st.data(), levels=st.integers(1, 14), times=st.integers(1, 10), merged=st.booleans())
+def test_a_space_file_of_aliases(
+    tmp_path: Path, data: st.DataObject, levels: int, times: int, merged: bool
+) -> None:
+    """Aliases of aliases, or merged keys, in place of any of a space's values."""
+    lines = ["a0: &a0 {p: 1}" if merged else "a0: &a0 [1]"]
+    for level in range(levels):
+        of = ", ".join([f"*a{level}"] * times)
+        value = f"{{<<: [{of}]}}" if merged else f"[{of}]"
+        lines.append(f"a{level + 1}: &a{level + 1} {value}")
+    content = yaml.safe_load(data.draw(st.sampled_from(SPACES)))
+    *way, last = data.draw(st.sampled_from([path for path in paths(content) if path]))
+    place = content
+    for key in way:
+        place = place[key]
+    place[last] = "ALIAS"
+    text = yaml.safe_dump(content, default_flow_style=True, width=10**6).strip()[1:-1]
+    path = tmp_path / "space.yaml"
+    path.write_text(f"{{{', '.join(lines)}, {text}}}".replace("ALIAS", f"*a{levels} "))
+    one_line(lambda: load_space(str(path)))
+    one_line(lambda: read_model(path))
+
+
 @fuzz
 @given(text=st.text(max_size=20))
 def test_budgets_and_numbers(text: str) -> None:
@@ -283,7 +312,8 @@ def test_a_damaged_journal(tmp_path: Path, journal: bytes, data: st.DataObject) 
     elif kind == "number":
         numbers = list(re.finditer(rb"-?\d+\.?\d*", lines[at]))
         found = data.draw(st.sampled_from(numbers))
-        word = data.draw(st.sampled_from([b"NaN", b"Infinity", b"-Infinity", b"1e999", b"10" * 50]))
+        words = [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"10" * 50, b"[" * 50_000, b"[[[1]]]"]
+        word = data.draw(st.sampled_from(words))
         lines[at] = lines[at][: found.start()] + word + lines[at][found.end() :]
     else:
         entry = json.loads(lines[at])

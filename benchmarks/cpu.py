@@ -41,7 +41,7 @@ def proxy(model: str, width: float, pixels: int) -> Arch:
 def plain(network: nn.Module) -> nn.Module:
     """The network with each fast module's class put back to torch's own."""
     for module in network.modules():
-        for base in (nn.Conv2d, nn.BatchNorm2d, nn.AdaptiveAvgPool2d):
+        for base in (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d):
             if isinstance(module, base):
                 module.__class__ = base
     return network

@@ -23,25 +23,35 @@ from benchmarks.peers.plain_loop import curve, train
 from scalesearch.networks import zoo
 from scalesearch.networks.blocks import build_network
 from scalesearch.networks.scaling import Scale, scale_arch
+from scalesearch.networks.stride import with_output_stride
 from scalesearch.networks.weights import load_torchvision
 
 ROOT = Path(__file__).parents[1]
 BATCH, STEPS, WARM, ROUNDS = 64, 30, 5, 4
 PROXIES = [
-    ("efficientnet_b0", 0.125, 20),
-    ("efficientnet_b0", 0.25, 20),
-    ("mobilenet_v2", 0.25, 20),
-    ("resnet18", 0.25, 20),
+    # model, width multiplier, pixels, output stride
+    ("efficientnet_b0", 0.125, 20, 32),
+    ("efficientnet_b0", 0.25, 20, 32),
+    ("mobilenet_v2", 0.25, 20, 32),
+    ("resnet18", 0.25, 20, 32),
+    ("efficientnet_b0", 0.125, 20, 16),
+    ("efficientnet_b0", 0.125, 16, 8),
+    ("efficientnet_b0", 0.25, 16, 8),
+    ("efficientnet_b0", 0.125, 16, 4),
+    ("efficientnet_b0", 0.125, 28, 8),
+    ("mobilenet_v2", 0.25, 16, 8),
+    ("resnet18", 0.25, 16, 8),
 ]
 
 
-def ours(name: str, width: float, pixels: int, path: str) -> dict[str, Any]:
+def ours(name: str, width: float, pixels: int, stride: int, path: str) -> dict[str, Any]:
     """Losses and seconds of our steps from the weights and the batch in a file."""
     torch.set_num_threads(1)
     arch = zoo.find(name)
     arch = replace(arch, rules=replace(arch.rules, divisor=1), dropout=0.0, stochastic_depth=0.0)
     arch = scale_arch(arch, Scale(width=width, resolution=pixels / arch.resolution))
-    network = build_network(replace(arch, classes=10)).train()
+    arch = with_output_stride(replace(arch, classes=10), stride)
+    network = build_network(arch).train()
     start = torch.load(path, weights_only=True)
     load_torchvision(network, start["state"])
     images, labels = start["images"], start["labels"]
@@ -60,18 +70,16 @@ def run(*line: object) -> dict[str, Any]:
     return found
 
 
-def compare(peers: str, name: str, width: float, pixels: int) -> dict[str, Any]:
+def compare(peers: str, *proxy: object) -> dict[str, Any]:
     """Median images a second of both, and how far their losses part."""
     seconds: dict[str, list[float]] = {"theirs": [], "ours": []}
     apart = 0.0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "start.pt"
-        line = ("-m", "benchmarks.peers.torchvision_step", name, width, pixels, BATCH, STEPS, path)
+        line = ("-m", "benchmarks.peers.torchvision_step", *proxy, BATCH, STEPS, path)
         for _ in range(ROUNDS):
             theirs = run(peers, *line)
-            mine = run(
-                sys.executable, "-m", "benchmarks.peers_cpu", "--ours", name, width, pixels, path
-            )
+            mine = run(sys.executable, "-m", "benchmarks.peers_cpu", "--ours", *proxy, path)
             seconds["theirs"] += theirs["seconds"][WARM:]
             seconds["ours"] += mine["seconds"][WARM:]
             pairs = zip(theirs["losses"], mine["losses"], strict=True)
@@ -84,17 +92,18 @@ def main() -> None:
     """Print the table, or be one side of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers")
-    parser.add_argument("--ours", nargs=4)
+    parser.add_argument("--ours", nargs=5)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     if options.ours:
-        name, width, pixels, path = options.ours
-        return print(json.dumps(ours(name, float(width), int(pixels), path)))
+        name, width, pixels, stride, path = options.ours
+        return print(json.dumps(ours(name, float(width), int(pixels), int(stride), path)))
     rows = []
-    for name, width, pixels in PROXIES:
-        found = compare(options.peers, name, width, pixels)
+    for name, width, pixels, stride in PROXIES:
+        found = compare(options.peers, name, width, pixels, stride)
         rows.append(
-            f"| {name} x{width:g}, {pixels} px | {found['theirs']:.0f} | {found['ours']:.0f} | "
+            f"| {name} x{width:g}, {pixels} px / {stride} | "
+            f"{found['theirs']:.0f} | {found['ours']:.0f} | "
             f"{found['ours'] / found['theirs']:.2f} | {found['apart']:.0e} |"
         )
         print(rows[-1], flush=True)
@@ -106,7 +115,8 @@ def main() -> None:
             f"the same widths, AdamW, a plain loop. {platform.machine()}; medians of "
             f"{ROUNDS} x {STEPS - WARM} steps, the two turn and turn about. The last column is the "
             "largest relative difference of the losses of ten steps of SGD (rate 1e-4) from there, "
-            "in float64.",
+            "in float64. After a proxy's pixels stands its output stride: below 32 the earliest "
+            "strides are 1 in both.",
             "",
             "| proxy | torchvision, images/s | ours, images/s | ratio | losses apart |",
             "|---|---|---|---|---|",

@@ -1,9 +1,10 @@
 """Training steps of torchvision's own proxies: the other side of benchmarks/peers_cpu.py.
 
-    python -m benchmarks.peers.torchvision_step NAME WIDTH PIXELS BATCH STEPS FILE
+    python -m benchmarks.peers.torchvision_step NAME WIDTH PIXELS STRIDE BATCH STEPS FILE
 
-with benchmarks/peers/requirements.txt installed. Writes the weights it starts from and the batch
-to FILE, and prints the losses and the seconds of each step as JSON.
+with benchmarks/peers/requirements.txt installed; STRIDE is the network's, in all. Writes the
+weights it starts from and the batch to FILE, and prints the losses and the seconds of each step
+as JSON.
 """
 
 import json
@@ -61,12 +62,25 @@ def build(name: str, width: float) -> nn.Module:
     return network
 
 
+def ease(network: nn.Module, excess: int) -> None:
+    """Take away the earliest strides of 2 until `excess` is divided out of their product."""
+    eased = False
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d) and module.stride in (2, (2, 2)):
+            if module.kernel_size not in (1, (1, 1)):  # a shortcut goes with its block
+                eased = excess > 1
+                excess //= 2 if eased else 1
+            if eased:
+                module.stride = 1 if isinstance(module, nn.MaxPool2d) else (1, 1)
+
+
 def main() -> None:
     """Train and print."""
-    name, width, pixels, batch, steps, path = sys.argv[1:]
+    name, width, pixels, stride, batch, steps, path = sys.argv[1:]
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = build(name, float(width)).train()
+    ease(network, 32 // int(stride))
     images = torch.randn(int(batch), 3, int(pixels), int(pixels))
     labels = torch.randint(10, (int(batch),))
     torch.save({"state": network.state_dict(), "images": images, "labels": labels}, path)

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from benchmarks.cpu import plain
 from scalesearch.networks import zoo
 from scalesearch.networks.blocks import build_network
-from scalesearch.networks.blocks.fast import AdaptiveAvgPool2d, BatchNorm2d, Conv2d
+from scalesearch.networks.blocks.fast import (
+    AdaptiveAvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    MaxPool2d,
+)
 from scalesearch.networks.cost import cost
 from scalesearch.networks.scaling import Scale, scale_arch
 
@@ -50,8 +55,28 @@ def test_depthwise_equals_torch(
         x = x.transpose(0, 1).contiguous().transpose(0, 1)
     arguments = (7, 7, kernel, stride, kernel // 2, 1, 7, bias)
     fast = Conv2d(*arguments)
-    assert fast.is_depthwise
+    assert fast.is_centred
     assert_equal(both(fast, nn.Conv2d(*arguments), x))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "sides"),
+    [
+        (3, 1, (1, 1)),
+        (3, 2, (2, 1)),
+        (3, 3, (3, 3)),
+        (5, 3, (3, 2)),
+        (7, 2, (2, 2)),
+        (1, 2, (2, 2)),
+    ],
+)
+def test_a_convolution_of_a_tiny_map_equals_torch(
+    kernel: int, stride: int, sides: tuple[int, int], bias: bool
+) -> None:
+    x = torch.randn(4, 6, *sides, generator=torch.Generator().manual_seed(0))
+    arguments = (6, 9, kernel, stride, kernel // 2, 1, 1, bias)
+    assert_equal(both(Conv2d(*arguments), nn.Conv2d(*arguments), x))
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -93,6 +118,9 @@ def test_batch_norm_and_pooling_equal_torch(
     # averaged weights ask for the mean over all batches (torch.optim.swa_utils.update_bn)
     assert_equal(both(BatchNorm2d(5, momentum=None), nn.BatchNorm2d(5, momentum=None), x))
     assert_equal(both(AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d(1), x))
+    for options in ((3, 1, 1), (3, 2, 1), (2, 2)):
+        # of many equal values, as after an activation, each is the largest of some window
+        assert_equal(both(MaxPool2d(*options), nn.MaxPool2d(*options), x.relu().round()))
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "resnet18"])

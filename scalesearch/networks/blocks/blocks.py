@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from scalesearch.networks.arch import Stage
+from scalesearch.networks.blocks.fast import MaxPool2d
 from scalesearch.networks.blocks.layer import Layer, layer, sequence
 from scalesearch.networks.blocks.layers import (
     Branches,
@@ -81,7 +82,7 @@ def pool(style: Style, row: Stage, inputs: int, stride: int, drop: float) -> Lay
     if row.block == "avg_pool":
         return layer(nn.AvgPool2d, row.kernel, stride, row.kernel_padding)
     ceil = row.block == "max_pool_ceil"
-    return layer(nn.MaxPool2d, row.kernel, stride, row.kernel_padding, ceil_mode=ceil)
+    return layer(MaxPool2d, row.kernel, stride, row.kernel_padding, ceil_mode=ceil)
 
 
 def pool_to(style: Style, row: Stage, inputs: int, stride: int, drop: float) -> Layer:

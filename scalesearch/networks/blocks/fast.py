@@ -1,4 +1,4 @@
-"""Conv2d, BatchNorm2d and AdaptiveAvgPool2d that train small networks fast on a CPU.
+"""Conv2d, BatchNorm2d, MaxPool2d and AdaptiveAvgPool2d that train small networks fast on a CPU.
 
 They are torch's own with another way of computing the same (kernels.py). An exported file has
 torch's in their place, by the same names.
@@ -19,6 +19,7 @@ from scalesearch.networks.blocks.kernels import (
     depthwise_by_taps,
     depthwise_product,
     pointwise,
+    to_one_pixel,
 )
 
 # A depthwise product takes as many multiply-adds for each pixel it writes as the map has pixels.
@@ -48,13 +49,17 @@ class Conv2d(nn.Conv2d):
     """A convolution; pointwise and depthwise ones are matrix products where that is faster."""
 
     def forward(self, x: Tensor) -> Tensor:
-        matrix = (self.is_pointwise or self.is_depthwise) and takes_fast_path(x, self.training)
-        if matrix and self.is_pointwise:
+        if not (self.is_pointwise or self.is_centred) or not takes_fast_path(x, self.training):
+            return super().forward(x)
+        if self.is_pointwise:
             return pointwise(x, self.weight, self.bias)
         size, stride = self.kernel_size[0], self.stride[0]
-        if matrix and x.shape[2] * x.shape[3] <= MAX_AREA.get(size, MAX_AREA[5]) * stride:
+        if self.groups == 1:
+            single = max(x.shape[2:]) <= min(stride, size // 2 + 1)
+            return to_one_pixel(x, self.weight, self.bias) if single else super().forward(x)
+        if x.shape[2] * x.shape[3] <= MAX_AREA.get(size, MAX_AREA[5]) * stride:
             return depthwise_product(x, self.weight, self.bias, stride)
-        if matrix and self.training and self.bias is None:
+        if self.training and self.bias is None:
             return depthwise_by_taps(x, self.weight, stride)
         return super().forward(x)
 
@@ -65,11 +70,11 @@ class Conv2d(nn.Conv2d):
         return alike and self.groups == 1
 
     @property
-    def is_depthwise(self) -> bool:
-        """Whether each channel has an odd, square kernel of its own, padded by its half."""
+    def is_centred(self) -> bool:
+        """Whether its kernel is odd, square and padded by its half, over all channels or one."""
         size, stride = self.kernel_size, self.stride
         return (
-            self.groups == self.in_channels == self.out_channels
+            (self.groups == 1 or self.groups == self.in_channels == self.out_channels)
             and size[0] == size[1]
             and stride[0] == stride[1]
             and size[0] % 2 == 1
@@ -104,6 +109,18 @@ class BatchNorm2d(nn.BatchNorm2d):
         flat = by_channel(x)
         normed = super().forward(flat.view(1, len(flat), 1, -1))
         return by_image(normed.view_as(flat), x.shape[2])
+
+
+class MaxPool2d(nn.MaxPool2d):
+    """Max pooling of all channels of a pixel at a time, as torch does it channels last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        fast = takes_fast_path(x, self.training)
+        pooled: Tensor = super().forward(
+            x.contiguous(memory_format=torch.channels_last) if fast else x
+        )
+        # back again, or the convolution after it would go on channels last
+        return pooled.contiguous() if fast else pooled
 
 
 class AdaptiveAvgPool2d(nn.AdaptiveAvgPool2d):

@@ -55,6 +55,17 @@ def depthwise_product(x: Tensor, weight: Tensor, bias: Tensor | None, stride: in
     return by_image(product, rows)
 
 
+def to_one_pixel(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution, padded by half its kernel, of maps so small that it writes a single pixel.
+
+    It is a product with the taps that fall on the map; torch's kernel multiplies the others too.
+    """
+    half = weight.shape[-1] // 2
+    height, width = x.shape[2:]
+    used = weight[:, :, half : half + height, half : half + width]
+    return F.linear(x.flatten(1), used.flatten(1), bias)[:, :, None, None]
+
+
 @lru_cache(maxsize=256)
 def taps(height: int, width: int, kernel: int, stride: int) -> tuple[Tensor, int]:
     """Which tap of a kernel joins which pixels, as 0 and 1, and the rows of the map written.

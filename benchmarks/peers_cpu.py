@@ -25,6 +25,7 @@ from scalesearch.networks.blocks import build_network
 from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.networks.stride import with_output_stride
 from scalesearch.networks.weights import load_torchvision
+from scalesearch.trials.memory import keep_freed_memory
 
 ROOT = Path(__file__).parents[1]
 BATCH, STEPS, WARM, ROUNDS = 64, 30, 5, 4
@@ -47,6 +48,7 @@ PROXIES = [
 def ours(name: str, width: float, pixels: int, stride: int, path: str) -> dict[str, Any]:
     """Losses and seconds of our steps from the weights and the batch in a file."""
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a trial does
     arch = zoo.find(name)
     arch = replace(arch, rules=replace(arch.rules, divisor=1), dropout=0.0, stochastic_depth=0.0)
     arch = scale_arch(arch, Scale(width=width, resolution=pixels / arch.resolution))

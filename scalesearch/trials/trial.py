@@ -14,6 +14,7 @@ from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.weights import packed
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.key import TrialKey, part_at
+from scalesearch.trials.memory import keep_freed_memory
 from scalesearch.trials.train import Metrics, Split, train
 
 RESIDENT_BYTES = 2**27  # of a split at another side than its own, copied for this process
@@ -72,6 +73,7 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     device = torch.device(trial.device)
     if device.type == "cpu":
         torch.set_num_threads(1)
+        keep_freed_memory()
     side = trial.arch.train_resolution or trial.arch.resolution
     crops = trial.recipe.augment.crop < 1
     data = prepared(

@@ -25,7 +25,7 @@ from scalesearch.networks.blocks.kernels import (
 # A depthwise product takes as many multiply-adds for each pixel it writes as the map has pixels.
 # Up to this area for stride 1, twice it for stride 2, it beats torch's kernel; the larger the
 # kernel, the more that one has to do (measured).
-MAX_AREA = {3: 49, 5: 100}
+MAX_AREA = {3: 50, 5: 100}
 # pixels of a map up to which evaluation gains too
 MAX_EVALUATED = 1024
 

@@ -19,6 +19,7 @@ from scalesearch.scratch import finish
 from tests.forked import fork, wait
 
 LONG = int(os.environ.get("CHAOS", "0"))
+SECONDS = 280  # of a command, on a machine that does much else
 
 
 @dataclass(frozen=True)
@@ -83,25 +84,25 @@ def killed_everywhere(case: Case, name: str, tiny: Path, start: Path, tmp: Path)
         if name in CASES:
             (folder / "run.json").unlink()  # then no report is drawn
     if case.before:
-        assert wait(fork(line(case.before))) == 0
+        assert wait(fork(line(case.before)), SECONDS) == 0
     if name in STUDIES:
         age(folder)
     template = shutil.copytree(folder, tmp / "template")
     old = files(folder)
-    assert wait(fork(line(case.words), tmp / "said")) == 0, (tmp / "said").read_text()
+    assert wait(fork(line(case.words), tmp / "said"), SECONDS) == 0, (tmp / "said").read_text()
     new, found = files(folder), {"old": 0, "new": 0}
     assert old != new
     for step in count(0, 1 if case.steps else 6) if LONG else case.steps:
         shutil.rmtree(folder)
         shutil.copytree(template, folder)
-        if wait(fork(line(case.words), step=step)) != -signal.SIGKILL:
+        if wait(fork(line(case.words), step=step), SECONDS) != -signal.SIGKILL:
             assert LONG, "its files were fewer"
             break
         finish(folder)
         now = files(folder)
         assert now in (old, new), [name for name in old | new if now.get(name) != old.get(name)]
         found["old" if now == old else "new"] += 1
-        assert wait(fork(line(case.words))) == 0
+        assert wait(fork(line(case.words)), SECONDS) == 0
         assert files(folder) == new and hidden(folder) == []
     assert min(found.values()) > 0, "kills came before and behind the decision"
     return sum(found.values())

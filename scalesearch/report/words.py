@@ -7,6 +7,8 @@ from scalesearch.files import plain
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.report.content import Content, Row
 from scalesearch.selection.gates import Gate
+from scalesearch.spaces.growth import added
+from scalesearch.spaces.space import Growth
 from scalesearch.units import duration
 
 CHANGES = {
@@ -116,6 +118,7 @@ def provenance(content: Content) -> list[tuple[str, str]]:
         ("proxy's shape", pairs(shape)),
         ("data", f"{proxy.data}: {images(content)}"),
         ("recipe", pairs(plain(proxy.recipe))),
+        *given_more(content),
         ("fidelity", f"{proxy.recipe.epochs} epochs for a trial that is not stopped"),
         ("seeds", f"at most {proxy.seeds} a candidate, policy {content.space.policy}"),
         ("trials", pairs({k.lower(): n for k, n in content.states.items()}) or "none"),
@@ -124,6 +127,23 @@ def provenance(content: Content) -> list[tuple[str, str]]:
         ("device", versions.get("device", "unknown")),
         ("versions", pairs({k: v for k, v in versions.items() if k != "device"}) or "unknown"),
     ]
+
+
+def given_more(content: Content) -> list[tuple[str, str]]:
+    """What each candidate was given more of than the baseline; nothing where nothing grows."""
+    recipe, start = content.proxy.recipe, content.plan.baseline
+    if recipe.growth == Growth():
+        return []
+    said = []
+    for row in content.plan.candidates:
+        more = added(recipe, row.flops / start.flops, sum(row.depths) / sum(start.depths))
+        values = {"learning_rate": f"{more.learning_rate:.3g}"} | {
+            name: f"{value:+.3g}"
+            for name in ("dropout", "stochastic_depth", "randaugment")
+            if (value := getattr(more, name))
+        }
+        said.append(f"{content.plan.names[row.key]}: {pairs(values)}")
+    return [("given more, as they grow", "; ".join(said))]
 
 
 def what_loss_is(content: Content) -> str:

@@ -17,7 +17,7 @@ from scalesearch.networks.files import SUFFIXES, with_suffixes
 from scalesearch.spaces.augmentation import Augmentation
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.proxy import baseline
-from scalesearch.spaces.space import Grid, Proxy, Recipe, Space, Steps
+from scalesearch.spaces.space import Grid, Growth, Proxy, Recipe, Space, Steps
 from scalesearch.trusted import check_trusted
 
 _ADAPTER = TypeAdapter(Space)
@@ -80,7 +80,7 @@ def check_space(content: dict[str, Any], source: str) -> Space:
     try:
         space: Space = _ADAPTER.validate_python(renewed(content))
     except ValidationError as error:
-        kinds = (Space, Grid, Steps, Proxy, Recipe, Augmentation, *TABLES)
+        kinds = (Space, Grid, Steps, Proxy, Recipe, Augmentation, Growth, *TABLES)
         raise ValueError(f"space {source}: {explain(error, kinds)}") from None
     baseline(space)
     for name in space.matched:

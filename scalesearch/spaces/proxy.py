@@ -56,6 +56,11 @@ def custom_proxy(
     for key in ("divisor", "stem_stride", "output_stride", "dropout", "stochastic_depth"):
         if getattr(proxy, key) is not None:
             raise ValueError(f"{key} needs a stage table, and {model.function} is a function")
+    growth = proxy.recipe.growth
+    if growth.dropout or growth.stochastic_depth:
+        raise ValueError(
+            f"growth of dropout needs a stage table, and {model.function} is a function"
+        )
     return replace(
         model,
         depth=proxy.depth,

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from scalesearch.networks.arch import Arch
-from scalesearch.spaces.augmentation import Augmentation, Augmented
+from scalesearch.spaces.augmentation import Augmentation, Augmented, Share
 
 # what stands under a key says what it means: in the schema, in editors, in the reference
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -73,6 +73,28 @@ class Grid:
 
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
+class Growth:
+    """What larger networks are given more of: so much for each doubling of measured flops.
+
+    Over the flops of the baseline; in `scalesearch train`, of the cheapest network there. Larger
+    networks want more (Tan & Le 2019, arXiv:1905.11946, section 5.2; ResNet-RS: Bello et al. 2021,
+    arXiv:2103.07579, section 4.2).
+    """
+
+    dropout: Share = 0.0
+    """Added to dropout, below 0.9 in all; stage tables only. EfficientNet's, 0.2 at B0 and 0.5 at
+    B7, are 0.045."""
+    stochastic_depth: Share = 0.0
+    """Added to how often the last block is skipped, below 0.9 in all; stage tables only."""
+    randaugment: Annotated[float, Field(ge=0, le=30)] = 0.0
+    """Added to the magnitude of RandAugment. EfficientNetV2's, at most 15 at S and 25 at L,
+    are 3.9 (Tan & Le 2021, arXiv:2104.00298, table 6)."""
+    depth_rate: Share = 0.0
+    """The learning rate is divided by depth over the baseline's, to this power: 0 as it is, 0.5 by
+    the root (Yang et al. 2023, arXiv:2310.02244)."""
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Recipe:
     """How every network of a study is trained: AdamW, linear warm-up, cosine schedule."""
 
@@ -94,6 +116,8 @@ class Recipe:
     augment: Augmented = Augmentation()
     """What else is done to training images, by name or by keys: plain, small (28 to 64 px), photos
     (ImageNet's)."""
+    growth: Growth = Growth()
+    """What larger networks are given more of: dropout, skipped blocks, RandAugment."""
     zero_residuals: bool = True
     """Whether every residual branch starts at zero (Goyal et al. 2017, arXiv:1706.02677, section
     5.1): without it short training takes depth for a fault."""

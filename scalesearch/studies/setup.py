@@ -22,6 +22,7 @@ from scalesearch.spaces.files import dump_space, load_space, narrow
 from scalesearch.spaces.space import PolicyName, Proxy, Space
 from scalesearch.studies import Study
 from scalesearch.studies.images import Images, images_of, packed
+from scalesearch.trials.growth import ratios
 from scalesearch.trials.trial import Trial
 from scalesearch.trusted import check_trusted, study_of, trust
 
@@ -197,6 +198,7 @@ def trial_of(search: Search, arch: Model, seed: int) -> Trial:
         train_examples=proxy.train_examples,
         val_examples=proxy.val_examples,
         recipe=proxy.recipe,
+        grown_by=ratios(arch, search.plan.baseline.arch, proxy.recipe),
     )
 
 

@@ -13,6 +13,7 @@ from scalesearch.networks.device import placed
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.weights import packed
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.growth import grown
 from scalesearch.trials.key import TrialKey, part_at
 from scalesearch.trials.memory import keep_freed_memory
 from scalesearch.trials.train import Metrics, Split, train
@@ -27,9 +28,10 @@ class Trial:
     """All that a worker needs to train one network: nothing else decides its metrics.
 
     `keep` is the name under which its weights are kept at its end, "" where they are not.
-    `rate` multiplies the recipe's learning rate. It pauses after the epoch `pause`, if that is
-    given, and goes on from the checkpoint `start`. The runner sets the `device`, cpu or cuda: two
-    do not give the same digits, and a card that is visible is not one that the trial was given.
+    `rate` multiplies the recipe's learning rate; by `grown_by`, its flops and its depth over the
+    baseline's, it has more of what the recipe lets grow. It pauses after the epoch `pause`, if that
+    is given, and goes on from the checkpoint `start`. The runner sets the `device`, cpu or cuda:
+    two do not give the same digits, and a card that is visible is not one that the trial was given.
     """
 
     arch: Model
@@ -40,6 +42,7 @@ class Trial:
     recipe: Recipe
     split: Split = "val"
     rate: float = 1.0
+    grown_by: tuple[float, float] = (1.0, 1.0)
     keep: str = ""
     pause: int | None = None
     start: bytes | None = field(default=None, repr=False)
@@ -74,8 +77,9 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     if device.type == "cpu":
         torch.set_num_threads(1)
         keep_freed_memory()
+    arch, recipe = grown(trial.arch, trial.recipe, trial.grown_by)
     side = trial.arch.train_resolution or trial.arch.resolution
-    crops = trial.recipe.augment.crop < 1
+    crops = recipe.augment.crop < 1
     data = prepared(
         read,
         trial.data,
@@ -87,13 +91,12 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
         trial.split,
     )
     torch.manual_seed(trial.seed)
-    network = build_model(trial.arch)
+    network = build_model(arch)
     if trial.recipe.zero_residuals:
         zero_residuals(network)
     placed(network, device)
-    recipe, seed = trial.recipe, trial.seed
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
-    epochs = train(network, data, recipe, seed, trial.split, trial.start, trial.pause, side)
+    epochs = train(network, data, recipe, trial.seed, trial.split, trial.start, trial.pause, side)
     for metrics in epochs:
         if trial.keep and metrics.epoch == recipe.epochs:
             metrics = replace(metrics, weights=packed(network.state_dict()))

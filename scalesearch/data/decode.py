@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 # Pillow opens by content, not by name; only these, for some other formats run programs
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -39,10 +39,16 @@ def shorter_side(content: bytes) -> int:
 
 
 def opened(content: bytes) -> Image.Image:
-    """The image in those bytes, of which Pillow has read the header."""
+    """The image in those bytes, of which Pillow has read the header.
+
+    Raises ValueError for other files than FORMATS.
+    """
     with warnings.catch_warnings():  # of many pixels, of which there is a limit here
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(content), formats=FORMATS)
+        try:
+            return Image.open(io.BytesIO(content), formats=FORMATS)
+        except UnidentifiedImageError:  # Pillow's own words name an object in memory
+            raise ValueError(f"it must be one of {', '.join(FORMATS)}, got another file") from None
 
 
 ORIENTATION = 0x0112  # EXIF's tag

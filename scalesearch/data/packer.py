@@ -15,6 +15,8 @@ import numpy as np
 from scalesearch.data.catalogue import Sample, content_of, reason
 from scalesearch.data.decode import decode
 
+OTHERWISE = "make room, or name another cache"
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -55,7 +57,7 @@ def pack_chunk(chunk: Chunk) -> Packed:
     try:
         write_at(chunk.path, content, chunk.start * pixels[0].nbytes)
     except OSError as error:
-        return Packed(0, {}, f"{chunk.path} must be writable, got: {error.strerror}")
+        return Packed(0, {}, f"{chunk.path} must be writable, got: {error.strerror}; {OTHERWISE}")
     return Packed(zlib.crc32(content), unreadable)
 
 

@@ -18,7 +18,7 @@ import torch
 
 from scalesearch.data.catalogue import Catalogue, Sample, Splits, chosen, contents
 from scalesearch.data.images import Wanted, histogram, statistics_of
-from scalesearch.data.packer import Chunk, Packed
+from scalesearch.data.packer import OTHERWISE, Chunk, Packed
 from scalesearch.data.packers import cores, packed_of, packers
 from scalesearch.data.packs import (
     DOCUMENT,
@@ -162,7 +162,7 @@ def check_room(folder: Path, needed: int) -> None:
     if needed - there > free:
         raise ValueError(
             f"a pack must have {short(needed - there)}B of room, got {short(free)}B in {folder}: "
-            "make room, or name another cache"
+            f"{OTHERWISE}"
         )
 
 

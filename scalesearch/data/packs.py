@@ -115,7 +115,9 @@ def open_pack(argument: str) -> DataSet:
     folder = Path(argument)
     pack = read_pack(folder)
     if pack is None:
-        raise ValueError(f"{folder} must hold a whole pack of version {VERSION}, got none")
+        found = read_checked(folder / DOCUMENT)
+        got = f"one of version {found.get('version')}" if isinstance(found, dict) else "none"
+        raise ValueError(f"{folder} must hold a whole pack of version {VERSION}, got {got}")
     images = {name: mapped(folder, name, pack) for name in pack.parts}
     return DataSet(
         name=pack.source,

@@ -56,5 +56,5 @@ def test_palettes_cmyk_and_the_first_frame_of_an_animation() -> None:
 
 def test_other_formats_are_never_opened() -> None:
     # an EPS would be handed to Ghostscript, whatever its name
-    with pytest.raises(OSError, match="cannot identify"):
+    with pytest.raises(ValueError, match="must be one of BMP, GIF"):
         decode(file_of(Image.new("RGB", (8, 8)), "EPS"), 8)

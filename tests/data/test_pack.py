@@ -14,8 +14,11 @@ import torch
 from PIL import Image
 
 from scalesearch.data import load, pack, packing, packs
+from scalesearch.data.catalogue import Sample
+from scalesearch.data.packer import Chunk, pack_chunk
 from scalesearch.data.packing import CHUNKS_SO_FAR
 from scalesearch.data.packs import DOCUMENT, is_whole, read_pack
+from scalesearch.files import read_checked, write_checked
 from tests.data.files import noise
 
 
@@ -159,3 +162,23 @@ def test_no_room_is_said_before_anything_is_packed(
     with pytest.raises(ValueError, match=r"have 12KB of room, got 1KB in .*name another cache"):
         pack(source, cache=tmp_path / "cache")
     assert not list(tmp_path.glob("cache/packs/*/*.pixels"))
+
+
+def test_a_disk_that_is_full_when_a_chunk_is_written(tmp_path: Path) -> None:
+    write_set(tmp_path / "set")
+    path = tmp_path / "set" / "a" / "0.png"
+    found = path.stat()
+    sample = Sample(str(path), 0, found.st_size, found.st_mtime_ns, 0)
+    error = pack_chunk(Chunk("/dev/full", 0, 8, [sample])).error
+    assert error == (
+        "/dev/full must be writable, got: No space left on device; make room, or name another cache"
+    )
+    changed = pack_chunk(Chunk("/dev/full", 0, 8, [sample._replace(changed=1)])).error
+    assert "must not change while it is packed" in changed
+
+
+def test_a_pack_of_another_version_is_said_to_be_one(tmp_path: Path) -> None:
+    folder = pack(write_set(tmp_path / "set"), cache=tmp_path)
+    write_checked(folder / DOCUMENT, {**read_checked(folder / DOCUMENT), "version": 0})
+    with pytest.raises(ValueError, match="a whole pack of version 1, got one of version 0"):
+        load(f"pack:{folder}")

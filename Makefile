@@ -64,6 +64,7 @@ bench: $(VENV)/installed $(VENV)/peers/installed data
 	$(BIN)/python -m benchmarks.calibration --write
 	$(BIN)/python -m benchmarks.driver --write
 	$(BIN)/python -m benchmarks.overhead --write
+	$(BIN)/python -m benchmarks.data --write
 
 # the reference implementations want a torch of their own
 $(VENV)/peers/installed: benchmarks/peers/requirements.txt

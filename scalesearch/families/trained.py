@@ -91,7 +91,6 @@ def trials_of(training: Training, source: str) -> list[Trial]:
     read the images.
     """
     here = sorted((e for e in training.entries if e.model is not None), key=lambda e: e.flops)
-    least = min(training.entries, key=lambda e: e.flops).arch
     return [
         Trial(
             arch=replace(entry.arch, name=""),
@@ -101,7 +100,7 @@ def trials_of(training: Training, source: str) -> list[Trial]:
             val_examples=training.held_out,
             recipe=training.recipe,
             keep=entry.name,
-            grown_by=ratios(entry.arch, least, training.recipe),
+            grown_by=ratios(entry.arch, here[0].arch, training.recipe),
         )
         for seed in range(training.seeds)
         for entry in here

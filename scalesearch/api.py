@@ -4,13 +4,15 @@ Every function takes what its command takes, by the same names, and raises Value
 for what is not in order.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 from torch import Tensor, nn
 
+from scalesearch.errors import ParameterError
 from scalesearch.families.document import Family
 from scalesearch.families.members import Member
 from scalesearch.families.scale import ScaleOptions
@@ -19,6 +21,7 @@ from scalesearch.files import plain
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import Cost
 from scalesearch.networks.cost import cost as measured_cost
+from scalesearch.networks.custom import PREFIX
 from scalesearch.networks.files import find_model, model_file, weights_beside
 from scalesearch.networks.models import (
     Model,
@@ -46,6 +49,7 @@ from scalesearch.spaces.files import load_space, named_space, narrow
 from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
 from scalesearch.studies.setup import check_study, data_info, prepare, trust_study
+from scalesearch.trials.own import Train
 
 PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
@@ -155,6 +159,7 @@ def run(
     proxy: str = "quick",
     data: str | None = None,
     *,
+    train: Train | None = None,
     seeds: int | None = None,
     epochs: int | None = None,
     policy: str | None = None,
@@ -176,7 +181,9 @@ def run(
 ) -> SavedStudy:
     """The study of a search: planned, trained, selected, scaled up and reported.
 
-    What is None is the space's own, or this machine's. The same call again continues a study, and
+    What is None is the space's own, or this machine's. `train` is a function of your own that
+    trains in place of ours, `(network, TrainingRun)`, and yields the space's `metric` after each
+    epoch. The same call again continues a study, and
     trains nothing where it is complete; so does one that `max_trials` or `max_hours` had ended.
     A Ray worker that reports no epoch for `stall` seconds, and ten times as long as epochs take, is
     given up. Images that are files are packed once, in `cache` or the user's own. Unless `quiet`,
@@ -199,10 +206,26 @@ def run(
     )
     refuse_no_gpu(options)
     given, device = as_space(space), device_here(options)
-    folder = Path(results)
+    folder, call = Path(results), None
+    if train is not None:
+        given, call = trained_by(given, train)
     search = prepare(given, proxy, budget, data, seeds, epochs, folder, name, policy, device)
-    run_search(search, options, quiet)
+    run_search(replace(search, train=call), options, quiet)
     return SavedStudy(search.folder)
+
+
+def trained_by(space: Space, train: Train) -> tuple[Space, Train | None]:
+    """The space with that training; and the function, where no module has it under its name.
+
+    Raises ValueError where the space has no metric.
+    """
+    if space.metric is None:
+        raise ParameterError(
+            "train", f"needs a metric in space {space.name}: {{name: mAP, goal: max}}"
+        )
+    module, name = train.__module__, train.__qualname__
+    has_it = module != "__main__" and getattr(sys.modules.get(module), name, None) is train
+    return replace(space, train=f"{PREFIX}{module}:{name}"), None if has_it else train
 
 
 def study(folder: str | Path) -> SavedStudy:

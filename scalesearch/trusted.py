@@ -51,16 +51,18 @@ def trust(study: Path, function: str) -> None:
         write_json(note_path(study), {"study": str(study.resolve()), "functions": functions})
 
 
-def check_trusted(path: Path, function: str | None) -> None:
-    """Raise ParameterError where a file of a study names a function that it may not call.
+def check_trusted(path: Path, *functions: str | None) -> None:
+    """Raise ParameterError where a file of a study names functions that it may not call.
 
-    `function` is None where it names none.
+    One that is None is none.
     """
     study = study_of(path)
-    if function is None or study is None or function in noted(study):
+    if study is None or not (named := {name for name in functions if name is not None}):
+        return
+    if not (unknown := sorted(named - noted(study))):
         return
     raise ParameterError(
         "trust",
-        f"must be given to run {function}, which {study} names, a study that was not made here: "
-        "it is code that could do anything",
+        f"must be given to run {' and '.join(unknown)}, which {study} names, a study that was not "
+        "made here: it is code that could do anything",
     )

@@ -75,11 +75,13 @@ def show_trained(training: Training, said: str) -> None:
 def show_selection(selection: Selection, folder: Path) -> None:
     """Print the answer, the candidates and the warnings."""
     say(selection.headline)
+    metric = selection.compares
     rows = [
         [
             selection.name(row.key),
-            *(row.seeds, f"{row.loss:.4f}", row.spread, row.difference),
-            "{:.4f}..{:.4f}".format(*row.interval),
+            *(row.seeds, f"{metric.value(row.loss):.4f}", row.spread),
+            metric.value(row.difference),
+            "{:.4f}..{:.4f}".format(*metric.interval(row.interval)),
             f"{row.p_best:.0%}",
             f"{row.regret:.4f}",
             "*" if row.in_set else "",
@@ -87,12 +89,12 @@ def show_selection(selection: Selection, folder: Path) -> None:
         for row in selection.standings
     ]
     show_table(
-        f"up to {selection.seeds} seeds, loss is fitted over them; P(best) is of all "
+        f"up to {selection.seeds} seeds, {metric.name} is fitted over them; P(best) is of all "
         f"{len(selection.standings)}; * in the {selection.confidence:.0%} set",
         [
             "alpha/beta/gamma",
             "n",
-            "loss",
+            metric.name,
             "sd",
             "difference",
             "95 % interval",

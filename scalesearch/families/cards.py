@@ -53,6 +53,7 @@ def card(
 ) -> Card:
     """The card of a network that was trained to `end` on the images at `source`."""
     data = decoded(source, training.examples, training.held_out)
+    assert end.accuracy is not None  # our own training tells it
     return Card(
         name=entry.name,
         seed=seed,

@@ -20,6 +20,7 @@ from scalesearch.files import cache_root, read_checked, write_checked
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.blocks.layout import emptied, map_sides
 from scalesearch.networks.custom import CustomModel
+from scalesearch.networks.inputs import Flat, example_of, tensors_in
 from scalesearch.networks.models import Model, build_model
 
 # aten operators that multiply matrices: these alone make `flops` and `activations`
@@ -68,8 +69,8 @@ def cost(model: Model) -> Cost:
 @lru_cache(maxsize=65536)
 def _custom_cost(model: CustomModel) -> Cost:
     """The cost of a user's model; not kept on disk, for the code behind it may change."""
-    shape = (model.channels, model.resolution, model.resolution)
-    return measure(build_model(model), shape, images=1)
+    example = example_of(model)
+    return counted(Flat(build_model(model), example), tuple(tensors_in(example)))
 
 
 def cost_cache() -> Path:
@@ -88,33 +89,37 @@ def code_digest(networks: Path) -> str:
     return hashlib.sha256(content).hexdigest()[:8]
 
 
-def measure(network: nn.Module, shape: tuple[int, int, int], images: int = 0) -> Cost:
+def measure(network: nn.Module, shape: tuple[int, int, int]) -> Cost:
     """The cost of any `network` on one image of `shape` (channels, height, width), by fvcore.
 
     The trace runs on a batch of no images, so that nothing is convolved, and a batch of none is
-    told to fvcore's formulas as one image; `images` is 1 for networks that need one. Raises
-    ValueError where an operator's cost is unknown.
+    told to fvcore's formulas as one image. Raises ValueError where an operator's cost is unknown.
     """
+    return counted(network, (torch.zeros(0, *shape),))
+
+
+def counted(network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Cost:
+    """The cost of a `network` on those inputs, as `measure` has it."""
     from fvcore.nn import FlopCountAnalysis
 
     was_training = network.training
-    analysis = FlopCountAnalysis(network.eval(), torch.zeros(images, *shape))
+    analysis = FlopCountAnalysis(network.eval(), inputs)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     for operator, formula in list(analysis._op_handles.items()):
         analysis.set_op_handle(operator, _one_image(formula, operator.removeprefix("aten::")))
     with torch.no_grad():
-        counted: Counter[str] = analysis.by_operator()
+        found: Counter[str] = analysis.by_operator()
     network.train(was_training)
 
     free = {f"aten::{name}" for name in FREE}
     if unknown := sorted(set(analysis.unsupported_ops()) - free):
         raise ValueError(f"every operator must have a known cost, got {', '.join(unknown)}")
-    activations = counted.pop("activations", 0)
+    activations = found.pop("activations", 0)
     return Cost(
-        flops=int(sum(n for name, n in counted.items() if name in COMPUTE)),
+        flops=int(sum(n for name, n in found.items() if name in COMPUTE)),
         params=sum(p.numel() for p in network.parameters()),
         activations=int(activations),
-        fvcore_total=int(sum(counted.values())),
+        fvcore_total=int(sum(found.values())),
     )
 
 

@@ -24,7 +24,10 @@ class CustomModel:
 
     It is called with depth, width and `resolution` over `base_resolution` (both pixels).
     `channels` and `classes` are 0 until they are known; `structure` digests the network once it
-    has been built (models.realised), and tells distinct networks apart.
+    has been built (models.realised), and tells distinct networks apart. `logits` is whether it must
+    turn an image into a row of them, as our training wants it: what it returns is else its own.
+    `example`, python:package.module:function, makes of the resolution what the network is called
+    with, where that is not one square image.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -38,13 +41,13 @@ class CustomModel:
     classes: int = 0
     structure: str = ""
     name: str = ""
+    logits: bool = True
+    example: str = ""
 
     def __post_init__(self) -> None:
-        module, _, function = self.function.removeprefix(PREFIX).partition(":")
-        if not (self.function.startswith(PREFIX) and module and function):
-            raise ValueError(
-                f"a custom model must be python:package.module:function, got {self.function!r}"
-            )
+        check_reference("a custom model", self.function)
+        if self.example:
+            check_reference("example", self.example)
 
     @property
     def multipliers(self) -> Scale:
@@ -71,6 +74,13 @@ class CustomModel:
     def train_resolution(self) -> int:
         """0: trained at its resolution."""
         return 0
+
+
+def check_reference(what: str, name: str) -> None:
+    """Raise ValueError, which says what it is, for a name that is none of a function."""
+    module, _, function = name.removeprefix(PREFIX).partition(":")
+    if not (name.startswith(PREFIX) and module and function):
+        raise ValueError(f"{what} must be python:package.module:function, got {name!r}")
 
 
 def custom_model(function: str, resolution: int) -> CustomModel:

@@ -75,7 +75,19 @@ def realised(model: Model) -> Model:
     network = call_function(model)
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     channels = model.channels or (convolutions[0].in_channels if convolutions else 3)
-    logits = forward_zeros(model, network, channels)
+    classes = model.classes
+    if model.logits:
+        classes = checked_logits(model, forward_zeros(model, network, channels))
+    shapes = [f"{key} {tuple(value.shape)}" for key, value in network.state_dict().items()]
+    digest = hashlib.sha256("\n".join([str(network), *shapes]).encode()).hexdigest()
+    return replace(model, channels=channels, classes=classes, structure=digest[:16])
+
+
+def checked_logits(model: CustomModel, logits: object) -> int:
+    """How many classes there are in what a user's network makes of one image.
+
+    Raises ValueError where it makes no row of logits, or not one for each of the data's classes.
+    """
     wanted = model.classes or "classes"
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -85,9 +97,7 @@ def realised(model: Model) -> Model:
             f"{model.function}: there must be a logit for each of the data's {model.classes} "
             f"classes, got {logits.shape[1]}"
         )
-    shapes = [f"{key} {tuple(value.shape)}" for key, value in network.state_dict().items()]
-    digest = hashlib.sha256("\n".join([str(network), *shapes]).encode()).hexdigest()
-    return replace(model, channels=channels, classes=logits.shape[1], structure=digest[:16])
+    return logits.shape[1]
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """A look inside a network before it is trained: on how many pixels do its blocks work?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
@@ -14,6 +15,7 @@ from scalesearch.networks.blocks import Network
 from scalesearch.networks.blocks.layout import emptied, map_sides, placed_blocks
 from scalesearch.networks.count import count
 from scalesearch.networks.custom import CustomModel
+from scalesearch.networks.inputs import called, example_of, tensors_in
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.stride import POOLS
 
@@ -65,10 +67,10 @@ class Trace(TorchFunctionMode):
     """Follows what is made of the images through a network: the reach of every map, and the side
     and multiply-adds of every convolution."""
 
-    def __init__(self, images: Tensor) -> None:
+    def __init__(self, images: Sequence[Tensor]) -> None:
         super().__init__()
         # the tensors too, so that no other is given their place in memory
-        self.known = {id(images): (images, Reach())}
+        self.known = {id(image): (image, Reach()) for image in images}
         self.convolutions: list[tuple[int, int]] = []
         self.field = 1
 
@@ -139,16 +141,17 @@ def traced(model: Model) -> Trace:
     """A pass of no images through a table's network, of one through a function's."""
     shape = (model.channels, model.resolution, model.resolution)
     network: nn.Module
+    example: Any
     if isinstance(model, CustomModel):
-        network, images = build_model(model), torch.zeros(1, *shape)
+        network, example = build_model(model), example_of(model)
     else:
         map_sides(model)  # names the row that the images are too small for
         with torch.device("meta"):
             network = Network(model)
-        network, images = emptied(network), torch.zeros(0, *shape)
-    trace = Trace(images)
+        network, example = emptied(network), torch.zeros(0, *shape)
+    trace = Trace(tensors_in(example))
     with torch.no_grad(), trace:
-        network.eval()(images)
+        called(network.eval(), example)
     return trace
 
 

@@ -1,7 +1,7 @@
 """What a report says: a study's files read into one plain structure."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from scalesearch.selection import verification
 from scalesearch.selection.ranking import Standing
 from scalesearch.selection.selection import Selection, find_selection
 from scalesearch.selection.terms import Stop
+from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.space import Proxy, Space
 from scalesearch.studies import record
 from scalesearch.studies.images import Images
@@ -35,7 +36,8 @@ class Row:
 
     `loss` is the selection's, fitted over seeds; the mean of its `n` seeds where the selection has
     none of it. Accuracies and seconds are means of those trials, with the accuracy's range; all
-    are None without a trial that ran to the end.
+    are None without a trial that ran to the end. Where a user's `own` function trained, loss and
+    accuracy both are its metric, in its own words.
     """
 
     network: Candidate
@@ -51,6 +53,7 @@ class Row:
     accuracy_low: float | None
     accuracy_high: float | None
     seconds: float | None
+    own: bool = False
 
     @property
     def key(self) -> str:
@@ -99,7 +102,8 @@ class Failure:
 class Content:
     """A study's files, and the rows of its candidates, best first, the baseline last.
 
-    `selection` and `run` are None where the study has not come that far.
+    `selection` and `run` are None where the study has not come that far. All losses, the
+    selection's too, are what `metric` says of them: a gain alone is above zero where it is one.
     """
 
     name: str
@@ -116,6 +120,16 @@ class Content:
     candidates: tuple[Row, ...]
     tests: tuple[TestedRow, ...]
     failures: tuple[Failure, ...]
+
+    @property
+    def metric(self) -> Metric:
+        """What networks are compared by."""
+        return self.space.compares
+
+    @property
+    def own(self) -> bool:
+        """Whether a user's own function trained, which tells its metric alone."""
+        return self.space.train is not None
 
     @property
     def proxy(self) -> Proxy:
@@ -158,7 +172,10 @@ def read_content(folder: Path, new: Path | None = None) -> Content:
         return new if new and (new / name).exists() else folder
 
     search, selection = open_search(folder), find_selection(place(selections.FILE))
-    plan, trials = search.plan, table(place("trials.csv") / "trials.csv", TRIALS)
+    plan, space = search.plan, search.space
+    trials = results(place("trials.csv") / "trials.csv", TRIALS, space)
+    if selection is not None:
+        selection = told(selection)
     recommended = selection is not None and selection.recommended
     return Content(
         name=folder.resolve().name,
@@ -171,11 +188,37 @@ def read_content(folder: Path, new: Path | None = None) -> Content:
         transfer=read_transfer(place(verification.FILE)),
         grid=grid_points(table(folder / "grid.csv", GRID)),
         trials=trials,
-        curves=table(place("curves.csv") / "curves.csv", CURVES),
-        candidates=candidate_rows(plan, selection, trials),
+        curves=results(place("curves.csv") / "curves.csv", CURVES, space),
+        candidates=candidate_rows(plan, selection, trials, space.train is not None),
         tests=test_rows(plan, selection, trials),
         failures=failures(trials),
     )
+
+
+def results(path: Path, columns: list[str], space: Space) -> pd.DataFrame:
+    """A CSV file of trials or epochs, in which a user's own metric stands as loss and accuracy."""
+    if space.train is None:
+        return table(path, columns)
+    name = space.compares.name
+    own = [name if column == "loss" else column for column in columns if column != "accuracy"]
+    found = table(path, own)
+    return found.rename(columns={name: "loss"}).assign(accuracy=found[name])
+
+
+def told(selection: Selection) -> Selection:
+    """A selection whose losses and differences are in its own metric's words."""
+    metric = selection.compares
+    standings = [
+        replace(
+            standing,
+            loss=metric.value(standing.loss),
+            difference=metric.value(standing.difference),
+            interval=metric.interval(standing.interval),
+        )
+        for standing in selection.standings
+    ]
+    baseline = metric.value(selection.baseline_loss)
+    return replace(selection, standings=tuple(standings), baseline_loss=baseline)
 
 
 def table(path: Path, columns: list[str]) -> pd.DataFrame:
@@ -193,13 +236,13 @@ def table(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def candidate_rows(
-    plan: Plan, selection: Selection | None, trials: pd.DataFrame
+    plan: Plan, selection: Selection | None, trials: pd.DataFrame, own: bool = False
 ) -> tuple[Row, ...]:
     """Plan, standing and trials of every candidate in one row each, best first; then the 1x."""
     done = finished(trials, "val")
     of_network: dict[Hashable, pd.DataFrame] = dict(iter(done.groupby("candidate")))
     rows = [
-        candidate_row(plan, selection, network, of_network.get(network.key, done[:0]))
+        candidate_row(plan, selection, network, of_network.get(network.key, done[:0]), own)
         for network in (*plan.candidates, plan.baseline)
     ]
     order = [standing.key for standing in selection.standings] if selection else []
@@ -208,7 +251,7 @@ def candidate_rows(
 
 
 def candidate_row(
-    plan: Plan, selection: Selection | None, network: Candidate, mine: pd.DataFrame
+    plan: Plan, selection: Selection | None, network: Candidate, mine: pd.DataFrame, own: bool
 ) -> Row:
     """A network's row; `mine` are its trials that ran to the end."""
     is_baseline = network.key == plan.baseline.key
@@ -232,6 +275,7 @@ def candidate_row(
         accuracy_low=float(mine["accuracy"].min()) if len(mine) else None,
         accuracy_high=float(mine["accuracy"].max()) if len(mine) else None,
         seconds=mean(mine["seconds"]),
+        own=own,
     )
 
 

@@ -116,7 +116,8 @@ def provenance(content: Content) -> list[tuple[str, str]]:
         ("space, proxy", f"{content.plan.space}, {content.plan.proxy}"),
         ("model", model if isinstance(model, str) else model.name or "a stage table"),
         ("proxy's shape", pairs(shape)),
-        ("data", f"{proxy.data}: {images(content)}"),
+        *([("training", training(content))] if content.own else []),
+        ("data", data_text(content)),
         ("recipe", pairs(plain(proxy.recipe))),
         *given_more(content),
         ("fidelity", f"{proxy.recipe.epochs} epochs for a trial that is not stopped"),
@@ -146,16 +147,40 @@ def given_more(content: Content) -> list[tuple[str, str]]:
     return [("given more, as they grow", "; ".join(said))]
 
 
+def training(content: Content) -> str:
+    """What trained in place of ours, and what it told."""
+    metric = content.metric
+    return f"{content.space.train}, which tells {metric.name} ({metric.direction})"
+
+
+def data_text(content: Content) -> str:
+    """What was trained on."""
+    if content.own and content.proxy.data is None:
+        return "the training function's own"
+    return f"{content.proxy.data}: {images(content)}"
+
+
 def what_loss_is(content: Content) -> str:
     """Which loss a report shows of a network, and where each trial's own is."""
     mean = "the mean of its n seeds; trials.csv has each trial's own"
+    loss = content.metric.name
     if content.selection is None:
-        return f"A network's loss is {mean}."
+        return f"A network's {loss} is {mean}."
     return (
-        "The loss and P(best) of a candidate that was compared, and the loss of the 1x baseline, "
-        "are the selection's, the same as select and status show; the loss of any other network "
-        f"is {mean}."
+        f"The {loss} and P(best) of a candidate that was compared, and the {loss} of the 1x "
+        f"baseline, are the selection's, the same as select and status show; the {loss} of any "
+        f"other network is {mean}."
     )
+
+
+def compared_by(content: Content) -> str:
+    """What networks were compared by, as a sentence begins."""
+    selection = content.selection
+    assert selection is not None
+    if content.own:
+        many = f"{selection.examples} examples" if selection.examples > 1 else "seeds alone"
+        return f"Networks are compared by {selection.metric}, of {many}"
+    return f"Loss is {selection.metric}, over {selection.examples} images"
 
 
 def images(content: Content) -> str:

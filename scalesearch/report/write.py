@@ -71,4 +71,8 @@ def candidate_table(content: Content) -> pd.DataFrame:
             | {name: getattr(row.standing, name, None) for name in STANDING}
             | {"difference_low": low, "difference_high": high}
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if not content.own:
+        return table
+    table = table.drop(columns=["accuracy", "accuracy_low", "accuracy_high"])
+    return table.rename(columns={"loss": content.metric.name})

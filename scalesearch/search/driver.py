@@ -7,7 +7,7 @@ of those it has. So the loop stands in what it asks and tells by.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from scalesearch.search.estimate import expected_work, policy_terms
+from scalesearch.search.estimate import expected_work, looked_at_test, policy_terms
 from scalesearch.search.events import (
     Asked,
     Completed,
@@ -211,7 +211,7 @@ def checks(search: Search, study: Study) -> list[Trial]:
         for key in sorted(study.finished("val"))
         if key.network in tested
     ]
-    return sweep + (test if search.images.test else [])
+    return sweep + (test if looked_at_test(search) else [])
 
 
 def stage_text(asks: Sequence[Ask]) -> str:

@@ -28,7 +28,8 @@ class Estimate:
     """What a run would train, and how long that takes on this machine; `text` says it.
 
     `seeds` are those of a candidate at most, `epochs` those of a trial; `trials` counts one that
-    pauses and is gone on with twice, and the checks of the answer too.
+    pauses and is gone on with twice, and the checks of the answer too. How long a user's own
+    training takes is not known.
     """
 
     study: str
@@ -39,7 +40,7 @@ class Estimate:
     candidate_epochs: int
     epochs: int
     workers: int
-    expected_seconds: float
+    expected_seconds: float | None
     text: str
 
 
@@ -93,8 +94,13 @@ def expected_checks(search: Search) -> list[Work]:
     """The sweep of the learning rate and the look at the test split, of networks like the ones."""
     candidates, epochs = search.plan.candidates, search.proxy.recipe.epochs
     swept = answer.swept(search) * (answer.swept_seeds(search) * (len(RATES) - 1))
-    tested = [search.plan.baseline.key, candidates[0].key] if search.images.test else []
+    tested = [search.plan.baseline.key, candidates[0].key] if looked_at_test(search) else []
     return [Work(key, epochs) for key in (*swept, *tested * search.proxy.seeds)]
+
+
+def looked_at_test(search: Search) -> bool:
+    """Whether a test split is looked at in the end: a user's function is not asked to."""
+    return bool(search.images.test) and search.space.train is None
 
 
 def estimate(search: Search, options: RunOptions) -> Estimate:
@@ -105,17 +111,20 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
     asked = work[: len(work) - len(expected_checks(search))]
     epochs = sum(part.epochs for part in asked if part.network != terms.baseline)
     sizes = (search.images.train or 0, search.images.val or 0)
-    wall = seconds_of(networks(search), sizes, recipe, work, options)
+    wall = None
+    if search.space.train is None:
+        wall = seconds_of(networks(search), sizes, recipe, work, options)
+    long = "as long as your training takes" if wall is None else f"about {duration(wall)}"
     count = len(search.plan.candidates)
     text = (
         f"{count} candidates and the 1x baseline, policy {search.space.policy}, at most "
         f"{terms.seeds} seeds, in {search.folder}: about {len(work)} trials if the candidates are "
         f"hard to tell apart, fewer if not; {epochs} epochs of candidates ({recipe.epochs} a "
-        f"trial); about {duration(wall)} with {counted(worker_count(options), 'worker')}"
+        f"trial); {long} with {counted(worker_count(options), 'worker')}"
     )
     if options.gpus_per_trial:
         text += f", {options.gpus_per_trial:g} of a GPU each"
-        if device_here(options) == "cpu":
+        if wall is not None and device_here(options) == "cpu":
             text += "; steps were timed on this machine's CPU, for torch finds no GPU here"
     return Estimate(
         study=str(search.folder),

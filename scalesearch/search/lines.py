@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from scalesearch.search.clock import Clock
 from scalesearch.search.events import Completed, Decided, Event, Failed, Listener, Paused
 from scalesearch.search.progress import trial_text
+from scalesearch.spaces.metric import LOSS, Metric
+from scalesearch.trials.curve import Point
 from scalesearch.trials.trial import Trial
 from scalesearch.units import counted, duration
 
@@ -31,19 +33,23 @@ def decisions(clock: Clock, candidates: int) -> Listener:
     return hear
 
 
-def trials(clock: Clock, names: Mapping[str, str]) -> Listener:
-    """A listener that logs a line for every trial that pauses or ends well.
+def trials(clock: Clock, names: Mapping[str, str], metric: Metric = LOSS) -> Listener:
+    """A listener that logs a line for every trial that pauses or ends well, by that metric.
 
     `clock` must have heard of each event before; `names` are the networks', by their keys.
     """
 
+    def value_text(end: Point) -> str:
+        return f"{metric.name} {metric.value(end.loss):.4f}"
+
     def hear(event: Event) -> None:
         match event:
             case Completed(trial, end):
-                said = f"loss {end.loss:.4f}, accuracy {end.accuracy:.2%}, {end.seconds:.0f} s"
+                right = "" if end.accuracy is None else f", accuracy {end.accuracy:.2%}"
+                said = f"{value_text(end)}{right}, {end.seconds:.0f} s"
                 log.info("%s", trial_line(clock, names, trial, said))
             case Paused(trial, end):
-                said = f"loss {end.loss:.4f} after epoch {end.epoch}, {end.seconds:.0f} s"
+                said = f"{value_text(end)} after epoch {end.epoch}, {end.seconds:.0f} s"
                 log.info("%s", trial_line(clock, names, trial, said))
 
     return hear

@@ -41,7 +41,7 @@ from scalesearch.search.options import (
 from scalesearch.search.training import epoch_weight
 from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.files import named_space, narrow
-from scalesearch.spaces.space import Proxy
+from scalesearch.spaces.space import Proxy, Space
 from scalesearch.studies import JOURNAL, Study, locked
 from scalesearch.studies.images import Images, images_of, packed
 from scalesearch.studies.setup import (
@@ -116,8 +116,10 @@ def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
     if studies:
         check_study(Path(studies[0]))
         search = plan_again(Path(studies[0]))
+        refuse_own(search.space)
         return for_study(search, names, options), search.folder / FRONT
     space = named_space(options.space)
+    refuse_own(space)
     data = absolute(options.data) if options.data else None
     space = narrow(space, options.proxy, data=data)
     proxy = own_recipe(space.proxies[options.proxy], options)
@@ -126,6 +128,16 @@ def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
     made = named_lines(names, images, options.output_stride)
     training = trained_on(label, [made], proxy, images, options.seeds)
     return training, study_folder(options.results, options.name or label)
+
+
+def refuse_own(space: Space) -> None:
+    """Raise ValueError for a space with a training function of the user's own: members are trained
+    as ours trains."""
+    if space.train is not None:
+        raise ValueError(
+            f"space {space.name} is trained by {space.train}, and members are trained by our own "
+            "recipe alone: scale it and call your function on them"
+        )
 
 
 def for_study(search: Search, names: Sequence[str], options: TrainOptions) -> Training:

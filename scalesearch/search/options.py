@@ -1,7 +1,7 @@
 """How trials are run, which never changes what they measure."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 
 from scalesearch.data.packers import cores
 from scalesearch.errors import ParameterError, check_choice
-from scalesearch.networks.custom import CustomModel
+from scalesearch.networks.custom import function_named
 from scalesearch.networks.models import Model
 from scalesearch.trials.runners import AskTell
 from scalesearch.trials.runners.inline import run_inline
@@ -104,14 +104,21 @@ def check_options(options: RunOptions) -> None:
             )
 
 
-def runner_of(options: RunOptions, folder: Path, model: Model) -> Callable[[AskTell], None]:
-    """The runner that the options name, for the trials of that directory and of models like one."""
+def runner_of(
+    options: RunOptions, folder: Path, model: Model, functions: Sequence[str] = ()
+) -> Callable[[AskTell], None]:
+    """The runner that the options name, for the trials of that directory and of models like one.
+
+    `functions` are the user's own that trials call beside the model's.
+    """
     if options.runner == "inline":
         return lambda driver: run_inline(driver, device_of(options))
-    return lambda driver: run_with_ray(driver, options, folder, model)
+    return lambda driver: run_with_ray(driver, options, folder, model, functions)
 
 
-def run_with_ray(driver: AskTell, options: RunOptions, folder: Path, model: Model) -> None:
+def run_with_ray(
+    driver: AskTell, options: RunOptions, folder: Path, model: Model, functions: Sequence[str]
+) -> None:
     """Run the trials that a driver has on Ray, as the options say."""
     from scalesearch.trials.runners.ray import RayOptions, run_ray
     from scalesearch.trials.runners.trackers import callbacks
@@ -124,7 +131,7 @@ def run_with_ray(driver: AskTell, options: RunOptions, folder: Path, model: Mode
             workers=workers,
             gpus_per_trial=options.gpus_per_trial,
             accelerator=options.accelerator,
-            function=model.function if isinstance(model, CustomModel) else None,
+            functions=functions or [*filter(None, [function_named(model)])],
             callbacks=callbacks([x for x in options.log if x != "tensorboard"], folder),
             verbose=options.verbose,
             stall=options.stall,

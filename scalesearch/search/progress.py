@@ -29,6 +29,7 @@ from scalesearch.selection.answer import ranking_of
 from scalesearch.selection.losses import Curves, curves_of
 from scalesearch.selection.ranking import Ranking
 from scalesearch.selection.selection import Selection
+from scalesearch.spaces.metric import LOSS, Metric
 from scalesearch.studies import Study
 from scalesearch.studies.setup import Search
 from scalesearch.trials.key import TrialKey
@@ -85,6 +86,7 @@ class Progress:
     paused: int = 0  # from here on: not in files of the first version
     ended: int = 0
     expected: int = 0
+    metric: Metric = LOSS  # what rows have as loss (Metric.loss)
 
 
 _PROGRESS = TypeAdapter(Progress)
@@ -132,6 +134,7 @@ def progress_of(
         paused=study.paused(),
         ended=clock.ended,
         expected=clock.total,
+        metric=search.space.compares,
     )
 
 
@@ -196,7 +199,11 @@ def trial_text(trial: Trial, names: Mapping[str, str]) -> str:
 
 def running_text(trial: Trial, names: Mapping[str, str], last: Metrics | None) -> str:
     """A trial that runs, and how far it is."""
-    far = f"epoch {last.epoch} of {trial.last}, loss {last.loss:.4f}" if last else "begun"
+    metric = trial.own.metric if trial.own else LOSS
+    far = "begun"
+    if last:
+        value = f"{metric.name} {metric.value(last.loss):.4f}"
+        far = f"epoch {last.epoch} of {trial.last}, {value}"
     return f"{trial_text(trial, names)}: {far}"
 
 

@@ -201,7 +201,7 @@ def verify_study(
         log.info("training in %s/phi%g, %d at once", folder, phi, worker_count(options))
     scaled = scaled_networks(search, phi, top)
     packed = with_images(search, options.cache, [network.member.arch for network in scaled])
-    run = runner_of(options, folder, search.plan.baseline.arch)
+    run = runner_of(options, folder, search.plan.baseline.arch, search.space.functions)
     train_scaled(packed, scaled, phi, seeds, run)
     with locked(folder):
         finish(folder)

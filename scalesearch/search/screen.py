@@ -16,6 +16,7 @@ from rich.text import Text
 
 from scalesearch.search.progress import Progress, Row
 from scalesearch.search.status import StudyStatus, study_status
+from scalesearch.spaces.metric import LOSS, Metric
 from scalesearch.terminal import rich_text
 from scalesearch.units import duration
 
@@ -72,17 +73,20 @@ def screen(
     if height is not None:
         taken = sum(1 + len(text) // (width - WRAP) for text in (*above, *below))
         most = max(3, height - taken - TABLE_LINES)
-    return Group(*above, networks(progress.rows, most), *below)
+    return Group(*above, networks(progress.rows, most, progress.metric), *below)
 
 
-def networks(rows: Sequence[Row], most: int) -> RenderableType:
-    """A table of the first `most` networks, and how many more there are."""
+def networks(rows: Sequence[Row], most: int, metric: Metric = LOSS) -> RenderableType:
+    """A table of the first `most` networks by that metric, and how many more there are."""
     # collapsed, so that the eight columns fit into a terminal of 80
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     for i, name in enumerate(COLUMNS):
+        name = metric.name if name == "loss" else name
         table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
     for row in rows[:most]:
-        table.add_row(*map(rich_text, cells(row)), style="dim" if row.state == "stopped" else "")
+        table.add_row(
+            *map(rich_text, cells(row, metric)), style="dim" if row.state == "stopped" else ""
+        )
     return Group(table, rich_text(f"and {len(rows) - most} more")) if len(rows) > most else table
 
 
@@ -91,15 +95,15 @@ def warnings(progress: Progress) -> list[Text]:
     return [rich_text(f"warning: {warning}", style="yellow") for warning in progress.warnings]
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """A row as the screen has it."""
+def cells(row: Row, metric: Metric = LOSS) -> tuple[str, ...]:
+    """A row as the screen has it; how far one is behind is above zero by any metric."""
     return (
         row.name,
         row.state,
         str(row.epochs or ""),
         str(row.seeds or ""),
         f"epoch {row.after}" if row.after else "",
-        "" if row.loss is None else f"{row.loss:.4f}",
+        "" if row.loss is None else f"{metric.value(row.loss):.4f}",
         "" if row.interval is None else "{:.4f}..{:.4f}".format(*row.interval),
         "" if row.p_best is None else f"{row.p_best:.0%}",
     )
@@ -171,5 +175,5 @@ def status_text(found: StudyStatus) -> RenderableType:
     lines += [found.run.plan] if found.run else []
     shown: list[RenderableType] = [rich_text("\n".join(lines))]
     if found.networks:
-        shown.append(networks(found.networks, len(found.networks)))
+        shown.append(networks(found.networks, len(found.networks), found.metric))
     return Group(*shown, *(warnings(found.run) if found.run else ()))

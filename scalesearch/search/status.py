@@ -7,6 +7,7 @@ from scalesearch.plans.document import read_plan
 from scalesearch.search.progress import Progress, Row, read_progress, rows
 from scalesearch.selection.losses import curves_of
 from scalesearch.selection.selection import Selection, find_selection
+from scalesearch.spaces.metric import LOSS, Metric
 from scalesearch.studies import Status, read_history, read_status
 
 
@@ -15,11 +16,13 @@ class StudyStatus(Status):
     """How far a study is by its journal, how its networks stand, what its last driver left.
 
     `networks` are as the selection has them, where there is one and nothing runs; else as that
-    driver, `run`, saw them. Both are empty where no driver left a word.
+    driver, `run`, saw them. Both are empty where no driver left a word. Losses in them are what
+    `metric` says (Metric.loss).
     """
 
     networks: tuple[Row, ...]
     run: Progress | None
+    metric: Metric = LOSS
 
 
 def study_status(folder: Path) -> StudyStatus:
@@ -27,9 +30,10 @@ def study_status(folder: Path) -> StudyStatus:
     found, run = read_status(folder), read_progress(folder)
     selection = find_selection(folder) if found.driver is None else None
     networks = run.rows if run else ()
+    metric = run.metric if run else LOSS
     if selection is not None:
-        networks = selected_rows(folder, selection)
-    return StudyStatus(**asdict(found), networks=networks, run=run)
+        networks, metric = selected_rows(folder, selection), selection.compares
+    return StudyStatus(**asdict(found), networks=networks, run=run, metric=metric)
 
 
 def selected_rows(folder: Path, selection: Selection) -> tuple[Row, ...]:

@@ -5,10 +5,11 @@ from pathlib import Path
 from tensorboardX import SummaryWriter
 
 from scalesearch.search.events import Epoch, Event, Listener
+from scalesearch.spaces.metric import LOSS, Metric
 
 
-def board(folder: Path) -> Listener:
-    """A listener that writes every epoch's metrics under `folder`."""
+def board(folder: Path, metric: Metric = LOSS) -> Listener:
+    """A listener that writes every epoch's metrics under `folder`, or a study's own metric."""
 
     def hear(event: Event) -> None:
         if not isinstance(event, Epoch):
@@ -17,9 +18,12 @@ def board(folder: Path) -> Listener:
         # opened for each epoch, for thousands of trials may run at once; and named by it, for files
         # of the same second have the same name
         with SummaryWriter(place, filename_suffix=f".{metrics.epoch:05}") as writer:
-            writer.add_scalar("loss/validation", metrics.loss, metrics.epoch)
-            writer.add_scalar("loss/training", metrics.train_loss, metrics.epoch)
-            writer.add_scalar("accuracy/validation", metrics.accuracy, metrics.epoch)
+            if metrics.accuracy is None or metrics.train_loss is None:
+                writer.add_scalar(metric.name, metric.value(metrics.loss), metrics.epoch)
+            else:
+                writer.add_scalar("loss/validation", metrics.loss, metrics.epoch)
+                writer.add_scalar("loss/training", metrics.train_loss, metrics.epoch)
+                writer.add_scalar("accuracy/validation", metrics.accuracy, metrics.epoch)
             writer.add_scalar("seconds", metrics.seconds, metrics.epoch)
 
     return hear

@@ -50,7 +50,8 @@ def train(
     drawing = not (quiet or options.verbose) and sys.stderr.isatty()
     if not quiet:
         log.info("training in %s, %d at once", search.folder, worker_count(options))
-    run = runner_of(options, search.folder, search.plan.baseline.arch)
+    start, functions = search.plan.baseline.arch, search.space.functions
+    run = runner_of(options, search.folder, start, functions)
     with patient(log.warning) as interrupted, on_screen() if drawing else nullcontext() as draw:
 
         def show(progress: Progress) -> None:
@@ -83,7 +84,8 @@ def listeners_of(
     """Who hears what happens in a run; the clock first, for others ask it."""
     names = search.plan.names
     batch = search.proxy.recipe.batch_size
-    clock = Clock(epoch_weight(networks(search), batch, device_here(options)), options.max_trials)
+    weight = epoch_weight(networks(search), batch, device_here(options))
+    clock = Clock(weight if search.space.train is None else flops_of(search), options.max_trials)
     workers = None if options.address and not options.workers else worker_count(options)
 
     ranking = rankings(search, study)
@@ -95,12 +97,19 @@ def listeners_of(
     listeners = [clock.hear, watched(look, show)]
     if not quiet:
         listeners += [decisions(clock, len(names) - 1), failures(clock, names)]
-        listeners += [] if drawing else [trials(clock, names)]
+        metric = search.space.compares
+        listeners += [] if drawing else [trials(clock, names, metric)]
     if "tensorboard" in options.log:
-        listeners.append(board(search.folder / "tensorboard"))
+        listeners.append(board(search.folder / "tensorboard", search.space.compares))
     if mirror is not None:
         listeners.append(lambda event: mirror.push_seldom())
     return listeners
+
+
+def flops_of(search: Search) -> Callable[[str], float]:
+    """How long an epoch of a user's own training takes beside another's: as their flops say."""
+    flops = {c.key: float(c.flops) for c in (search.plan.baseline, *search.plan.candidates)}
+    return flops.__getitem__
 
 
 def epoch_weight(

@@ -15,6 +15,7 @@ from scalesearch.selection.gates import (
     Remedy,
     extremes,
     fair,
+    fair_costs,
     not_at_the_edge,
     resolved,
     trained_enough,
@@ -26,7 +27,8 @@ from scalesearch.selection.ranking import Ranking, rank
 from scalesearch.selection.selection import Selection
 from scalesearch.selection.sentences import headline, warnings
 from scalesearch.selection.terms import Decision
-from scalesearch.studies import Study, read_losses, with_networks
+from scalesearch.spaces.space import Space
+from scalesearch.studies import Study, in_words, read_losses, with_networks
 from scalesearch.studies.setup import Search
 from scalesearch.trials.key import RATES
 
@@ -67,7 +69,7 @@ def select(search: Search, study: Study, decision: Decision) -> Selection:
     return Selection(
         space=search.space.name,
         names=plan.names,
-        headline=headline(plan, ranking, chosen, gates),
+        headline=headline(plan, ranking, chosen, gates, search.space.compares),
         recommended=ranking.beats_baseline,
         coefficients=chosen.coefficients if ranking.beats_baseline else None,
         chosen=chosen.key,
@@ -75,7 +77,8 @@ def select(search: Search, study: Study, decision: Decision) -> Selection:
         ties=ties(ranking),
         tie_rule=TIE_RULE,
         confidence=CONFIDENCE,
-        metric="validation cross-entropy after the last epoch",
+        metric=metric_text(search.space),
+        compares=search.space.compares,
         gates=gates,
         policy=search.space.policy,
         ended=decision.ended or f"it has not: {len(decision.asks)} more trials are wanted",
@@ -100,7 +103,11 @@ def gates_of(search: Search, study: Study, ranking: Ranking) -> tuple[Gate, ...]
     remedy = remedy_of(search, study)
     return (
         trained_enough(ranking, plan.budget),
-        fair(plan, ranking, sweep_of(search, study), remedy.seconds),
+        (
+            fair(plan, ranking, sweep_of(search, study), remedy.seconds)
+            if search.space.train is None
+            else fair_costs(plan)
+        ),
         resolved(ranking, chosen.key, remedy),
         not_at_the_edge(search.space, plan, ranking, chosen),
     )
@@ -120,11 +127,22 @@ def remedy_of(search: Search, study: Study) -> Remedy:
 
 
 def swept(search: Search) -> list[str]:
-    """Keys of the candidates that the learning rate is swept on: the two that differ most."""
-    if len(search.plan.candidates) < 2:
+    """Keys of the candidates that the learning rate is swept on: the two that differ most.
+
+    None where a user's function trains, for what it makes of a rate is not known.
+    """
+    if len(search.plan.candidates) < 2 or search.space.train is not None:
         return []
     _, first, last = extremes(search.plan.candidates)
     return [first.key, last.key]
+
+
+def metric_text(space: Space) -> str:
+    """What a loss is in a study, in words."""
+    if space.train is None:
+        return "validation cross-entropy after the last epoch"
+    metric = space.compares
+    return f"{metric.name} after the last epoch, told by {space.train} ({metric.direction})"
 
 
 def swept_seeds(search: Search) -> int:
@@ -145,5 +163,7 @@ def sweep_of(search: Search, study: Study) -> Mapping[str, Mapping[float, Mappin
 
 def write_trials(folder: Path, search: Search, study: Study) -> None:
     """Write trials.csv and curves.csv."""
-    write_csv(folder / "trials.csv", with_networks(study.trials(), search.plan))
-    write_csv(folder / "curves.csv", with_networks(study.curves(), search.plan))
+    compares = search.space.compares
+    trials, curves = in_words(study.trials(), compares), in_words(study.curves(), compares)
+    write_csv(folder / "trials.csv", with_networks(trials, search.plan))
+    write_csv(folder / "curves.csv", with_networks(curves, search.plan))

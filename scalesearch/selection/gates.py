@@ -102,6 +102,16 @@ def fair(plan: Plan, ranking: Ranking, sweep: Sweep, seconds: float) -> Gate:
     return Gate("fair", "not shown", f"{text}; {price_of_power(swap, seconds)}")
 
 
+def fair_costs(plan: Plan) -> Gate:
+    """Whether cost was the same chance for all, where a user's function trains: no more is known.
+
+    What it makes of a learning rate is its own, so that there is none to sweep.
+    """
+    text, kept = costs_of(plan)
+    rate = "training is the user's own, and whether its learning rate suits all was not swept"
+    return Gate("fair", "not shown" if kept else "failed", f"{text}; {rate}")
+
+
 def swap_text(axis: str, swap: Swap) -> str:
     """What the sweep found, in words."""
     one, other = ENDS[axis]

@@ -166,15 +166,17 @@ def hints_of(hints: Mapping[str, tuple[float, float]] | None, keys: Sequence[str
 def with_examples(draws: Draws, losses: Mapping[str, Examples]) -> Draws:
     """Draws that vary with the choice of validation examples too, where there are any.
 
-    `losses` has every candidate's, and the baseline's last.
+    `losses` has every candidate's, and the baseline's last. There are none where trials have one
+    number alone, or not the same examples.
     """
+    counts = {len(trial) for of in losses.values() for trial in of.values()}
+    if len(counts) > 1 or min(counts) < 2:
+        return draws
     arrays = {
         key: np.stack([of[seed] for seed in sorted(of)]).astype(np.float64)
         for key, of in losses.items()
         if of
     }
-    if min(array.shape[1] for array in arrays.values()) < 2:
-        return draws
     moved = np.zeros((len(draws.effects), len(losses)))
     there = [i for i, key in enumerate(losses) if key in arrays]
     moved[:, there] = example_noise(example_covariance([*arrays.values()]), len(moved))

@@ -11,6 +11,7 @@ from scalesearch.networks.scaling import Coefficients
 from scalesearch.selection.gates import Gate
 from scalesearch.selection.ranking import Standing
 from scalesearch.selection.terms import Stop
+from scalesearch.spaces.metric import LOSS, Metric
 
 FILE = "selection.json"
 
@@ -22,7 +23,8 @@ class Selection:
     `coefficients` are there where one is recommended. `standings` are best first and `loss` in
     them is the one number of a candidate: fitted over seeds. `gain` is the mean gain of all
     candidates over the 1x baseline, `chosen_gain` that of the chosen one; both are of
-    losses. `stopped` says of candidates why they were not gone on with; `names` are what the
+    losses, which of a study with a metric of its own are what `compares` makes of it (Metric.loss).
+    `stopped` says of candidates why they were not gone on with; `names` are what the
     terminal calls networks.
     """
 
@@ -52,6 +54,7 @@ class Selection:
     seeds: int
     examples: int
     warnings: tuple[str, ...]
+    compares: Metric = LOSS
 
     def standing(self, key: str) -> Standing | None:
         """How a candidate stands; None for one that was not trained to the end."""

@@ -7,9 +7,16 @@ from scalesearch.selection.choice import ties
 from scalesearch.selection.gates import Gate, named
 from scalesearch.selection.posterior import CONFIDENCE
 from scalesearch.selection.ranking import Ranking
+from scalesearch.spaces.metric import LOSS, Metric
 
 
-def headline(plan: Plan, ranking: Ranking, chosen: Candidate, gates: Sequence[Gate]) -> str:
+def headline(
+    plan: Plan,
+    ranking: Ranking,
+    chosen: Candidate,
+    gates: Sequence[Gate],
+    metric: Metric = LOSS,
+) -> str:
     """The answer in one sentence, or that there is none; what was not shown stands before it."""
     if not ranking.beats_baseline:
         return (
@@ -28,7 +35,8 @@ def headline(plan: Plan, ranking: Ranking, chosen: Candidate, gates: Sequence[Ga
         how = f"{how}; {tied} tie, and this one has the fewest activations"
         if chosen.key != ranking.leader:
             leader = f"{plan.names[ranking.leader]} (P(best) {shares[ranking.leader]:.0%})"
-            how = f"{how}, while {leader} has the lowest loss"
+            best = "lowest" if metric.goal == "min" else "highest"
+            how = f"{how}, while {leader} has the {best} {metric.name}"
     return (
         f"{doubt(gates)}{to_spend(plan)}: alpha {c.alpha:g} (depth), beta {c.beta:g} "
         f"(width), gamma {c.gamma:g} (resolution): {how}."

@@ -12,10 +12,10 @@ from scalesearch.files import read_yaml
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES
 from scalesearch.networks.checked import explain, renewed
-from scalesearch.networks.custom import function_named
 from scalesearch.networks.files import SUFFIXES, with_suffixes
 from scalesearch.spaces.augmentation import Augmentation
 from scalesearch.spaces.budget import parse_budget
+from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.proxy import baseline
 from scalesearch.spaces.space import Grid, Growth, Proxy, Recipe, Space, Steps
 from scalesearch.trusted import check_trusted
@@ -66,7 +66,7 @@ def named_space(name: str) -> Space:
     """
     space = load_space(name)
     if name not in space_names():
-        check_trusted(Path(name), function_named(space.model))
+        check_trusted(Path(name), *space.functions)
     return space
 
 
@@ -80,7 +80,7 @@ def check_space(content: dict[str, Any], source: str) -> Space:
     try:
         space: Space = _ADAPTER.validate_python(renewed(content))
     except ValidationError as error:
-        kinds = (Space, Grid, Steps, Proxy, Recipe, Augmentation, Growth, *TABLES)
+        kinds = (Space, Grid, Steps, Proxy, Recipe, Augmentation, Growth, Metric, *TABLES)
         raise ValueError(f"space {source}: {explain(error, kinds)}") from None
     baseline(space)
     for name in space.matched:

@@ -7,7 +7,9 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from scalesearch.networks.arch import Arch
+from scalesearch.networks.custom import PREFIX, check_reference
 from scalesearch.spaces.augmentation import Augmentation, Augmented, Share
+from scalesearch.spaces.metric import LOSS, Metric
 
 # what stands under a key says what it means: in the schema, in editors, in the reference
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -177,6 +179,17 @@ class Space:
     """A name of the zoo, a stage table, or python:package.module:function."""
     resolution: Pixels | None = None
     """Pixels at 1x; the model's own unless given, and 224 for a function."""
+    example: str | None = None
+    """What a function's network is called with, where that is not one square image:
+    python:package.module:function, which makes of the pixels a tensor, a tuple of arguments or a
+    dict of them, of one image."""
+    train: str | None = None
+    """Your own training in place of ours: python:package.module:function. Of the recipe it is
+    given `epochs`, and what else it likes to read there."""
+    metric: Metric | None = None
+    """What `train` tells after each epoch."""
+    epoch_limit: Positive = 3600.0
+    """Seconds that an epoch of `train` may take; a trial with one that takes longer fails."""
     grid: Grid
     """Coefficients tried for budgets above 1x."""
     shrink: Grid | None = None
@@ -191,6 +204,31 @@ class Space:
     """Which trials are trained: where they tell most, the whole grid, or Optuna's halving."""
     proxies: dict[str, Proxy]
     """By name; quick is trained unless another is asked for."""
+
+    def __post_init__(self) -> None:
+        if self.example is not None and not str(self.model).startswith(PREFIX):
+            raise ValueError("example needs a function as the model, got a stage table's")
+        if self.example is not None and self.train is None:
+            raise ValueError("example needs a train of your own: ours gives the network images")
+        if self.train is None:
+            return
+        check_reference("train", self.train)
+        if self.metric is None:
+            raise ValueError("train needs a metric: {name: mAP, goal: max}, got none")
+
+    @property
+    def compares(self) -> Metric:
+        """What the networks of a study are compared by."""
+        return self.metric if self.train and self.metric else LOSS
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The functions that it names, python:package.module:function.
+
+        They are code, which runs where the space is used.
+        """
+        named = (self.model, self.example, self.train)
+        return tuple(name for name in named if isinstance(name, str) and name.startswith(PREFIX))
 
 
 def grid_points(grid: Grid) -> list[tuple[float, float, float | None]]:

@@ -15,6 +15,7 @@ from scalesearch.studies.journal import (
 from scalesearch.studies.study import Study
 from scalesearch.studies.tables import (
     Status,
+    in_words,
     read_curves,
     read_history,
     read_status,
@@ -29,6 +30,7 @@ __all__ = [
     "Study",
     "StudyLocked",
     "cut_torn_tail",
+    "in_words",
     "locked",
     "read_curves",
     "read_history",

@@ -33,8 +33,13 @@ class Images:
     contents: str | None = None
 
 
-def images_of(proxy: Proxy, proxy_name: str) -> Images:
-    """The images that a proxy trains with. Those that are files are counted, none is decoded."""
+def images_of(proxy: Proxy, proxy_name: str, train: str | None = None) -> Images:
+    """The images that a proxy trains with. Those that are files are counted, none is decoded.
+
+    Of a function `train` that brings its own nothing is known.
+    """
+    if proxy.data is None and train is not None:
+        return unknown_images(train)
     if proxy.data is None:
         raise ParameterError(
             "data",
@@ -54,6 +59,11 @@ def images_of(proxy: Proxy, proxy_name: str) -> Images:
         side=found.train.pixels.shape[-1],
         notes=(*found.notes, SYNTHETIC) if found.synthetic else found.notes,
     )
+
+
+def unknown_images(name: str) -> Images:
+    """Images of which only a name is known."""
+    return Images(name=name, train=None, val=None, test=None, channels=None, classes=None)
 
 
 def surveyed(source: str, proxy: Proxy) -> Images:
@@ -79,7 +89,7 @@ def packed(
 
     Sources of no files stay as they are.
     """
-    source = str(proxy.data)
+    source = proxy.data or ""
     if not is_packed(source):
         return images, source
     folder = pack(

@@ -21,8 +21,9 @@ from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import dump_space, load_space, narrow
 from scalesearch.spaces.space import PolicyName, Proxy, Space
 from scalesearch.studies import Study
-from scalesearch.studies.images import Images, images_of, packed
+from scalesearch.studies.images import Images, images_of, packed, unknown_images
 from scalesearch.trials.growth import ratios
+from scalesearch.trials.own import OwnTraining, Train
 from scalesearch.trials.trial import Trial
 from scalesearch.trusted import check_trusted, study_of, trust
 
@@ -52,6 +53,7 @@ class Search:
     folder: Path
     images: Images
     packed: str | None = None
+    train: Train | None = None
 
     @property
     def proxy(self) -> Proxy:
@@ -82,6 +84,11 @@ def prepare(
     """
     if data is not None:
         data = absolute(data)
+    if space.metric is not None and space.train is None:
+        raise ValueError(
+            f"space {space.name}: a metric is what `train` tells, and there is no train: name a "
+            "function, python:package.module:function"
+        )
     space = narrow(space, proxy_name, data=data, seeds=seeds)
     proxy = space.proxies[proxy_name]
     if epochs is not None:
@@ -92,7 +99,7 @@ def prepare(
         space = replace(space, policy=cast(PolicyName, policy))
     asked = parse_budget(budget or space.budget)
     space = replace(space, budget=asked.text)
-    images = images_of(space.proxies[proxy_name], proxy_name)
+    images = images_of(space.proxies[proxy_name], proxy_name, space.train)
     folder = study_folder(results, name or f"{space.name}-{data_label(images.name)}-{asked.label}")
     had = seeds_of(folder, proxy_name)
     if seeds is None and had:  # what an earlier run was told still holds
@@ -132,7 +139,7 @@ def data_label(name: str) -> str:
 def refuse_another(search: Search) -> None:
     """Raise ValueError where the directory holds another study than this one.
 
-    More seeds are the same study, gone on with.
+    More seeds, or another limit of an epoch, are the same study, gone on with.
     """
     path = search.folder / "space.yaml"
     if not path.exists():
@@ -147,6 +154,7 @@ def refuse_another(search: Search) -> None:
     earlier, name = load_space(str(path)), search.plan.proxy
     if name in earlier.proxies and earlier.proxies[name].seeds < search.proxy.seeds:
         earlier = narrow(earlier, name, seeds=search.proxy.seeds)
+    earlier = replace(earlier, epoch_limit=search.space.epoch_limit)
     before = yaml.safe_load(dump_space(earlier))
     now = yaml.safe_load(dump_space(search.space))
     if differing := difference(before, now):
@@ -194,12 +202,22 @@ def trial_of(search: Search, arch: Model, seed: int) -> Trial:
     return Trial(
         arch=replace(arch, name=""),
         seed=seed,
-        data=search.packed or str(search.proxy.data),
+        data=search.packed or proxy.data or "",
         train_examples=proxy.train_examples,
         val_examples=proxy.val_examples,
         recipe=proxy.recipe,
         grown_by=ratios(arch, search.plan.baseline.arch, proxy.recipe),
+        own=own_training(search),
     )
+
+
+def own_training(search: Search) -> OwnTraining | None:
+    """The user's own training that a space names; None where it names none."""
+    space = search.space
+    if space.train is None:
+        return None
+    study = str(search.folder.resolve())
+    return OwnTraining(space.train, space.compares, space.epoch_limit, study, search.train)
 
 
 def open_study(search: Search) -> Study:
@@ -213,7 +231,7 @@ def open_study(search: Search) -> Study:
 
 def write_setup(search: Search) -> None:
     """Write what a search is made of: its space, its images, its plan; note what it may call."""
-    if function := function_named(search.space.model):
+    for function in search.space.functions:
         trust(search.folder, function)
     write_text(search.folder / "space.yaml", dump_space(search.space))
     write_images(search.folder, search.images)
@@ -245,12 +263,12 @@ def plan_again(folder: Path) -> Search:
     check_study(folder)
     space = own_space(folder)
     (proxy,) = space.proxies
-    return planned(space, proxy, folder, images_of(space.proxies[proxy], proxy))
+    return planned(space, proxy, folder, images_of(space.proxies[proxy], proxy, space.train))
 
 
 def check_study(folder: Path) -> None:
     """Raise ParameterError where a study that was not made here would run code."""
-    check_trusted(folder, function_named(own_space(folder).model))
+    check_trusted(folder, *own_space(folder).functions)
 
 
 def trust_study(path: Path) -> None:
@@ -258,10 +276,10 @@ def trust_study(path: Path) -> None:
     study = study_of(path)
     if study is None:
         return
-    models: list[object] = [own_space(study).model]
+    functions = {*own_space(study).functions}
     if path.suffix in SUFFIXES and path.name != "space.yaml":
-        models.append(read_model(path))
-    for function in filter(None, map(function_named, models)):
+        functions |= {function_named(read_model(path)) or ""} - {""}
+    for function in sorted(functions):
         trust(study, function)
 
 
@@ -274,7 +292,4 @@ def own_space(folder: Path) -> Space:
 
 def read_images(folder: Path, proxy: Proxy) -> Images:
     """The images of a study; of one of the first version, which did not keep them, their name."""
-    unknown = Images(
-        name=str(proxy.data), train=None, val=None, test=None, channels=None, classes=None
-    )
-    return optional_document(folder / DATA, Images) or unknown
+    return optional_document(folder / DATA, Images) or unknown_images(str(proxy.data))

@@ -8,6 +8,8 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from scalesearch.plans.document import Plan, find_plan
+from scalesearch.spaces.files import load_space
+from scalesearch.spaces.metric import LOSS, Metric
 from scalesearch.studies.journal import (
     PART,
     driver_of,
@@ -34,12 +36,13 @@ def read_trials(folder: Path) -> pd.DataFrame:
     """
     found = frozen_trials(folder)
     with whole_journal(folder):
-        return with_networks(trial_table(found), find_plan(folder))
+        return with_networks(in_words(trial_table(found), metric_of(folder)), find_plan(folder))
 
 
 def read_curves(folder: Path) -> pd.DataFrame:
     """The curves of a study directory, as curves.csv has them, read without writing to it."""
-    return with_networks(curve_table(read_history(folder)), find_plan(folder))
+    table = in_words(curve_table(read_history(folder)), metric_of(folder))
+    return with_networks(table, find_plan(folder))
 
 
 def read_history(folder: Path) -> dict[TrialKey, LearningCurve]:
@@ -64,6 +67,24 @@ def with_networks(table: pd.DataFrame, plan: Plan | None) -> pd.DataFrame:
         values = {row.key: getattr(row, name) for row in (plan.baseline, *plan.candidates)}
         found.insert(place, name, found["candidate"].map(values))
     return found
+
+
+def in_words(table: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """A table whose losses are a study's own metric, under its name and with its sign.
+
+    A user's own training has no accuracy and no training loss: there are no columns of them.
+    """
+    if metric == LOSS:
+        return table
+    found = table.drop(columns=["accuracy", "train_loss"]).rename(columns={"loss": metric.name})
+    found[metric.name] = found[metric.name].map(metric.value, na_action="ignore")
+    return found
+
+
+def metric_of(folder: Path) -> Metric:
+    """What the networks of a study are compared by; a loss where there is no space that says."""
+    path = folder / "space.yaml"
+    return load_space(str(path)).compares if path.exists() else LOSS
 
 
 def curve_table(history: Mapping[TrialKey, LearningCurve]) -> pd.DataFrame:

@@ -8,12 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One epoch of a learning curve: cross-entropies, accuracy, seconds of training so far."""
+    """One epoch of a learning curve: cross-entropies, accuracy, seconds of training so far.
+
+    Of a user's own training `loss` is the metric, as Metric.loss has it, and the only one.
+    """
 
     epoch: int
     loss: float
-    accuracy: float
-    train_loss: float
+    accuracy: float | None
+    train_loss: float | None
     seconds: float
 
 
@@ -22,8 +25,16 @@ LearningCurve = tuple[Point, ...]
 
 def read_curve(rows: Iterable[Mapping[str, Any]]) -> LearningCurve:
     """The learning curve that a journal has as rows. Raises what a row that is none raises."""
-    numbers = ("loss", "accuracy", "train_loss", "seconds")
-    return tuple(Point(int(row["epoch"]), *(finite(row[name]) for name in numbers)) for row in rows)
+    return tuple(
+        Point(
+            epoch=int(row["epoch"]),
+            loss=finite(row["loss"]),
+            accuracy=None if row["accuracy"] is None else finite(row["accuracy"]),
+            train_loss=None if row["train_loss"] is None else finite(row["train_loss"]),
+            seconds=finite(row["seconds"]),
+        )
+        for row in rows
+    )
 
 
 def finite(value: Any) -> float:

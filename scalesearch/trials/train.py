@@ -38,13 +38,14 @@ class Metrics:
 
     `losses` holds the cross-entropy of every validation example, in the data's order;
     `checkpoint`, where there is one, what `train` starts from to go on after this epoch; `weights`
-    the network's at its end, as safetensors, where they are to be kept.
+    the network's at its end, as safetensors, where they are to be kept. Of a user's own training
+    the losses are its metric (Metric.loss), and there are no others.
     """
 
     epoch: int
     loss: float
-    accuracy: float
-    train_loss: float
+    accuracy: float | None
+    train_loss: float | None
     seconds: float
     losses: NDArray[np.float32]
     checkpoint: bytes | None = field(default=None, repr=False)

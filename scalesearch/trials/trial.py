@@ -1,11 +1,14 @@
 """A trial: one network trained with one seed by one recipe, whoever runs it and wherever."""
 
 import platform
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+import numpy as np
 import torch
+from torch import nn
 
 from scalesearch.data import DataSet, Images, load, resized
 from scalesearch.networks.blocks import zero_residuals
@@ -16,6 +19,7 @@ from scalesearch.spaces.space import Recipe
 from scalesearch.trials.growth import grown
 from scalesearch.trials.key import TrialKey, part_at
 from scalesearch.trials.memory import keep_freed_memory
+from scalesearch.trials.own import OwnTraining, TrainingRun, own_epochs, own_folder
 from scalesearch.trials.train import Metrics, Split, train
 
 RESIDENT_BYTES = 2**27  # of a split at another side than its own, copied for this process
@@ -32,6 +36,7 @@ class Trial:
     baseline's, it has more of what the recipe lets grow. It pauses after the epoch `pause`, if that
     is given, and goes on from the checkpoint `start`. The runner sets the `device`, cpu or cuda:
     two do not give the same digits, and a card that is visible is not one that the trial was given.
+    With `own` a user's function trains it; `data` may then be "", for none of ours.
     """
 
     arch: Model
@@ -47,6 +52,7 @@ class Trial:
     pause: int | None = None
     start: bytes | None = field(default=None, repr=False)
     device: str = "cpu"
+    own: OwnTraining | None = None
 
     @property
     def last(self) -> int:
@@ -78,29 +84,60 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
         torch.set_num_threads(1)
         keep_freed_memory()
     arch, recipe = grown(trial.arch, trial.recipe, trial.grown_by)
-    side = trial.arch.train_resolution or trial.arch.resolution
-    crops = recipe.augment.crop < 1
-    data = prepared(
-        read,
-        trial.data,
-        trial.train_examples,
-        trial.val_examples,
-        trial.arch.resolution,
-        None if crops else side,
-        trial.device,
-        trial.split,
-    )
+    data = data_of(trial, recipe, read)
     torch.manual_seed(trial.seed)
     network = build_model(arch)
     if trial.recipe.zero_residuals:
         zero_residuals(network)
     placed(network, device)
+    if trial.own is not None:
+        yield from run_own(trial, trial.own, network, data)
+        return
+    assert data is not None
+    side = trial.arch.train_resolution or trial.arch.resolution
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
     epochs = train(network, data, recipe, trial.seed, trial.split, trial.start, trial.pause, side)
     for metrics in epochs:
         if trial.keep and metrics.epoch == recipe.epochs:
             metrics = replace(metrics, weights=packed(network.state_dict()))
         yield metrics
+
+
+def run_own(
+    trial: Trial, own: OwnTraining, network: nn.Module, data: DataSet | None
+) -> Iterator[Metrics]:
+    """Metrics after each epoch of a user's training; every usual source of random numbers begins
+    with the seed, so that a process that is used again makes no difference."""
+    random.seed(trial.seed)
+    np.random.seed(trial.seed)
+    with own_folder(own.study, trial.key.stem) as folder:
+        run = TrainingRun(
+            seed=trial.seed,
+            epochs=trial.recipe.epochs,
+            resolution=trial.arch.resolution,
+            device=torch.device(trial.device),
+            folder=folder,
+            data=data,
+            recipe=trial.recipe,
+        )
+        yield from own_epochs(own, network, run, trial.start, trial.last)
+
+
+def data_of(trial: Trial, recipe: Recipe, read: Reader) -> DataSet | None:
+    """The data set of a trial, ready to train with; None where it has none of ours."""
+    if not trial.data:
+        return None
+    crops = recipe.augment.crop < 1
+    return prepared(
+        read,
+        trial.data,
+        trial.train_examples,
+        trial.val_examples,
+        trial.arch.resolution,
+        None if crops else trial.arch.train_resolution or trial.arch.resolution,
+        trial.device,
+        trial.split,
+    )
 
 
 @lru_cache(maxsize=4)

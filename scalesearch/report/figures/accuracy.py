@@ -22,6 +22,7 @@ from scalesearch.report.figures.figure import (
 )
 from scalesearch.report.palette import LIGHT
 
+SEED_TIPS = ("network", "seed", "loss", "accuracy")
 ONE_AXIS = "one axis alone, scaled further"
 FURTHER = "candidates, scaled further"
 ENTRIES = (
@@ -41,11 +42,15 @@ def accuracy_against_flops(content: Content) -> Figure:
     trained.sort(key=lambda row: (row.is_chosen, row.standing is not None))  # chosen on top
     means = [mean_row(row) for row in trained] + scaled_rows(content)
     entries = present(ENTRIES, means)
+    what = content.metric.name if content.own else "validation accuracy"
+    ends = f"{lowest(means):.1f} % to {highest(means):.1f} %"
+    if content.own:
+        ends = f"{lowest(means):.4f} to {highest(means):.4f}"
     base = content.plan.baseline.flops
     x = axis(means, base)
     y = alt.Y(
         "accuracy:Q",
-        title="validation accuracy (%)",
+        title=content.metric.name if content.own else "validation accuracy (%)",
         scale=alt.Scale(zero=False, padding=12),
     )
     shade = colours(entries)
@@ -57,19 +62,19 @@ def accuracy_against_flops(content: Content) -> Figure:
     halo: Any = {"stroke": LIGHT["paper"], "strokeWidth": 4, "strokeJoin": "round"}
     chart = hiding(
         bars.encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), shade),
-        trials.encode(x, y, shade, tooltip=tips(("network", "seed", "loss", "accuracy"))),
-        points.encode(x, y, shade, shapes(entries), tooltip=tips(CANDIDATE_TIPS)),
+        trials.encode(x, y, shade, tooltip=tips(SEED_TIPS, content)),
+        points.encode(x, y, shade, shapes(entries), tooltip=tips(CANDIDATE_TIPS, content)),
         labels.mark_text(**beside, **halo).encode(x, y, alt.Text("label:N")),
         labels.mark_text(**beside).encode(x, y, alt.Text("label:N"), shade),
     )
     return Figure(
         "accuracy",
-        "Accuracy against flops",
-        f"Scatter plot of validation accuracy against measured flops on a log axis: "
-        f"{len(means)} networks, from {lowest(means):.1f} % to {highest(means):.1f} %.",
-        "Validation accuracy of every network that was trained to the end, against its measured "
-        "flops. A large mark is the mean of the seeds, the bar their range, a dot one trial."
-        + stopped_note(content),
+        f"{'Accuracy' if not content.own else content.metric.name} against flops",
+        f"Scatter plot of {what} against measured flops on a log axis: {len(means)} networks, "
+        f"from {ends}.",
+        f"{what if content.own else 'Validation accuracy'} of every network that was trained to "
+        "the end, against its measured flops. A large mark is the mean of the seeds, the bar their "
+        "range, a dot one trial." + stopped_note(content),
         chart,
         entries,
     )
@@ -89,14 +94,18 @@ def axis(rows: list[Datum], base: float) -> alt.X:
 
 
 def mean_row(row: Row) -> Datum:
-    """The mean and range in percent of a network that has trials, with what hovering says."""
+    """The mean and range in percent of a network that has trials, with what hovering says.
+
+    A user's own metric is left as it is.
+    """
+    factor = 1 if row.own else 100
     assert row.accuracy is not None and row.accuracy_low is not None
     assert row.accuracy_high is not None
     return {
         "flops": row.network.flops,
-        "accuracy": 100 * row.accuracy,
-        "low": 100 * row.accuracy_low,
-        "high": 100 * row.accuracy_high,
+        "accuracy": factor * row.accuracy,
+        "low": factor * row.accuracy_low,
+        "high": factor * row.accuracy_high,
         "group": row.group,
         "label": row.group if row.is_chosen or row.is_baseline else "",
         "tip": hover(row),
@@ -115,7 +124,7 @@ def trial_rows(content: Content) -> list[Datum]:
                 "name": row.name,
                 "flops": row.network.flops,
                 "loss": trial["loss"],
-                "accuracy": 100 * trial["accuracy"],
+                "accuracy": (1 if content.own else 100) * trial["accuracy"],
                 "group": row.group,
                 "tip": {
                     "network": row.name,

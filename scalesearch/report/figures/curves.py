@@ -3,7 +3,7 @@
 import altair as alt
 
 from scalesearch.report.content import Content
-from scalesearch.report.figures.accuracy import trial_rows
+from scalesearch.report.figures.accuracy import SEED_TIPS, trial_rows
 from scalesearch.report.figures.figure import (
     CANDIDATE_TIPS,
     FEW_TICKS,
@@ -13,6 +13,7 @@ from scalesearch.report.figures.figure import (
     data,
     hiding,
     hover,
+    measured,
     present,
     tips,
 )
@@ -55,12 +56,15 @@ def learning_curves(content: Content) -> Figure:
     )
     y = alt.Y(
         "loss:Q",
-        title="validation cross-entropy, log scale",
-        scale=alt.Scale(type="log", nice=False, padding=8),
+        title=content.metric.name if content.own else "validation cross-entropy, log scale",
+        # a user's own metric may be zero, or less
+        scale=alt.Scale(type="linear", zero=False, padding=8)
+        if content.own
+        else alt.Scale(type="log", nice=False, padding=8),
     )
     base = alt.Chart(data(rows))
     shade = colours(entries)
-    tip = tips(("network", "seed", "epoch", "loss", "accuracy"))
+    tip = tips(("network", "seed", "epoch", "loss", "accuracy"), content)
     # of stroke and fill: for the opacity of a whole mark a renderer clears a layer, 7 ms each
     chart = hiding(
         base.mark_line(strokeWidth=1.4, opacity=1, strokeOpacity=0.75, aria=False).encode(
@@ -70,14 +74,16 @@ def learning_curves(content: Content) -> Figure:
             x, y, shade, tooltip=tip
         ),
     )
+    what = measured(content, "validation loss")
+    log = "" if content.own else " on a log axis"
     left_out = len(known) - len(shown)
     more = f" {left_out} networks are left out." if left_out > 0 else ""
     trials = len({row["trial"] for row in rows})
     return Figure(
         "curves",
         "Learning curves",
-        f"Line chart of validation loss by epoch on a log axis, {trials} trials.",
-        f"Validation loss after each epoch, a line for each trial.{more}",
+        f"Line chart of {what} by epoch{log}, {trials} trials.",
+        f"{measured(content, 'Validation loss')} after each epoch, a line for each trial.{more}",
         chart,
         entries,
     )
@@ -98,7 +104,7 @@ def seed_spread(content: Content) -> Figure:
     entries = present(ENTRIES, rows)
     x = alt.X(
         "loss:Q",
-        title="validation cross-entropy after the last epoch",
+        title=measured(content, "validation cross-entropy after the last epoch"),
         scale=alt.Scale(zero=False, padding=10),
         axis=FEW_TICKS,
     )
@@ -106,10 +112,10 @@ def seed_spread(content: Content) -> Figure:
     chart = hiding(
         alt.Chart(data(rows))
         .mark_circle(size=60, opacity=1, fillOpacity=0.6, aria=False)
-        .encode(x, y, shade, tooltip=tips(("network", "seed", "loss", "accuracy"))),
+        .encode(x, y, shade, tooltip=tips(SEED_TIPS, content)),
         alt.Chart(data(means))
         .mark_tick(thickness=3, height=18)
-        .encode(x, y, shade, tooltip=tips(CANDIDATE_TIPS)),
+        .encode(x, y, shade, tooltip=tips(CANDIDATE_TIPS, content)),
         height=height(len(shown)),
     )
     selection = content.selection
@@ -117,8 +123,12 @@ def seed_spread(content: Content) -> Figure:
     return Figure(
         "seeds",
         "Spread of the seeds",
-        f"Strip plot of the loss of every seed of {len(shown)} of {len(known)} networks.",
-        f"The loss of every seed as a dot, what is fitted over them as a bar.{spread}",
+        measured(
+            content,
+            f"Strip plot of the loss of every seed of {len(shown)} of {len(known)} networks.",
+        ),
+        measured(content, "The loss of every seed as a dot, what is fitted over them as a bar.")
+        + spread,
         chart,
         entries,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from scalesearch.files import Keys
-from scalesearch.report.content import Row
+from scalesearch.report.content import Content, Row
 from scalesearch.report.palette import LIGHT
 from scalesearch.units import short
 
@@ -165,16 +165,28 @@ def hover(row: Row) -> dict[str, str]:
     }
     if row.loss is not None:
         found["loss"] = f"{row.loss:.4f}, {row.n} seeds"
-    if row.accuracy is not None:
+    if row.accuracy is not None and not row.own:
         found["accuracy"] = f"{row.accuracy:.2%}"
     if row.standing:
         found["P(best)"] = f"{row.standing.p_best:.1%}"
     return found
 
 
-def tips(fields: Iterable[str]) -> list[alt.Tooltip]:
-    """Tooltips of text fields by their own names."""
-    return [alt.Tooltip(f"tip.{field}:N", title=field) for field in fields]
+def tips(fields: Iterable[str], content: Content | None = None) -> list[alt.Tooltip]:
+    """Tooltips of text fields by their own names; of a user's own training the metric's alone."""
+    own = content is not None and content.own
+    shown = [field for field in fields if not (own and field == "accuracy")]
+    titles = {"loss": content.metric.name if content else "loss"}
+    return [alt.Tooltip(f"tip.{field}:N", title=titles.get(field, field)) for field in shown]
+
+
+def measured(content: Content, what: str) -> str:
+    """Words on a loss, the metric's name in its place where a user's own function trained."""
+    if not content.own:
+        return what
+    for words in ("validation cross-entropy", "Validation loss", "validation loss", "loss"):
+        what = what.replace(words, content.metric.name)
+    return what
 
 
 CANDIDATE_TIPS = (

@@ -33,7 +33,7 @@ def accuracies(labels: Sequence[str], studies: Sequence[Content]) -> list[Figure
         }
         for label, study in zip(labels, studies, strict=True)
         for row in study.candidates
-        if row.n
+        if row.n and not row.own
     ]
     if not rows:
         return []

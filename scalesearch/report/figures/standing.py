@@ -15,6 +15,7 @@ from scalesearch.report.figures.figure import (
     data,
     hiding,
     hover,
+    measured,
     present,
     tips,
 )
@@ -58,10 +59,10 @@ def differences(content: Content) -> Figure:
     ]
     entries = present(ENTRIES, rows)
     y, shade = names(row["name"] for row in rows), colours(entries)
-    title = "validation loss minus the leader's, with 95 % interval"
+    title = measured(content, "validation loss minus the leader's, with 95 % interval")
     x = alt.X("difference:Q", title=title, axis=FEW_TICKS, scale=alt.Scale(padding=14))
     base = alt.Chart(data(rows))
-    tip = tips((*CANDIDATE_TIPS, "difference"))
+    tip = tips((*CANDIDATE_TIPS, "difference"), content)
     zero = alt.Chart(data([{"zero": 0, "group": ""}])).mark_rule(color=LIGHT["muted"])
     chart = hiding(
         zero.encode(alt.X("zero:Q", title=title)),
@@ -71,13 +72,15 @@ def differences(content: Content) -> Figure:
         base.mark_point(filled=True, size=90, opacity=1).encode(x, y, shade, tooltip=tip),
         height=height(len(rows)),
     )
+    largest = max((row["difference"] for row in rows), key=abs)
     return Figure(
         "losses",
         "Differences to the leader",
-        f"Dot plot of {len(rows)} candidates' loss differences to the leader with 95 % intervals; "
-        f"the largest is {max(row['difference'] for row in rows):.4f}.",
-        "Paired differences of the loss to the leader's, within seeds; an interval across zero "
-        "means that the two are not told apart." + truncated(content),
+        measured(content, f"Dot plot of {len(rows)} candidates' loss differences to the leader ")
+        + f"with 95 % intervals; the largest is {largest:.4f}.",
+        measured(content, "Paired differences of the loss to the leader's, within seeds; ")
+        + "an interval across zero means that the two are not told apart."
+        + truncated(content),
         chart,
         entries,
     )
@@ -106,7 +109,7 @@ def chances(content: Content) -> Figure:
     y = names(row["name"] for row in rows)
     chart = hiding(
         base.mark_bar(height={"band": 0.6}).encode(
-            x, y, colours(entries), tooltip=tips(CANDIDATE_TIPS)
+            x, y, colours(entries), tooltip=tips(CANDIDATE_TIPS, content)
         ),
         base.mark_text(align="left", dx=5, color=LIGHT["ink"]).encode(x, y, alt.Text("text:N")),
         height=height(len(rows)),
@@ -118,10 +121,17 @@ def chances(content: Content) -> Figure:
         f"Bar chart of each candidate's probability of being the best; {best['name']} has "
         f"{best['text']}.",
         "The share of 4,000 draws, of seeds and validation images, in which a candidate has the "
-        "lowest loss." + truncated(content),
+        f"{lowest(content)}.{truncated(content)}",
         chart,
         entries,
     )
+
+
+def lowest(content: Content) -> str:
+    """What the best candidate has, in words."""
+    if not content.own:
+        return "lowest loss"
+    return f"{'lowest' if content.metric.goal == 'min' else 'highest'} {content.metric.name}"
 
 
 def share(value: float) -> str:

@@ -15,9 +15,11 @@ from scalesearch.report.figures.figure import (
     Figure,
     data,
     hover,
+    measured,
     tips,
 )
 from scalesearch.report.palette import LIGHT
+from scalesearch.spaces.metric import Metric
 
 LABELLED = 24  # points that can carry their gamma as text
 NARROW = "width < 400"  # a figure on a phone
@@ -31,7 +33,7 @@ def surface(content: Content) -> Figure:
     y = alt.Y("alpha:Q", title="alpha (depth)", axis=STEPS, scale=padded(34))
     beside: Any = {"xOffset": alt.expr(f"datum.place * {spacing(rows)}")}
     base = alt.Chart(data(rows))
-    tip = tips((*CANDIDATE_TIPS, "gamma"))
+    tip = tips((*CANDIDATE_TIPS, "gamma"), content)
     layers = [
         *rings(rows, beside, x, y),
         base.mark_point(size=mark_size(200), color=LIGHT["other"], opacity=1, **beside).encode(
@@ -39,7 +41,7 @@ def surface(content: Content) -> Figure:
         ),
         alt.Chart(data(row for row in rows if row["loss"] is not None))
         .mark_circle(size=mark_size(230), opacity=1, stroke=LIGHT["muted"], strokeWidth=1, **beside)
-        .encode(x, y, loss_colour(), tooltip=tip),
+        .encode(x, y, loss_colour(content.metric), tooltip=tip),
     ]
     if len(rows) <= LABELLED:
         gamma = alt.expr(f"({NARROW} ? '' : 'γ ') + datum.tip.gamma")
@@ -48,11 +50,12 @@ def surface(content: Content) -> Figure:
     chosen = any(row["is_chosen"] for row in rows)
     return Figure(
         "surface",
-        "Loss over depth, width and resolution",
+        f"{content.metric.name if content.own else 'Loss'} over depth, width and resolution",
         f"{len(rows)} candidates in the plane of width (beta) and depth (alpha), coloured by "
-        f"validation loss; {ringed} may be the best.",
-        "Candidates by width and depth, coloured by loss, with gamma (resolution) above each; "
-        "those of one width and depth stand side by side. Rings mark the 95 % set"
+        f"{measured(content, 'validation loss')}; {ringed} may be the best.",
+        f"Candidates by width and depth, coloured by {content.metric.name}, with gamma "
+        "(resolution) above each; those of one width and depth stand side by side. Rings mark the "
+        "95 % set"
         + (", the thick one the choice" if chosen else "")
         + "; hollow marks were stopped or not trained to the end.",
         alt.LayerChart(layer=layers).properties(width=WIDTH, height=HEIGHT + 30),
@@ -64,12 +67,12 @@ def padded(pixels: int) -> alt.Scale:
     return alt.Scale(zero=False, padding=pixels, nice=False)
 
 
-def loss_colour() -> alt.Color:
-    """The colour of the loss, with its bar."""
+def loss_colour(metric: Metric) -> alt.Color:
+    """The colour of the loss, or of a study's own metric, with its bar."""
     return alt.Color(
         "loss:Q",
-        title="loss (lower is better)",
-        scale=alt.Scale(scheme="viridis", reverse=True, zero=False, nice=False),
+        title=f"{metric.name} ({metric.direction})",
+        scale=alt.Scale(scheme="viridis", reverse=metric.goal == "min", zero=False, nice=False),
         legend=alt.Legend(gradientLength=180, format=".3f", tickCount=3),
     )
 

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,12 @@ ENVIRONMENT = {
 
 @contextmanager
 def joined(
-    address: str | None, workers: int | None, function: str | None, verbose: bool = False
+    address: str | None, workers: int | None, functions: Sequence[str], verbose: bool = False
 ) -> Iterator[None]:
     """Be part of the Ray cluster at `address`, or of one started here with so many CPUs.
 
-    Ray is silent unless `verbose`. Workers elsewhere get this package, and the module of
-    `function` (python:module:function), in a runtime environment. Raises ValueError, in one line,
+    Ray is silent unless `verbose`. Workers elsewhere get this package, and the modules of
+    `functions` (python:module:function), in a runtime environment. Raises ValueError, in one line,
     where the cluster cannot be joined.
     """
     for name, value in ENVIRONMENT.items():
@@ -55,7 +55,7 @@ def joined(
             options, place = start_options(workers, folder), on_loopback()
         else:
             reachable(address)
-            travels = travelling(function, folder)
+            travels = travelling(functions, folder)
             options, place = {"address": address, "runtime_env": travels}, nullcontext()
         try:
             with place:
@@ -94,10 +94,10 @@ def reachable(address: str) -> None:
         ) from None
 
 
-def travelling(function: str | None, staging: Path) -> dict[str, Any]:
+def travelling(functions: Sequence[str], staging: Path) -> dict[str, Any]:
     """The runtime environment of workers that may stand on other machines.
 
-    Its working directory has the user's module or nothing: else workers would look for modules
+    Its working directory has the user's modules or nothing: else workers would look for modules
     where the driver stands, before they look among those that are installed. A driver that was
     submitted as a job has the job's, which Ray lets nobody change.
     """
@@ -108,7 +108,8 @@ def travelling(function: str | None, staging: Path) -> dict[str, Any]:
     }
     if job_has_directory():
         return environment
-    if function is not None and (source := source_of(function)) is not None:
+    for source in {source_of(function) for function in functions} - {None}:
+        assert source is not None
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, staging / source.name)
     return {**environment, "working_dir": str(staging)}

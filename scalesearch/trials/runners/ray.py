@@ -5,6 +5,7 @@ study stays the one record: nothing of Tune's own bookkeeping is kept or restore
 """
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,16 +31,16 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class RayOptions:
     """Where and how wide: Ray's address (None: start one here), workers, the share of a GPU for
-    each trial and the kind of GPU; the module of a user's own function; Tune's callbacks; whether
-    Ray's own messages and its workers' output are shown; for how many seconds a worker may be
-    silent.
+    each trial and the kind of GPU; the user's own functions, whose modules travel; Tune's
+    callbacks; whether Ray's own messages and its workers' output are shown; for how many seconds a
+    worker may be silent.
     """
 
     address: str | None = None
     workers: int | None = None
     gpus_per_trial: float = 0.0
     accelerator: str | None = None
-    function: str | None = None
+    functions: Sequence[str] = ()
     callbacks: Sequence[tune.Callback] = ()
     verbose: bool = False
     stall: float = 600.0
@@ -48,7 +49,7 @@ class RayOptions:
 def run_ray(driver: AskTell, options: RayOptions, run: Run = run_trial) -> None:
     """Run every trial that the driver has on Ray's workers, one CPU thread each."""
     here = options.workers if options.address is None else None
-    with joined(options.address, here, options.function, options.verbose):
+    with joined(options.address, here, options.functions, options.verbose):
         if lacking := lacking_resources(options):
             log.warning("waiting: no node of the cluster has %s yet; `ray status` tells", lacking)
         searcher = DriverSearcher(driver, options, run)
@@ -163,6 +164,8 @@ class DriverSearcher(Searcher):
         """
         start = None if trial.start is None else ray.put(trial.start)
         wanted = (trial.data, trial.train_examples, trial.val_examples)
+        if not trial.data:  # a user's own training brings them
+            self.data[wanted] = None
         if trial.data.startswith(PACK) and len(ray.nodes()) == 1:  # type: ignore[no-untyped-call]
             self.data.setdefault(wanted, None)
         if wanted not in self.data:
@@ -170,6 +173,9 @@ class DriverSearcher(Searcher):
                 self.data[wanted] = ray.put(packed(decoded(*wanted)))
             except (ValueError, OSError):
                 self.data[wanted] = None  # the worker meets the same, and the trial says why
+        if trial.own and trial.own.call and trial.own.call.__module__ in sys.modules:
+            # no worker has its module, and what it uses of it travels too
+            ray.cloudpickle.register_pickle_by_value(sys.modules[trial.own.call.__module__])
         placed = replace(trial, start=None, device="cuda" if share else "cpu")
         return Job(placed, start, self.data[wanted], self.run, share)
 

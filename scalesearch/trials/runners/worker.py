@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ray import tune
 
 from scalesearch.data import PACK, DataSet, Images
+from scalesearch.spaces.metric import LOSS
 from scalesearch.trials.runners.ask_tell import Failure, advance
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Reader, Trial, decoded, versions
@@ -69,7 +70,8 @@ class Worker(tune.Trainable):
         if self.broken:  # Tune ends a worker that raises; its trial has been reported
             raise RuntimeError("this process can use its GPU no more")
         if self.job is not None:
-            self.device = self.job.trial.device
+            self.device, own = self.job.trial.device, self.job.trial.own
+            self.metric = own.metric if own else LOSS
             self.epochs, self.job = begun(self.job), None
         step = advance(self.epochs)
         self.broken = isinstance(step, Failure) and step.breaks_device
@@ -81,12 +83,16 @@ class Worker(tune.Trainable):
         made_with = {} if isinstance(step, Failure) else versions(self.device)
         made_with |= {"node": socket.gethostname()}
         here = ray.get_runtime_context().current_actor
-        shown = (
-            {"epoch": step.epoch, "loss": step.loss, "accuracy": step.accuracy}
-            if isinstance(step, Metrics)
-            else {}
-        )
-        return {"outcome": Outcome(step, made_with, checkpoint, weights, here), **shown}
+        outcome = Outcome(step, made_with, checkpoint, weights, here)
+        return {"outcome": outcome, **self.shown(step)}
+
+    def shown(self, step: object) -> dict[str, float]:
+        """What trackers are shown of an epoch: its loss and accuracy, or a user's own metric."""
+        if not isinstance(step, Metrics):
+            return {}
+        if step.accuracy is not None:
+            return {"epoch": step.epoch, "loss": step.loss, "accuracy": step.accuracy}
+        return {"epoch": step.epoch, self.metric.name: self.metric.value(step.loss)}
 
 
 def stored(content: bytes | None) -> Any:

@@ -1,0 +1,158 @@
+"""A study whose networks a function of the user's own trains: what becomes of its metric."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+import scalesearch as ss
+from scalesearch.search.screen import status_text
+from scalesearch.search.status import study_status
+from scalesearch.spaces.files import load_space
+from scalesearch.studies.setup import check_study, prepare, write_setup
+from scalesearch.trials.own import TrainingRun
+from tests.conftest import Command
+
+SPACE = """
+model: python:own_maps:net
+resolution: 8
+metric: {name: agreement, goal: max}
+grid: {alpha: [1.0, 1.5], beta: [1.0, 1.4], gamma: [1.0, 1.4]}
+tolerance: 0.3
+proxies:
+  quick: {recipe: {epochs: 2}}
+"""
+MODULE = """
+from torch import nn
+
+class Maps(nn.Module):
+    def __init__(self, depth, width):
+        super().__init__()
+        layers, channels = [], 1
+        for _ in range(round(2 * depth)):
+            layers += [nn.Conv2d(channels, round(8 * width), 3, 1, 1), nn.ReLU()]
+            channels = round(8 * width)
+        self.body, self.head = nn.Sequential(*layers), nn.Conv2d(channels, 1, 1)
+
+    def forward(self, images):
+        return {"maps": [self.head(self.body(images))], "images": images}
+
+def net(depth, width, resolution):
+    return Maps(depth, width)
+
+def train(network, run):
+    for epoch in range(run.done, run.epochs):
+        yield 0.5
+"""
+
+
+def fit(network: nn.Module, run: TrainingRun) -> Iterator[dict[str, Any]]:
+    """Learns to shift images; its metric is 1 less the mean error of eight images."""
+    generator = torch.Generator().manual_seed(run.seed)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    for _ in range(run.epochs):
+        images = torch.rand(8, 1, run.resolution, run.resolution, generator=generator)
+        made: Tensor = network(images)["maps"][0]
+        errors = (made - images.roll(1, -1)).square().mean((1, 2, 3))
+        optimizer.zero_grad()
+        errors.mean().backward()
+        optimizer.step()
+        if run.seed == 1 and sum(p.numel() for p in network.parameters()) > 1240:
+            raise ArithmeticError("it is too large")
+        yield {"agreement": 1 - errors.mean(), "examples": 1 - errors}
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A space file in an empty directory, whose network is in a module beside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("own_maps.py").write_text(MODULE)
+    Path("maps.yaml").write_text(SPACE)
+    yield Path("maps.yaml")
+    sys.modules.pop("own_maps", None)
+
+
+def rows(study: ss.SavedStudy) -> pd.DataFrame:
+    return study.trials().sort_values(["candidate", "seed"])[["candidate", "seed", "agreement"]]
+
+
+def test_a_study_in_the_metrics_own_words(space: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = ss.run(space, train=fit, runner="inline", quiet=True)
+    trials = study.trials()
+    assert {"loss", "accuracy", "train_loss"}.isdisjoint(trials)
+    failed = trials[trials["state"] == "FAIL"]
+    assert failed["error"].tolist() == ["ArithmeticError: it is too large"]
+    assert (trials.loc[trials["state"] == "COMPLETE", "agreement"] > 0).all()
+    assert pd.read_csv(study.folder / "trials.csv").columns.tolist() == trials.columns.tolist()
+
+    found = study.selection
+    assert found.examples == 8
+    best = max(found.standings, key=lambda standing: standing.p_best)
+    mine = trials[(trials["candidate"] == best.key) & (trials["state"] == "COMPLETE")]
+    assert -best.loss == pytest.approx(mine["agreement"].mean(), abs=0.01)
+    outcomes = {gate.name: gate for gate in found.gates}
+    assert "was not swept" in outcomes["fair"].text
+    from rich.console import Console
+
+    console = Console(width=100)
+    console.print(status_text(study_status(study.folder)))
+    assert "agreement" in (shown := capsys.readouterr().out)
+    assert f"{-found.baseline_loss:.4f}" in shown
+    report = (study.folder / "report.md").read_text()
+    assert "agreement against flops" in report
+    assert "higher is better" in report
+    assert f"{-best.loss:.4f}" in report
+    again = ss.run(space, train=fit, runner="inline", quiet=True)
+    assert rows(again).equals(rows(study))
+
+
+def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(space: Path) -> None:
+    def here(network: nn.Module, run: TrainingRun) -> Iterator[float]:
+        yield from (float(told["agreement"].detach()) for told in fit(network, run))
+
+    one, other = (
+        ss.run(space, train=here, runner=runner, name=runner, workers=1, quiet=True)
+        for runner in ("inline", "ray")
+    )
+    assert rows(one).equals(rows(other))
+    assert one.selection.examples == 1
+
+
+def test_whose_training_runs(space: Path) -> None:
+    space.write_text(f"train: python:own_maps:train\n{SPACE}")
+    given, results = load_space(str(space)), Path("results")
+    search = prepare(given, "quick", None, None, None, None, results, None)
+    search.folder.mkdir(parents=True)
+    write_setup(search)
+    check_study(search.folder)
+    moved = search.folder.rename("elsewhere")
+    with pytest.raises(ValueError, match="own_maps:net and python:own_maps:train"):
+        check_study(moved)
+    ss.trust(moved)
+    check_study(moved)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("train: python:own_maps", "train must be python:package.module:function"),
+        ("train: python:own_maps:missing", "must have a function 'missing'"),
+        ("", "a metric is what `train` tells"),
+    ],
+)
+def test_a_space_that_cannot_be_trained(
+    keys: str, words: str, space: Path, scalesearch: Command
+) -> None:
+    space.write_text(f"{keys}\n{SPACE}")
+    run = scalesearch("run", "maps.yaml", "--runner", "inline")
+    assert run.returncode == 2
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr
+    assert json.dumps(run.stdout) == '""'

@@ -82,11 +82,11 @@ def test_only_the_named_module_travels_and_a_job_keeps_its_directory(
     (tmp_path / "numpy.py").write_text("")
     nothing, module = tmp_path / "nothing", tmp_path / "module"
     nothing.mkdir(), module.mkdir()
-    assert travelling(None, nothing)["working_dir"] == str(nothing) and not [*nothing.iterdir()]
-    found = travelling("python:net_that_travels:make", module)
+    assert travelling((), nothing)["working_dir"] == str(nothing) and not [*nothing.iterdir()]
+    found = travelling(["python:net_that_travels:make"], module)
     assert found["working_dir"] == str(module)
     assert [path.name for path in module.iterdir()] == ["net_that_travels.py"]
     job = {"runtime_env": {"working_dir": "gcs://deploy.zip"}}
     monkeypatch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, json.dumps(job))
-    both = _merge_runtime_env(job["runtime_env"], travelling(None, nothing), override=False)
+    both = _merge_runtime_env(job["runtime_env"], travelling((), nothing), override=False)
     assert both is not None and both["working_dir"] == "gcs://deploy.zip"

@@ -175,7 +175,8 @@ class DriverSearcher(Searcher):
                 self.data[wanted] = None  # the worker meets the same, and the trial says why
         if trial.own and trial.own.call and trial.own.call.__module__ in sys.modules:
             # no worker has its module, and what it uses of it travels too
-            ray.cloudpickle.register_pickle_by_value(sys.modules[trial.own.call.__module__])
+            module = sys.modules[trial.own.call.__module__]
+            ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         placed = replace(trial, start=None, device="cuda" if share else "cpu")
         return Job(placed, start, self.data[wanted], self.run, share)
 

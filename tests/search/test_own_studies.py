@@ -79,10 +79,6 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("own_maps", None)
 
 
-def rows(study: ss.SavedStudy) -> pd.DataFrame:
-    return study.trials().sort_values(["candidate", "seed"])[["candidate", "seed", "agreement"]]
-
-
 def test_a_study_in_the_metrics_own_words(space: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = ss.run(space, train=fit, runner="inline", quiet=True)
     trials = study.trials()
@@ -108,17 +104,6 @@ def test_a_study_in_the_metrics_own_words(space: Path, capsys: pytest.CaptureFix
     assert "agreement of every network that was trained to the end" in report
     assert "higher is better" in report
     assert f"{mine.mean():.4f}" in report
-
-
-def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(space: Path) -> None:
-    def here(network: nn.Module, run: TrainingRun) -> Iterator[float]:
-        yield from (float(told["agreement"].detach()) for told in fit(network, run))
-
-    given = {"train": here, "max_trials": 3, "workers": 1, "quiet": True}
-    one, other = (
-        ss.run(space, runner=runner, name=runner, **given) for runner in ("inline", "ray")
-    )
-    assert rows(one).equals(rows(other))
 
 
 def test_whose_training_runs(space: Path) -> None:

@@ -106,6 +106,21 @@ def test_a_study_in_the_metrics_own_words(space: Path, capsys: pytest.CaptureFix
     assert f"{mine.mean():.4f}" in report
 
 
+def rows(study: ss.SavedStudy) -> pd.DataFrame:
+    return study.trials().sort_values(["candidate", "seed"])[["candidate", "seed", "agreement"]]
+
+
+def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(space: Path) -> None:
+    def here(network: nn.Module, run: TrainingRun) -> Iterator[float]:
+        yield from (float(told["agreement"].detach()) for told in fit(network, run))
+
+    given: dict[str, Any] = {"train": here, "max_trials": 3, "workers": 1, "quiet": True}
+    one, other = (
+        ss.run(space, runner=runner, name=runner, **given) for runner in ("inline", "ray")
+    )
+    assert rows(one).equals(rows(other))
+
+
 def test_whose_training_runs(space: Path) -> None:
     space.write_text(f"train: python:own_maps:train\n{SPACE}")
     given, results = load_space(str(space)), Path("results")

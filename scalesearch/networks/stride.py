@@ -1,6 +1,7 @@
 """The output stride of a network: pixels of its images to one of its last map. No torch here."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from scalesearch.networks.arch import Arch, Stage
@@ -53,6 +54,35 @@ def with_output_stride(arch: Arch, output_stride: int) -> Arch:
             "strides in each of its blocks"
         )
     return replace(arch, stem=stem, stages=stages, head=head)
+
+
+def with_strides(arch: Arch, strides: Sequence[int]) -> Arch:
+    """`arch` with those strides in place of its own, of the rows that have one above 1, stem to
+    head; rows are padded as `with_output_stride` does.
+
+    Raises ValueError for another number of strides, one that does not divide the row's own, or a
+    network that strides in branches.
+    """
+    parts = {name: list(rows) for name, rows in arch.parts}
+    places = [(p, i) for p, rows in parts.items() for i, row in enumerate(rows) if striding(row)]
+    own = [block_stride(parts[part][i]) for part, i in places]
+    branched = any(parts[part][i].branches for part, i in places)
+    fits = len(own) == len(strides) and not any(
+        was % new for was, new in zip(own, strides, strict=True)
+    )
+    if branched or not fits:
+        rule = "strides of branches cannot be told one by one" if branched else f"divide {own}"
+        raise ValueError(f"{arch.name}: strides must {rule}; got {list(strides)}")
+    for (part, i), was, new in zip(places, own, strides, strict=True):
+        if new < was:
+            parts[part][i] = _ease(parts[part][i], was // new)
+    stem, stages, head = (tuple(rows) for rows in parts.values())
+    return replace(arch, stem=stem, stages=stages, head=head)
+
+
+def striding(row: Stage) -> bool:
+    """Whether a row leaves fewer pixels."""
+    return block_stride(row) > 1
 
 
 def _ease_rows(rows: tuple[Stage, ...], excess: int) -> tuple[tuple[Stage, ...], int]:

@@ -199,7 +199,7 @@ def images(content: Content) -> str:
 
 
 SHAPE = (
-    *("depth", "width", "resolution", "divisor", "stem_stride", "output_stride"),
+    *("depth", "width", "resolution", "divisor", "stem_stride", "strides", "output_stride"),
     *("dropout", "stochastic_depth"),
 )
 

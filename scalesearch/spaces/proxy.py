@@ -6,7 +6,7 @@ from scalesearch.networks import zoo
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.custom import DEFAULT_RESOLUTION, PREFIX, CustomModel, custom_model
 from scalesearch.networks.scaling import Scale, scale_arch
-from scalesearch.networks.stride import with_output_stride
+from scalesearch.networks.stride import with_output_stride, with_strides
 from scalesearch.spaces.space import Proxy, Space
 
 
@@ -37,6 +37,8 @@ def proxy_baseline(
             raise ValueError(f"stem_stride needs a model with a stem, and {arch.name} has none")
         first = replace(arch.stem[0], stride=proxy.stem_stride)
         arch = replace(arch, stem=(first, *arch.stem[1:]))
+    if proxy.strides is not None:
+        arch = with_strides(arch, proxy.strides)
     if proxy.output_stride is not None:
         arch = with_output_stride(arch, proxy.output_stride)
     return replace(
@@ -54,7 +56,8 @@ def custom_proxy(
     model: CustomModel, proxy: Proxy, channels: int | None, classes: int | None
 ) -> CustomModel:
     """A user's model as `proxy` trains it. Raises ValueError for what needs a stage table."""
-    for key in ("divisor", "stem_stride", "output_stride", "dropout", "stochastic_depth"):
+    table = ("divisor", "stem_stride", "strides", "output_stride", "dropout", "stochastic_depth")
+    for key in table:
         if getattr(proxy, key) is not None:
             raise ValueError(f"{key} needs a stage table, and {model.function} is a function")
     growth = proxy.recipe.growth

@@ -98,7 +98,7 @@ class Growth:
 
 @dataclass(frozen=True, config=STRICT, kw_only=True)
 class Recipe:
-    """How every network of a study is trained: AdamW, linear warm-up, cosine schedule."""
+    """How every network of a study is trained: AdamW, linear warm-up, then the schedule."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 4
     """Passes over the training images."""
@@ -108,6 +108,12 @@ class Recipe:
     """The highest, at the end of the warm-up."""
     warmup: Fraction = 0.1
     """The share of all steps in which the learning rate rises."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """After the warm-up: half a cosine to zero, or the highest rate to the end."""
+    average: Fraction = 0.0
+    """Above 0, what is validated and kept are weights averaged over the steps, a step's with that
+    share of those before it. At a constant rate they can be read after any epoch, which a cosine
+    ends for its last alone."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """AdamW's, on weights alone."""
     label_smoothing: Fraction = 0.0
@@ -152,6 +158,9 @@ class Proxy:
     """Widths are rounded to a multiple of it; stage tables only."""
     stem_stride: Count | None = None
     """The stride of the first row; stage tables with a stem only."""
+    strides: Annotated[tuple[Count, ...], Field(max_length=100)] | None = None
+    """In place of the model's own, of the rows that stride, first to last: of EfficientNet-B0's
+    2, 2, 2, 2, 2 the proxy may keep 2, 1, 1, 2, 1; stage tables only."""
     output_stride: Count | None = None
     """Pixels of the images to one of the last map: the network's earliest strides become 1 until
     their product is this. Small images keep maps on which depth can show; stage tables only."""
@@ -197,7 +206,8 @@ class Space:
     budget: str = "2x"
     """2x, 0.5x, or multiply-adds of the model itself: 800M, 1.6G."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """How far a candidate's measured flops may be off the budget, as a share of it."""
+    """How far a candidate's measured flops may be off the budget, as a share of it, on the proxy
+    and on the model itself, and its gamma off that of the model."""
     matched: tuple[str, ...] = ()
     """Models of the zoo that are scaled to the same flops beside the family."""
     policy: PolicyName = "adaptive"

@@ -1,5 +1,6 @@
 """Training a network: one plain loop that yields its metrics after every epoch."""
 
+import copy
 import io
 import math
 import time
@@ -84,11 +85,12 @@ def train(
         raise TrialFailed(f"data {data.name} has no test split")
     device = data.train.labels.device
     optimizer = make_optimizer(network, recipe, device)
+    shown = copy.deepcopy(network) if recipe.average else network
     order = torch.Generator().manual_seed(seed)
     flips = torch.Generator().manual_seed(seed + FLIPS)
     done, seconds = 0, 0.0
     if start is not None:
-        done, seconds = restore(start, network, optimizer, order, flips)
+        done, seconds = restore(start, network, optimizer, order, flips, shown)
     n = len(data.train.labels)
     batches = math.ceil(n / recipe.batch_size)
     crops = recipe.augment.crop < 1
@@ -96,7 +98,7 @@ def train(
     last = min(pause or recipe.epochs, recipe.epochs)
     capture = capture_on(device)
     step: Step | None = None
-    evaluate = make_evaluation(network, data, held_out, capture if split == "val" else None)
+    evaluate = make_evaluation(shown, data, held_out, capture if split == "val" else None)
     for epoch in range(done + 1, last + 1):
         started = time.perf_counter()
         network.train()
@@ -114,8 +116,9 @@ def train(
         total = torch.zeros((), device=device)
         for i, (chosen, batch) in enumerate(fed(images, permutation.split(recipe.batch_size))):
             progress = ((epoch - 1) * batches + i) / (recipe.epochs * batches)
-            rate = recipe.learning_rate * schedule(progress, recipe.warmup)
+            rate = recipe.learning_rate * rate_at(recipe, progress)
             total += step(batch, drawn[chosen], rate) * len(batch)
+            blend(shown, network, share_kept(recipe.average, (epoch - 1) * batches + i))
         train_loss = float(total) / n
         seconds += time.perf_counter() - started
         if split == "test" and epoch < recipe.epochs:
@@ -129,8 +132,10 @@ def train(
             )
         checkpoint = None
         if epoch < recipe.epochs and (epoch == last or seconds - saved >= CHECKPOINT_SECONDS):
-            checkpoint = snapshot(epoch, seconds, network, optimizer, order, flips)
+            checkpoint = snapshot(epoch, seconds, network, optimizer, order, flips, shown)
             saved = seconds
+        if epoch == recipe.epochs:
+            blend(network, shown, 0.0)
         yield Metrics(epoch, mean, accuracy, train_loss, seconds, losses, checkpoint)
 
 
@@ -149,8 +154,10 @@ def snapshot(
     optimizer: torch.optim.Optimizer,
     order: torch.Generator,
     flips: torch.Generator,
+    shown: nn.Module,
 ) -> bytes:
-    """All that training goes on from: weights, optimizer, every source of random numbers."""
+    """All that training goes on from: weights and, where they are others, those that are shown,
+    optimizer, every source of random numbers."""
     cuda = on_gpu(network)
     file = io.BytesIO()
     torch.save(
@@ -158,6 +165,7 @@ def snapshot(
             "epoch": epoch,
             "seconds": seconds,
             "network": network.state_dict(),
+            "shown": None if shown is network else shown.state_dict(),
             "optimizer": optimizer.state_dict(),
             "order": order.get_state(),
             "flips": flips.get_state(),
@@ -175,10 +183,13 @@ def restore(
     optimizer: torch.optim.Optimizer,
     order: torch.Generator,
     flips: torch.Generator,
+    shown: nn.Module,
 ) -> tuple[int, float]:
     """Epochs and seconds of training so far, all state put back. Loads weights only."""
     state = torch.load(io.BytesIO(checkpoint), weights_only=True, map_location="cpu")
     network.load_state_dict(state["network"])
+    if shown is not network:
+        shown.load_state_dict(state["shown"])
     load_moments(optimizer, state["optimizer"]["state"])
     order.set_state(state["order"])
     flips.set_state(state["flips"])
@@ -209,6 +220,29 @@ def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[int, Any]) -> 
 def on_gpu(network: nn.Module) -> bool:
     """Whether a network trains on a GPU."""
     return any(parameter.device.type == "cuda" for parameter in network.parameters())
+
+
+def rate_at(recipe: Recipe, progress: float) -> float:
+    """The share of the recipe's learning rate at that share of all its steps."""
+    if recipe.schedule == "constant" and progress >= recipe.warmup:
+        return 1.0
+    return schedule(progress, recipe.warmup)
+
+
+def share_kept(decay: float, step: int) -> float:
+    """What an average keeps of the steps before, from 0: less at first, when they are few."""
+    return min(decay, step / (step + 10))
+
+
+@torch.no_grad()
+def blend(average: nn.Module, network: nn.Module, kept: float) -> None:
+    """Move the average's weights and statistics towards the network's, in place; nothing for
+    itself."""
+    if average is network:
+        return
+    ours, theirs = (list(each.state_dict().values()) for each in (average, network))
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - kept)
 
 
 def schedule(progress: float, warmup: float) -> float:

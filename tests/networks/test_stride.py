@@ -15,7 +15,7 @@ from scalesearch.networks.blocks.layout import map_sides
 from scalesearch.networks.count import count
 from scalesearch.networks.files import read_model
 from scalesearch.networks.scaling import Scale, scale_arch
-from scalesearch.networks.stride import total_stride, with_output_stride
+from scalesearch.networks.stride import total_stride, with_output_stride, with_strides
 from scalesearch.spaces.proxy import proxy_baseline
 from scalesearch.spaces.space import Grid, Proxy, Space
 from tests.conftest import Command
@@ -224,3 +224,22 @@ def test_an_output_stride_without_meaning_is_one_line(
     done = scalesearch(*line)
     assert done.returncode == 2
     assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_proxy_names_the_strides_that_it_keeps() -> None:
+    b0 = zoo.find("efficientnet_b0")
+    kept = with_strides(b0, (2, 1, 1, 2, 1))
+    assert [row.stride for row in (*kept.stem, *kept.stages)] == [2, 1, 1, 1, 2, 1, 1, 1]
+    assert total_stride(kept) == 4 and count(kept).params == count(b0).params
+    assert with_strides(b0, (2, 2, 2, 2, 2)) == b0
+    assert with_strides(b0, (1, 1, 2, 2, 2)) == with_output_stride(b0, 8)
+    assert with_strides(zoo.find("vgg11"), (1, 1, 2, 2, 2)) == (
+        with_output_stride(zoo.find("vgg11"), 8)
+    )
+    proxied = proxy_baseline(*space_of("efficientnet_b0", strides=(2, 1, 1, 2, 1)), 1, 10)
+    assert isinstance(proxied, Arch) and map_sides(proxied)[-1] == 8
+    for strides in ((2, 2), (2, 1, 1, 2, 3), (4, 2, 2, 2, 2)):
+        with pytest.raises(ValueError, match=r"strides must divide \[2, 2, 2, 2, 2\]; got \["):
+            with_strides(b0, strides)
+    with pytest.raises(ValueError, match="strides of branches cannot be told one by one"):
+        with_strides(zoo.find("inception_v3"), (1,) * 5)

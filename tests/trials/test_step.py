@@ -141,13 +141,13 @@ def test_the_rate_of_a_resumed_trial_goes_on_changing(saved_on_gpu: bool) -> Non
     network, order = nn.Linear(3, 2), torch.Generator()
     optimizer = made_optimizer(network, saved_on_gpu)
     stepped(network, optimizer, 0.25)
-    checkpoint = snapshot(1, 2.0, network, optimizer, order, order)
+    checkpoint = snapshot(1, 2.0, network, optimizer, order, order, network)
     expected = [stepped(network, optimizer, rate) for rate in (0.125, 0.0, 1.0)]
     for like_gpu in (False, True):
         other = nn.Linear(3, 2)
         resumed = made_optimizer(other, like_gpu)
         before = resumed.param_groups[0]["lr"]
-        assert restore(checkpoint, other, resumed, order, order) == (1, 2.0)
+        assert restore(checkpoint, other, resumed, order, order, other) == (1, 2.0)
         for group in resumed.param_groups:
             assert group["lr"] is before, "the tensor that a graph reads, where it is one"
             assert group["capturable"] is like_gpu and group["fused"]
@@ -163,10 +163,10 @@ def test_moments_are_laid_out_as_the_weights_of_the_device_that_goes_on() -> Non
     for parameter in network.parameters():
         parameter.grad = torch.randn_like(parameter)
     optimizer.step()
-    checkpoint = snapshot(1, 2.0, network, optimizer, order, order)
+    checkpoint = snapshot(1, 2.0, network, optimizer, order, order, network)
     other = nn.Conv2d(2, 3, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     resumed = make_optimizer(other, Recipe(), torch.device("cpu"))
-    restore(checkpoint, other, resumed, order, order)
+    restore(checkpoint, other, resumed, order, order, other)
     moments = resumed.state[other.weight]["exp_avg"]
     assert moments.stride() == other.weight.stride() != network.weight.stride()
     assert torch.equal(moments, optimizer.state[network.weight]["exp_avg"])

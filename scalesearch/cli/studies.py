@@ -31,7 +31,7 @@ from scalesearch.cli.base import (
 from scalesearch.terminal import say
 
 if TYPE_CHECKING:
-    from scalesearch.plans.document import Plan
+    from scalesearch.plans.document import LeftOut, Plan
 
 
 @app.command(
@@ -165,7 +165,8 @@ def show_plan(plan: "Plan") -> None:
     start, measure, timed = plan.baseline, plan.measure, plan.latency
     say(
         f"{plan.grid_points} grid points -> {plan.distinct} distinct networks -> "
-        f"{plan.feasible} within {plan.tolerance:.0%} of {plan.budget_text} "
+        f"{plan.feasible} within {plan.tolerance:.0%} of {plan.budget_text} -> "
+        f"{len(plan.candidates)} that stand for a network of the model itself "
         f"({plan.target_text}; the baseline at {start.resolution} px "
         f"costs {amount(getattr(start, measure), measure)})"
     )
@@ -194,9 +195,44 @@ def show_plan(plan: "Plan") -> None:
             for row in plan.candidates
         ],
     )
+    show_stands(plan)
     show_inside(plan)
     for remark in plan.remarks:
         say(f"warning: {remark}")
+
+
+def show_stands(plan: "Plan") -> None:
+    """Print what a plan's networks stand for, and those that were left out for that."""
+    from scalesearch.cli.tables import show_table
+
+    rows = [
+        (c.key, c.grid_point, c.stand, c.ratio, "candidate") for c in plan.candidates if c.stand
+    ]
+    rows += [
+        (x.key, x.point, x.stand, x.ratio, f"left out: {why_left_out(plan, x)}")
+        for x in plan.left_out
+    ]
+    show_table(
+        "what they stand for: a network of the model, as deep and wide, at the px that the budget "
+        "leaves there",
+        ["key", *("alpha", "beta", "gamma"), "ratio", "model px", "gamma", "ratio", ""],
+        [
+            [
+                *(key, point.alpha, point.beta, f"{point.gamma:.4g}", f"{ratio:.3f}"),
+                *(stand.resolution, f"{stand.coefficients.gamma:.4g}", f"{stand.ratio:.3f}", what),
+            ]
+            for key, point, stand, ratio, what in rows
+        ],
+    )
+
+
+def why_left_out(plan: "Plan", one: "LeftOut") -> str:
+    """Why a network within the budget is no candidate."""
+    if one.candidate is not None:
+        return f"the same network of the model as {one.candidate}"
+    if not one.stand.faithful(plan.tolerance):
+        return f"gamma {one.stand.difference:+.0%}"
+    return f"the model's cost {one.stand.ratio / plan.ratio - 1:+.0%}"
 
 
 def show_inside(plan: "Plan") -> None:

@@ -1,10 +1,11 @@
 """The family that a study found: members at the budget's powers, and what matches them."""
 
 from scalesearch.families.document import Family, family
-from scalesearch.families.members import Member, by_ratio, matched
+from scalesearch.families.members import Member, by_ratio, matched, member
+from scalesearch.networks.cost import cost
 from scalesearch.networks.latency import device_of, refuse_elsewhere
-from scalesearch.networks.models import realised
-from scalesearch.networks.scaling import Coefficients
+from scalesearch.networks.models import Model, at_resolution, realised, scale_model
+from scalesearch.networks.scaling import Coefficients, Scale
 from scalesearch.plans.document import Plan
 from scalesearch.spaces.proxy import baseline
 from scalesearch.spaces.space import Space
@@ -31,7 +32,8 @@ def scale_up(
     for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
         ratio, name, batch = plan.ratio**phi, f"{own.name}_phi{phi}", plan.asked.batch or 1
         try:
-            found = by_ratio(
+            found = own_stand(own, plan, coefficients, name) if phi == 1 else None
+            found = found or by_ratio(
                 own, coefficients, ratio, name, phi, plan.measure, batch, device=device
             )
         except ValueError as error:
@@ -39,6 +41,18 @@ def scale_up(
         else:
             members.append(found)
     return members, warnings
+
+
+def own_stand(own: Model, plan: Plan, coefficients: Coefficients, name: str) -> Member | None:
+    """The very network that the chosen candidate stands for; None where the plan does not say, or
+    a latency must be timed."""
+    chosen = [c.stand for c in plan.candidates if c.coefficients == coefficients and c.stand]
+    if not chosen or plan.measure == "ms":
+        return None
+    scale = coefficients.at(1)
+    shape = scale_model(own, Scale(scale.depth, scale.width))
+    arch = at_resolution(shape, chosen[0].resolution)
+    return member(name, 1, scale, arch, cost(own), plan.measure)
 
 
 def family_of_study(space: Space, plan: Plan, chosen: Coefficients) -> Family:

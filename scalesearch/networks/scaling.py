@@ -43,6 +43,11 @@ class Coefficients:
         """The cost alpha * beta^2 * gamma^2 that the paper's constraint assumes, not measured."""
         return self.alpha * self.beta**2 * self.gamma**2
 
+    @property
+    def label(self) -> str:
+        """The three in brief: 1/1.4/1.143."""
+        return f"{self.alpha:.4g}/{self.beta:.4g}/{self.gamma:.4g}"
+
 
 def round_width(width: float, divisor: int, max_loss: float = 0.1) -> int:
     """The multiple of `divisor` nearest to `width`, at least `divisor`.

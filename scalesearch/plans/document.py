@@ -1,6 +1,6 @@
 """The plan: what plan.json keeps, `plan --json` prints, and `select` and `report` read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -22,6 +22,7 @@ from scalesearch.networks.latency import Conditions, Timings
 from scalesearch.networks.measured import Measured
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.plans.look import Look
+from scalesearch.plans.stands import Stand
 from scalesearch.spaces.budget import Budget, parse_budget
 from scalesearch.units import Measure, amount
 
@@ -41,8 +42,9 @@ class Candidate(Measured):
     """A distinct network at phi = 1: its shape, its measured cost, all grid points that realise it.
 
     `ratio` is to the baseline by the measure of the budget's target, with the others beside it;
-    that of latency has an interval. alpha, beta, gamma are the grid point whose nominal cost is
-    nearest the measured. What is `inside` is None in files of the first version.
+    that of latency has an interval. alpha, beta, gamma are those of the network of the model itself
+    that it stands for. That and what is `inside` are None in files of the first version, whose
+    coefficients are the grid point's.
     """
 
     name: str = ""
@@ -61,17 +63,23 @@ class Candidate(Measured):
     ms_ratio_low: float | None = None
     ms_ratio_high: float | None = None
     inside: Look | None = None
+    stand: Stand | None = None
     points: tuple[Coefficients, ...]
 
     @property
     def coefficients(self) -> Coefficients:
-        """The grid point that stands for the network."""
+        """The coefficients of the network of the model that it stands for."""
         return Coefficients(self.alpha, self.beta, self.gamma)
 
     @property
+    def grid_point(self) -> Coefficients:
+        """Of the grid points that realise it the one whose nominal cost is nearest its flops."""
+        return nearest_point(self.points, self.flops_ratio)
+
+    @property
     def label(self) -> str:
-        """Its coefficients in brief: 1/1.4/1.4."""
-        return f"{self.alpha:g}/{self.beta:g}/{self.gamma:g}"
+        """Its coefficients in brief: 1/1.4/1.143."""
+        return self.coefficients.label
 
     def interval(self, measure: Measure) -> tuple[float, float]:
         """Its ratio to the baseline by any measure, as the interval that it is in."""
@@ -80,6 +88,21 @@ class Candidate(Measured):
             return ratio, ratio
         assert self.ms_ratio_low is not None and self.ms_ratio_high is not None
         return self.ms_ratio_low, self.ms_ratio_high
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A network of the grid within the budget that is no candidate, and what it would stand for.
+
+    `candidate` is the key of one that stands for the same network of the model, None where the
+    gamma of that is another than its own.
+    """
+
+    key: str
+    point: Coefficients
+    ratio: float
+    stand: Stand
+    candidate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +142,11 @@ class Plan:
     """Candidates that meet the budget, in order of their coefficients, and how they were found.
 
     `target` is what the budget's target comes to for the proxy, by its measure; `ratio` that over
-    the baseline's. The baseline stands at 1/1/1. `images` is the side of the data's own, in pixels,
-    where it is known; `remarks` are what is wrong with the proxy. `timings` and `networks` (every
-    distinct network of the grid) are not in the file: latency.json and grid.csv have them.
+    the baseline's. The baseline stands at 1/1/1. `feasible` is how many networks are within the
+    budget: the candidates, and those that were `left_out` for what they stand for. `images` is the
+    side of the data's own, in pixels, where it is known; `remarks` are what is wrong with the
+    proxy. `timings` and `networks` (every distinct network of the grid) are not in the file:
+    latency.json and grid.csv have them.
     """
 
     space: str
@@ -144,6 +169,7 @@ class Plan:
     remarks: tuple[str, ...] = ()
     baseline: Candidate
     candidates: tuple[Candidate, ...]
+    left_out: tuple[LeftOut, ...] = ()
     timings: Annotated[Timings | None, Field(exclude=True)] = field(
         default=None, compare=False, repr=False
     )
@@ -161,6 +187,11 @@ class Plan:
         """What the terminal calls each network: its coefficients, or 1x."""
         labels = {candidate.key: candidate.label for candidate in self.candidates}
         return {self.baseline.key: "1x baseline", **labels}
+
+
+def nearest_point(points: Sequence[Coefficients], ratio: float) -> Coefficients:
+    """The point whose nominal cost is nearest to a measured one."""
+    return min(points, key=lambda point: (abs(point.nominal - ratio), point))
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -222,13 +253,26 @@ def plan_table(plan: Plan) -> pd.DataFrame:
     for candidate in plan.candidates:
         row = plain(candidate)
         row |= {name: " ".join(map(str, row[name])) for name in ("depths", "widths")}
-        rows.append({**row, "grid_points": len(candidate.points)})
-    return pd.DataFrame(rows).drop(columns=["points", "name", "inside"], errors="ignore")
+        rows.append({**row, **stand_columns(candidate), "grid_points": len(candidate.points)})
+    return pd.DataFrame(rows).drop(columns=["points", "name", "inside", "stand"], errors="ignore")
+
+
+def stand_columns(candidate: Candidate) -> Keys:
+    """The gamma of a candidate, and the network of the model that it stands for."""
+    if (stand := candidate.stand) is None:
+        return {}
+    return {
+        "proxy_gamma": stand.proxy_gamma,
+        "model_resolution": stand.resolution,
+        "model_flops": stand.flops,
+        "model_ratio": stand.ratio,
+    }
 
 
 def grid_table(plan: Plan) -> pd.DataFrame:
     """Every distinct network of a plan's grid: nominal and counted cost, whether it is feasible."""
     feasible = {*chain.from_iterable(candidate.points for candidate in plan.candidates)}
+    feasible |= {row.point for row in plan.left_out}
     rows: list[Mapping[str, float | bool]] = [
         {
             "alpha": point.alpha,

@@ -1,6 +1,7 @@
 """What the points of a grid realise, and the resolution that a budget leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from scalesearch.networks.cost import Cost
 from scalesearch.networks.count import counted
@@ -10,6 +11,8 @@ from scalesearch.plans.limits import Limit, figure
 from scalesearch.spaces.budget import Budget, Term
 from scalesearch.spaces.space import Grid, Proxy, Space, grid_points
 from scalesearch.units import Measure
+
+MOST_PIXELS = 2**16  # a side
 
 
 def realise(
@@ -79,7 +82,7 @@ def grid_for(space: Space, proxy: Proxy, budget: Budget, ratio: float) -> Grid:
 def solve_resolution(model: Model, target: float, measure: Measure = "flops") -> Model:
     """`model` at the whole number of pixels whose count is nearest to a target.
 
-    Raises ValueError for a measure that no count of pixels meets.
+    Raises ValueError for a measure, or a target, that no count of pixels meets.
     """
     if measure not in ("flops", "activations"):
         raise ValueError(f"a resolution must be solved for flops or activations, got {measure}")
@@ -87,13 +90,34 @@ def solve_resolution(model: Model, target: float, measure: Measure = "flops") ->
     def at(pixels: int) -> Model:
         return at_resolution(model, pixels)
 
+    @cache
     def costs(pixels: int) -> int:
         return figure(counted(at(pixels)), measure)
 
-    low, high = 1, model.resolution
-    while costs(high) < target:
-        low, high = high, high * 2
+    low, high = bracket(costs, target, guess(model.resolution, costs(model.resolution), target))
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if costs(middle) < target else (low, middle)
     return at(min((low, high), key=lambda pixels: abs(costs(pixels) - target)))
+
+
+def guess(pixels: int, cost: int, target: float) -> int:
+    """The pixels a side that would meet a target if cost went as their square."""
+    return max(1, round(pixels * (target / cost) ** 0.5)) if cost else pixels
+
+
+def bracket(costs: Callable[[int], int], target: float, near: int) -> tuple[int, int]:
+    """Two resolutions, pixels, between which a target is crossed; the lower may be 1 above it.
+
+    Raises ValueError where none up to MOST_PIXELS costs so much.
+    """
+    low, high, step = near, near + 1, 1
+    while costs(high) < target:
+        if high > MOST_PIXELS:
+            raise ValueError(
+                f"a resolution must cost {target:.4g}, got {costs(high):.4g} at {high} px"
+            )
+        low, high, step = high, high + step, 2 * step
+    while low > 1 and costs(low) >= target:
+        low, high, step = max(1, low - step), low, 2 * step
+    return low, high

@@ -9,7 +9,15 @@ from scalesearch.networks.latency import Timings, conditions_here
 from scalesearch.networks.measured import measured
 from scalesearch.networks.models import Model, realised
 from scalesearch.networks.scaling import Coefficients
-from scalesearch.plans.document import Candidate, Cap, Latency, Plan, Point
+from scalesearch.plans.document import (
+    Candidate,
+    Cap,
+    Latency,
+    LeftOut,
+    Plan,
+    Point,
+    nearest_point,
+)
 from scalesearch.plans.grid import grid_for, realise
 from scalesearch.plans.limits import (
     OWN,
@@ -22,8 +30,9 @@ from scalesearch.plans.limits import (
 )
 from scalesearch.plans.look import look
 from scalesearch.plans.remarks import remarks
+from scalesearch.plans.stands import Stand, kept, stands_of, too_few
 from scalesearch.spaces.budget import Budget, parse_budget
-from scalesearch.spaces.proxy import proxy_baseline
+from scalesearch.spaces.proxy import baseline, proxy_baseline
 from scalesearch.spaces.space import Space, grid_points
 from scalesearch.units import Measure, amount
 
@@ -75,20 +84,28 @@ def make_plan(
     unclear = 0
     if timings is not None:
         archs = {key: arch for key, (arch, _) in near.items()}
-        timings, inside, unclear = time_networks(timings, start, archs, limits)
-        if not inside:
+        timings, clear, unclear = time_networks(timings, start, archs, limits)
+        if not clear:
             raise ValueError(latency_miss(limits, timings, start, near, unclear))
-        near = {key: found for key, found in near.items() if key in inside}
-    found = sorted(
-        (
-            candidate(arch, costs[key], at, start, start_cost, target.measure, timings)
-            for key, (arch, at) in near.items()
-        ),
-        key=lambda candidate: candidate.coefficients,
-    )
+        near = {key: found for key, found in near.items() if key in clear}
+    found_stands = stands_of(realised(baseline(space)), start, near, target)
+    chosen = kept(found_stands, target)
+    asked = replace(space, budget=budget.text)
+    few = too_few(asked, proxy_name, (channels, classes), found_stands, target)
+    if few and not chosen:
+        inside = remarks([start, *(arch for arch, _ in near.values())], images)
+        raise ValueError("; ".join((few, *inside)))
+
+    def as_candidate(key: str) -> Candidate:
+        arch, at = near[key]
+        found = candidate(arch, costs[key], at, start, start_cost, target.measure, timings)
+        return standing_for(found, found_stands[key])
+
+    found = sorted(map(as_candidate, chosen), key=lambda found: found.coefficients)
     base = candidate(
         start, start_cost, [Coefficients(1, 1, 1)], start, start_cost, target.measure, timings
     )
+    said = remarks([base.arch, *(candidate.arch for candidate in found)], images)
     goal = target.ratio * start_figure(base, target.measure)
     return Plan(
         space=space.name,
@@ -105,11 +122,14 @@ def make_plan(
         latency=latency(timings, unclear) if timings else None,
         grid_points=len(points),
         distinct=len(networks),
-        feasible=len(found),
+        feasible=len(near),
         images=images,
-        remarks=remarks([base.arch, *(candidate.arch for candidate in found)], images),
+        remarks=(*said, few) if few else said,
         baseline=replace(base, name=start.name),
         candidates=tuple(found),
+        left_out=left_out(
+            [as_candidate(key) for key in near if key not in chosen], found, space.tolerance
+        ),
         timings=timings,
         networks=tuple(
             Point(nearest_point(at, counts[key].flops / start_cost.flops), counts[key].flops)
@@ -118,9 +138,29 @@ def make_plan(
     )
 
 
-def nearest_point(points: Sequence[Coefficients], ratio: float) -> Coefficients:
-    """The point whose nominal cost is nearest to a measured one."""
-    return min(points, key=lambda point: (abs(point.nominal - ratio), point))
+def standing_for(found: Candidate, stand: Stand) -> Candidate:
+    """The candidate with the coefficients of what it stands for."""
+    c = stand.coefficients
+    return replace(found, alpha=c.alpha, beta=c.beta, gamma=c.gamma, nominal=c.nominal, stand=stand)
+
+
+def left_out(
+    others: Sequence[Candidate], chosen: Sequence[Candidate], tolerance: float
+) -> tuple[LeftOut, ...]:
+    """Networks within the budget that are no candidates, in order of their grid points."""
+    by_model = {one.stand.key: one.key for one in chosen if one.stand}
+    found = [
+        LeftOut(
+            key=other.key,
+            point=other.grid_point,
+            ratio=other.ratio,
+            stand=other.stand,
+            candidate=by_model.get(other.stand.key) if other.stand.faithful(tolerance) else None,
+        )
+        for other in others
+        if other.stand
+    ]
+    return tuple(sorted(found, key=lambda one: one.point))
 
 
 def first_timings(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scalesearch.files import write_csv
 from scalesearch.selection.adaptive import SHARE
 from scalesearch.selection.choice import TIE_RULE, choose, ties
+from scalesearch.selection.faithful import faithful, halfway_of
 from scalesearch.selection.gates import (
     Gate,
     Remedy,
@@ -100,7 +101,8 @@ def select(search: Search, study: Study, decision: Decision) -> Selection:
 def gates_of(search: Search, study: Study, ranking: Ranking) -> tuple[Gate, ...]:
     """Whether what must hold before a claim does."""
     plan, chosen = search.plan, choose(search.plan, ranking)
-    remedy = remedy_of(search, study)
+    remedy, recipe = remedy_of(search, study), search.proxy.recipe
+    halfway = halfway_of(curves_of(study.history("val")), ranking.keys, recipe.epochs)
     return (
         trained_enough(ranking, plan.budget),
         (
@@ -110,6 +112,7 @@ def gates_of(search: Search, study: Study, ranking: Ranking) -> tuple[Gate, ...]
         ),
         resolved(ranking, chosen.key, remedy),
         not_at_the_edge(search.space, plan, ranking, chosen),
+        faithful(plan, recipe, halfway, ranking),
     )
 
 

@@ -233,7 +233,7 @@ def borders(
     found = {}
     for i, axis in enumerate(AXES):
         allowed = [value for point in points if (value := point[i]) is not None]
-        values = [getattr(by_key[key], axis) for key in ranking.keys]
+        values = [getattr(by_key[key].grid_point, axis) for key in ranking.keys]
         for border, share in at_border(shares, values, allowed).items():
             found[axis, border] = share
     return found

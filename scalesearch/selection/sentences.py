@@ -38,8 +38,19 @@ def headline(
             best = "lowest" if metric.goal == "min" else "highest"
             how = f"{how}, while {leader} has the {best} {metric.name}"
     return (
-        f"{doubt(gates)}{to_spend(plan)}: alpha {c.alpha:g} (depth), beta {c.beta:g} "
-        f"(width), gamma {c.gamma:g} (resolution): {how}."
+        f"{doubt(gates)}{to_spend(plan)}: alpha {c.alpha:.4g} (depth), beta {c.beta:.4g} "
+        f"(width), gamma {c.gamma:.4g} (resolution): {how}.{both_costs(plan, chosen)}"
+    )
+
+
+def both_costs(plan: Plan, chosen: Candidate) -> str:
+    """What the choice costs on the model itself and on the proxy, as a sentence of its own; '' for
+    studies of the first version, which did not say."""
+    if (stand := chosen.stand) is None:
+        return ""
+    return (
+        f" It costs {stand.ratio:.3g}x on the model itself, at {stand.resolution} px, and "
+        f"{chosen.ratio:.3g}x on the proxy, whose gamma is {stand.proxy_gamma:.4g}."
     )
 
 

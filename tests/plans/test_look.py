@@ -200,7 +200,7 @@ def test_a_functions_network_is_traced(own: CustomModel) -> None:
 
 OLD = """
 model: efficientnet_b0
-grid: {alpha: [1.0, 1.4], beta: [1.0, 1.3, 1.5], gamma: [1.0, 1.4, 1.6]}
+grid: {alpha: [1.0, 1.4], beta: [1.0, 1.1], gamma: [1.0, 1.6]}
 proxies:
   quick: {data: fashion-mnist, width: 0.125, divisor: 1, resolution: 20, dropout: 0.0}
 """
@@ -216,8 +216,9 @@ def test_a_plan_looks_inside_and_says_what_is_wrong(
     assert found["baseline"]["inside"]["sides"] == [10, 10, 5, 3, 2, 2, 1, 1]
     assert found["remarks"] == [
         "11 of 16 blocks work on maps of 2 px or less: depth cannot show; output_stride: 8",
-        "1 of 3 candidates ask for up to 32 px and the images have 28: enlarged they show no more; "
-        "resolution: 17",
+        "1 of 1 networks within the budget stand for one of efficientnet_b0 that is within it too, "
+        "its gamma within 5% of theirs, and a choice needs 5; widen the grid, or take finer steps "
+        "in it",
     ]
     for row in found["candidates"]:
         assert row["inside"]["blocks"] == sum(row["depths"])

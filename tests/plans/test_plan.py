@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scalesearch.families.of_study import own_stand
 from scalesearch.networks import zoo
 from scalesearch.networks.cost import Cost, cost, cost_cache
 from scalesearch.networks.count import FEW, all_counted, auxiliary_params, count, measured_costs
-from scalesearch.networks.models import Model, build_model
+from scalesearch.networks.models import Model, build_model, scale_model
 from scalesearch.plans.grid import solve_resolution
 from scalesearch.plans.plan import make_plan
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import load_space, narrow, space_names
-from scalesearch.spaces.proxy import proxy_baseline
+from scalesearch.spaces.proxy import baseline
 from scalesearch.spaces.space import Grid, Proxy, Space
 
 MODULE = importlib.import_module("scalesearch.networks.count")
@@ -104,8 +105,9 @@ def test_a_coefficient_that_shrinks_is_refused_under_a_budget_that_grows() -> No
         make_plan(space, "full", "0.5x")
 
 
-# pixels that strides and unpadded convolutions need, where 20 leave nothing of the map
-LEAST = {"alexnet": 24, "vgg": 32, "lenet": 32, "inception": 48}
+PROXIES = [
+    (name, proxy) for name in space_names() for proxy in load_space(name).proxies if proxy != "full"
+]
 
 
 @pytest.fixture
@@ -115,13 +117,33 @@ def counted_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("counted_alone")
-@pytest.mark.parametrize("name", space_names())
-def test_every_shipped_space_has_a_quick_plan(name: str) -> None:
-    space = narrow(load_space(name), "quick")
-    plan = make_plan(space, "quick", None, channels=1, classes=10)
-    assert 2 <= len(plan.candidates) <= 16
-    start = proxy_baseline(space, space.proxies["quick"], 1, 10)
-    assert start.resolution <= LEAST.get(name, 22), "well under the 28 px of the images"
+@pytest.mark.parametrize(("name", "proxy"), PROXIES)
+def test_every_shipped_proxy_is_faithful_to_its_model(name: str, proxy: str) -> None:
+    space = narrow(load_space(name), proxy)
+    plan = make_plan(space, proxy, None, channels=1, classes=10, images=28)
+    assert plan.baseline.inside
+    assert min(plan.baseline.inside.sides) >= 4
+    # LeNet-5 has neither depth nor width to scale: one network is all there is
+    assert [remark.split(";")[-1] for remark in plan.remarks] == (
+        [" widen the grid, or take finer steps in it"] if name == "lenet" else []
+    )
+    assert (1 if name == "lenet" else 5) <= len(plan.candidates) <= 16
+    own = baseline(space)
+    for candidate in plan.candidates:
+        assert candidate.resolution <= 28, "the images' own pixels"
+        assert abs(candidate.ratio / 2 - 1) <= space.tolerance
+        stand = candidate.stand
+        assert stand
+        gamma = candidate.resolution / plan.baseline.resolution
+        assert abs(candidate.gamma / gamma - 1) <= 0.05
+        # phi = 1 of the family is the network that the candidate stands for, by its coefficients
+        first = own_stand(own, plan, candidate.coefficients, "first")
+        assert first
+        assert (first.arch.key, first.flops, first.ratio) == (stand.key, stand.flops, stand.ratio)
+        assert abs(first.ratio / 2 - 1) <= space.tolerance
+        assert first.arch == replace(
+            scale_model(own, candidate.coefficients.at(1)), name=first.arch.name
+        )
 
 
 @pytest.mark.usefixtures("counted_alone")

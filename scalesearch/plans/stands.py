@@ -153,9 +153,10 @@ def stands(
 
 def stands_of(own: Model, start: Model, near: Networks, limit: Limit) -> Stands:
     """What networks of a proxy with the baseline `start` stand for, by their keys."""
-    ratio = None if is_model_itself(start, own) else limit.ratio
+    itself = is_model_itself(start, own)
+    scaled, ratio = (start, None) if itself else (own, limit.ratio)
     return {
-        key: stand(own, points, model.resolution / start.resolution, ratio, limit.measure)
+        key: stand(scaled, points, model.resolution / start.resolution, ratio, limit.measure)
         for key, (model, points) in near.items()
     }
 

@@ -133,7 +133,7 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     # two seeds of six networks; two networks at two more rates, two on the test split
     assert status["states"] == {"COMPLETE": 2 * 6 + 2 * 2 * 2 + 2 * 2} and not first["stopped"]
     gates = {gate["name"]: gate for gate in first["gates"]}
-    assert [*gates] == ["trained enough", "fair", "resolved", "not at the edge"]
+    assert [*gates] == ["trained enough", "fair", "resolved", "not at the edge", "faithful"]
     assert "at the recipe's learning rate" in gates["fair"]["text"]
     assert status["driver"] is None and status["trained_seconds"] > 0
     shown = {row["key"]: (row["loss"], row["p_best"]) for row in status["networks"]}

@@ -8,7 +8,7 @@ import pytest
 
 import scalesearch as ss
 from scalesearch.selection.selection import read_selection
-from scalesearch.studies import setup
+from scalesearch.studies import images, setup
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
@@ -17,8 +17,8 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 def test_select_needs_neither_the_data_nor_a_new_plan(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for step in ("decoded", "make_plan"):
-        monkeypatch.setattr(setup, step, None)
+    monkeypatch.setattr(images, "decoded", None)
+    monkeypatch.setattr(setup, "make_plan", None)
     shutil.copytree(REFERENCE / name, tmp_path / "moved")
     (tmp_path / "link").symlink_to("moved")
     study = ss.study(tmp_path / "link")

@@ -95,10 +95,12 @@ def train_command(
     for target in targets:
         trusting(target, trust)
     from scalesearch.cli.show import show_trained
+    from scalesearch.files import plain
     from scalesearch.search.members import (
         TrainOptions,
         estimate_training,
         prepare_training,
+        report_of,
         run_training,
     )
     from scalesearch.search.options import RunOptions, refuse_no_gpu
@@ -141,8 +143,11 @@ def train_command(
     except KeyboardInterrupt:
         say(f"stopped; the same command continues {folder}", error=True)
         raise SystemExit(130) from None
+    report = report_of(folder)
     if as_json:
-        return print_json(trained)
+        return print_json({**plain(trained), "report": report and str(report)})
     show_trained(training, f"{trained.trained} trials trained; weights in {trained.folder}/weights")
+    if report:
+        say(f"report: {report}")
     if trained.unfinished:
         say(f"ended early, {trained.unfinished}: the same command goes on")

@@ -25,6 +25,7 @@ from scalesearch.trials.growth import ratios
 from scalesearch.trials.trial import Trial
 
 FILE = "training.json"
+FRONT = "front"  # what a study's directory keeps the training of its networks in
 MEMBERS = "members"
 Kind = Literal["family", "matched", "axis", "zoo"]
 

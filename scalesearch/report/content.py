@@ -10,6 +10,8 @@ from scipy.stats import t
 
 from scalesearch.families import document as families
 from scalesearch.families.document import Family, find_family
+from scalesearch.families.front import Front, find_front
+from scalesearch.families.trained import FRONT
 from scalesearch.files import check_regular
 from scalesearch.plans.document import Candidate, Plan
 from scalesearch.report.transfer import Transfer, read_transfer
@@ -114,6 +116,7 @@ class Content:
     images: Images
     family: Family | None
     transfer: Transfer | None
+    front: Front | None
     grid: tuple[GridPoint, ...]
     trials: pd.DataFrame
     curves: pd.DataFrame
@@ -186,6 +189,7 @@ def read_content(folder: Path, new: Path | None = None) -> Content:
         images=search.images,
         family=find_family(place(families.FILE)) if recommended else None,
         transfer=read_transfer(place(verification.FILE)),
+        front=find_front(folder / FRONT),
         grid=grid_points(table(folder / "grid.csv", GRID)),
         trials=trials,
         curves=results(place("curves.csv") / "curves.csv", CURVES, space),

@@ -46,6 +46,8 @@ def environment(finalize: Callable[[Any], str] | None = None) -> Environment:
         "compared_by": words.compared_by,
         "what_loss_is": words.what_loss_is,
         "expected_loss": expected_loss,
+        "times_text": words.times_text,
+        "step_text": words.step_text,
     }
     return made
 

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
+from scalesearch.families.front import Efficiency, Front, Step
 from scalesearch.files import plain
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.report.content import Content, Row
@@ -223,3 +224,26 @@ def md_text(value: object) -> str:
     """A value as one line of text that cannot end a Markdown table's cell or start HTML."""
     text = " ".join(line.strip() for line in str(value).splitlines())
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def times_text(found: Efficiency, front: Front) -> str:
+    """At equal accuracy a line needs so many times the flops of the first, in one sentence."""
+    mine, other = front.lines[0].name, found.line
+    level = percent(found.accuracy)
+    if found.ratio is None:
+        return f"{other} does not reach the {level} that {mine} begins with."
+    said = f"At {level} {other} needs {found.ratio:.2f} times the flops of {mine}"
+    if found.low is None:
+        return f"{said}; there are too few seeds for an interval."
+    high = "not reached" if found.high is None else f"{found.high:.2f}"
+    return f"{said} ({found.low:.2f} to {high})."
+
+
+def step_text(step: Step) -> str:
+    """What the last growth of a line gained, and whether it pays."""
+    said = f"{step.line}: {step.last} gains {100 * step.gain:+.2f} points over {step.before}"
+    if step.interval is None:
+        return f"{said}."
+    low, high = (100 * end for end in step.interval)
+    end = "" if step.pays else ", no more than seeds may explain: growth has stopped paying"
+    return f"{said} ({low:+.2f} to {high:+.2f}){end}."

@@ -11,8 +11,10 @@ from pathlib import Path
 from scalesearch.data import absolute
 from scalesearch.errors import ParameterError
 from scalesearch.families.cards import card, card_path, write_card
+from scalesearch.families.front import find_front, front_of, write_front
 from scalesearch.families.lines import Made, named_lines, study_lines
 from scalesearch.families.trained import (
+    FRONT,
     Training,
     find_training,
     joined,
@@ -23,6 +25,8 @@ from scalesearch.families.trained import (
 from scalesearch.files import write_csv
 from scalesearch.networks.models import Model
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.plans.document import FILE as PLAN
+from scalesearch.report import write_front_report, write_report
 from scalesearch.scratch import finish
 from scalesearch.search.clock import Clock
 from scalesearch.search.driver import Driven, drive
@@ -53,7 +57,6 @@ from scalesearch.studies.setup import (
 )
 from scalesearch.units import counted, duration
 
-FRONT = "front"  # what a study's directory keeps the training of its networks in
 log = logging.getLogger(__name__)
 
 
@@ -271,6 +274,20 @@ def run_training(
     )
 
 
+def report_of(folder: Path) -> Path | None:
+    """The report of a training, written: its study's, where it is one's; None where there is no
+    front yet."""
+    if find_front(folder) is None:
+        return None
+    study = folder.parent
+    return write_report(study) if is_of_study(folder) else write_front_report(folder)
+
+
+def is_of_study(folder: Path) -> bool:
+    """Whether a training is that of a study, in whose directory it is."""
+    return folder.name == FRONT and (folder.parent / PLAN).exists()
+
+
 def with_packed(
     training: Training, earlier: Training | None, cache: Path | None
 ) -> tuple[Training, str]:
@@ -294,8 +311,12 @@ def write_results(training: Training, source: str, study: Study, folder: Path) -
     write_csv(folder / "trials.csv", study.trials())
     write_csv(folder / "curves.csv", study.curves())
     curves = study.history("val")
+    finished = study.finished("val")
+    found = front_of(training, {key: curves[key][-1] for key in finished})
+    if found is not None:
+        write_front(folder, found)
     entries = {one.key: one for one in training.entries}
-    for key in study.finished("val"):
+    for key in finished:
         one = entries[key.network]
         if not card_path(folder, one.name, key.seed).exists():
             end, made_with = curves[key][-1], study.made_with(key)

@@ -11,8 +11,14 @@ from scalesearch.errors import ParameterError
 from scalesearch.families.document import FILE as FAMILY
 from scalesearch.families.document import write_family
 from scalesearch.families.of_study import family_of_study
+from scalesearch.families.trained import FILE as TRAINING
 from scalesearch.files import write_csv
-from scalesearch.report import write_comparison, write_pages, write_report
+from scalesearch.report import (
+    write_comparison,
+    write_front_report,
+    write_pages,
+    write_report,
+)
 from scalesearch.scratch import all_or_none, finish
 from scalesearch.search.driver import Driven, decide
 from scalesearch.search.options import (
@@ -219,6 +225,8 @@ def report_on(folders: Sequence[Path], out: Path, kind: str | None) -> Path:
 
     A study without a selection is reported as far as its journal goes; it may be running.
     """
+    if len(folders) == 1 and (folders[0] / TRAINING).exists():
+        return write_front_report(folders[0], kind)
     for folder in folders:
         if not (folder / "selection.json").exists():
             write_csv(folder / "trials.csv", read_trials(folder))

@@ -119,6 +119,7 @@ def test_killed_drivers_leave_no_trace(front: Path, finished: Path) -> None:
     assert wait(fork(line)) == 0
     exact(folder, front)
     same_weights(folder, front)
+    assert "## The front" in (finished / "report.md").read_text()
 
 
 @pytest.mark.xdist_group("chaos")
@@ -146,6 +147,7 @@ def test_names_are_fitted_to_the_images_and_trained(
     found = json.loads(scalesearch(*command, "--runner", "inline", "--json").stdout)
     assert (found["trained"], found["unfinished"]) == (2, None)
     folder = tmp_path / found["folder"]
+    assert "small" in (tmp_path / found["report"]).read_text()
     training = find_training(folder)
     assert training is not None
     assert {one.resolution for one in training.entries} <= set(range(1, 33))

@@ -4,6 +4,7 @@ from scalesearch.report.content import Content
 from scalesearch.report.figures.accuracy import accuracy_against_flops
 from scalesearch.report.figures.curves import learning_curves, seed_spread
 from scalesearch.report.figures.figure import Figure
+from scalesearch.report.figures.front import fronts
 from scalesearch.report.figures.plan import nominal_against_measured
 from scalesearch.report.figures.published import published_figures
 from scalesearch.report.figures.standing import chances, differences
@@ -25,4 +26,6 @@ def figures_of(content: Content) -> list[Figure]:
         figures += [differences(content), chances(content)]
     if content.transfer is not None:
         figures += [larger_losses(content.transfer), ranks(content, content.transfer)]
+    if content.front is not None:
+        figures += fronts(content.front)
     return figures + published_figures()

@@ -1,0 +1,112 @@
+"""The front: accuracy of trained networks against what they cost, a line for each family."""
+
+from itertools import cycle
+
+import altair as alt
+
+from scalesearch.families.front import Front, FrontRow
+from scalesearch.families.trained import Kind, Line
+from scalesearch.report.figures.figure import (
+    COSTS,
+    Datum,
+    Entry,
+    Figure,
+    colours,
+    data,
+    hiding,
+    log_cost,
+    shapes,
+    tips,
+)
+from scalesearch.units import short
+
+COLOURS = ("tied", "green", "purple", "teal", "brown", "pink", "other")
+SHAPES: dict[Kind, str] = {
+    "family": "diamond",
+    "matched": "circle",
+    "axis": "triangle-up",
+    "zoo": "circle",
+}
+DASHES = [5, 4]
+
+
+def fronts(front: Front) -> list[Figure]:
+    """Accuracy against flops, parameters and activations."""
+    return [against(front, cost) for cost in COSTS]
+
+
+def entries_of(front: Front) -> tuple[Entry, ...]:
+    """A legend's entry for each line: the family in the colour of what was chosen."""
+    free = cycle(COLOURS)
+    return tuple(
+        Entry(line.name, "chosen" if line.kind == "family" else next(free), SHAPES[line.kind])
+        for line in front.lines
+    )
+
+
+def against(front: Front, cost: str) -> Figure:
+    """Validation accuracy against one cost on a log axis, with the intervals over seeds."""
+    drawn = [mark(front, line, name) for line in front.lines for name in line.members]
+    entries = entries_of(front)
+    x = log_cost(drawn, cost)
+    y = alt.Y(
+        "accuracy:Q", title="validation accuracy (%)", scale=alt.Scale(zero=False, padding=12)
+    )
+    shade = colours(entries)
+    solid = alt.Chart(data(row for row in drawn if not row["axis"]))
+    dashed = alt.Chart(data(row for row in drawn if row["axis"]))
+    every = alt.Chart(data(drawn))
+    chart = hiding(
+        every.mark_rule(strokeWidth=2, opacity=0.4).encode(
+            x, alt.Y("low:Q", title="validation accuracy (%)"), alt.Y2("high:Q"), shade
+        ),
+        solid.mark_line(strokeWidth=2).encode(x, y, shade),
+        dashed.mark_line(strokeWidth=1.5, strokeDash=DASHES).encode(x, y, shade),
+        every.mark_point(filled=True, size=80, opacity=1).encode(
+            x,
+            y,
+            shade,
+            shapes(entries),
+            tooltip=tips(("network", "line", "resolution", "flops", "params", "accuracy")),
+        ),
+        height=380,
+    )
+    lowest, highest = min(r["accuracy"] for r in drawn), max(r["accuracy"] for r in drawn)
+    return Figure(
+        f"front_{cost}",
+        f"The front: accuracy against {cost}",
+        f"Lines of validation accuracy against {COSTS[cost]} on a log axis: {len(front.rows)} "
+        f"networks in {len(entries)} lines, from {lowest:.1f} % to {highest:.1f} %.",
+        f"Validation accuracy of every network that was trained, on {front.held_out or 0:,} images "
+        f"held out of {front.images}, against {COSTS[cost]}. A mark is the mean of the seeds, the "
+        "bar its 95 % interval; lines are families, dashed ones grow along one axis alone.",
+        chart,
+        entries,
+    )
+
+
+def mark(front: Front, line: Line, name: str) -> Datum:
+    """A network on its line, in percent."""
+    row = front.row(name)
+    low, high = row.interval or (row.accuracy, row.accuracy)
+    return {
+        **{cost: getattr(row, cost) for cost in COSTS},
+        "accuracy": 100 * row.accuracy,
+        "low": 100 * low,
+        "high": 100 * high,
+        "group": line.name,
+        "axis": line.kind == "axis",
+        "tip": tip(row, line),
+    }
+
+
+def tip(row: FrontRow, line: Line) -> dict[str, str]:
+    """What a network says when the pointer is on it."""
+    return {
+        "network": row.name,
+        "line": line.name,
+        "resolution": f"{row.resolution} px",
+        "flops": short(row.flops),
+        "params": short(row.params),
+        "accuracy": f"{row.accuracy:.2%}, {row.seeds} seeds",
+    }

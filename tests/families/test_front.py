@@ -1,0 +1,117 @@
+"""The front: flops at equal accuracy by arithmetic, what is not reached, growth that stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scalesearch.families.front import Front, front_of, write_front
+from scalesearch.families.trained import Entry, Line, Training
+from scalesearch.report import write_front_report
+from scalesearch.report.words import step_text, times_text
+from scalesearch.spaces.space import Recipe
+from scalesearch.studies.images import Images
+from scalesearch.trials.curve import Point
+from scalesearch.trials.key import TrialKey
+
+IMAGES = Images(
+    name="squares", train=1000, val=500, test=None, channels=1, classes=10, side=28, notes=()
+)
+# at 1, 2 and 4 times the flops of the cheapest
+ACCURACIES = {
+    "found": (0.80, 0.84, 0.88),
+    "matched": (0.80, 0.82, 0.84),
+    "depth": (0.80, 0.81, 0.8105),
+    "worse": (0.60, 0.65, 0.70),
+}
+
+
+def front(noise: float = 1e-4, seeds: int = 4) -> Front:
+    """The front of four lines whose trials scatter by that much."""
+    entries, ends, rng = [], {}, np.random.default_rng(0)
+    for line, values in ACCURACIES.items():
+        for i, accuracy in enumerate(values):
+            flops = 1_000_000 * 2**i
+            entries.append(
+                Entry(
+                    name=f"{line}_{i}",
+                    key=f"{line}-{i}",
+                    resolution=16,
+                    flops=flops,
+                    params=flops // 100,
+                    activations=flops // 10,
+                    fvcore_total=flops,
+                )
+            )
+            for seed in range(seeds):
+                drawn = accuracy + noise * rng.standard_normal()
+                ends[TrialKey(f"{line}-{i}", seed, "val")] = Point(5, 1 - drawn, drawn, 0.1, 9.0)
+    training = Training(
+        title="four lines",
+        data="shapes",
+        examples=None,
+        held_out=500,
+        images=IMAGES,
+        recipe=Recipe(),
+        seeds=seeds,
+        entries=tuple(entries),
+        lines=tuple(
+            Line(
+                name=line,
+                kind="axis" if line == "depth" else "family" if line == "found" else "matched",
+                members=tuple(f"{line}_{i}" for i in range(3)),
+            )
+            for line in ACCURACIES
+        ),
+    )
+    found = front_of(training, ends)
+    assert found is not None
+    return found
+
+
+def test_flops_at_equal_accuracy_are_interpolated_on_the_log_axis() -> None:
+    found = {one.line: one for one in front().efficiencies}
+    # matched comes to 84 % at 4x, found at 2x
+    assert found["matched"].ratio == pytest.approx(2, rel=0.02)
+    assert found["matched"].accuracy == pytest.approx(0.84, abs=3e-4)
+    # depth alone comes to 81.05 % at 4x, found at 2^(1.05 / 4)
+    assert found["depth"].ratio == pytest.approx(4 / 2 ** (1.05 / 4), rel=0.02)
+    for one in (found["matched"], found["depth"]):
+        assert one.ratio is not None and one.low is not None and one.high is not None
+        assert one.low < one.ratio < one.high < 1.2 * one.ratio
+    assert found["worse"].ratio is None and found["worse"].high is None
+    said = times_text(found["worse"], front())
+    assert said.startswith("worse does not reach the 80.") and said.endswith("begins with.")
+
+
+def test_intervals_widen_with_the_noise_and_need_seeds() -> None:
+    narrow, wide = (front(noise).efficiencies[0] for noise in (1e-4, 3e-3))
+    assert narrow.low is not None and wide.low is not None and wide.low < narrow.low
+    alone = front(seeds=1)
+    assert alone.rows[0].interval is None and alone.efficiencies[0].low is None
+    assert "too few seeds for an interval" in times_text(alone.efficiencies[0], alone)
+
+
+def test_growth_that_has_stopped_paying_is_said() -> None:
+    steps = {step.line: step for step in front(1e-3).steps}
+    assert steps["found"].pays and not steps["depth"].pays
+    assert "growth has stopped paying" in step_text(steps["depth"])
+    # 84 to 88 %, by means of four seeds of one point each: four standard errors of a difference
+    assert steps["found"].gain == pytest.approx(0.04, abs=4 * 1e-3 / 2**0.5)
+
+
+def test_the_report_of_a_front_says_what_it_found(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    found = replace(front(), title=evil, remarks=(evil,))
+    write_front(tmp_path, found)
+    page = write_front_report(tmp_path).read_text()
+    assert evil not in page and "&lt;script&gt;alert(1)" in page
+    text = (tmp_path / "report.md").read_text()
+    for one in found.efficiencies:
+        assert times_text(one, found) in text
+    assert "| found_2 | found | 16 | 4M |" in text
+    for cost in ("flops", "params", "activations"):
+        assert (tmp_path / "figures" / f"front_{cost}.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="got none yet"):
+        write_front_report(tmp_path / "figures")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         SavedStudy,
         build,
         cost,
+        evaluate,
         load_torchvision,
         plan,
         replay,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         space,
         study,
         table,
+        train,
         trust,
     )
 
@@ -31,6 +33,7 @@ __all__ = [
     "SavedStudy",
     "build",
     "cost",
+    "evaluate",
     "load_torchvision",
     "plan",
     "replay",
@@ -39,6 +42,7 @@ __all__ = [
     "space",
     "study",
     "table",
+    "train",
     "trust",
 ]
 

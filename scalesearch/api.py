@@ -13,7 +13,10 @@ import pandas as pd
 from torch import Tensor, nn
 
 from scalesearch.errors import ParameterError
+from scalesearch.export.evaluate import Evaluated, EvaluateOptions
+from scalesearch.export.evaluate import evaluate as evaluate_network
 from scalesearch.families.document import Family
+from scalesearch.families.front import Front, find_front
 from scalesearch.families.members import Member
 from scalesearch.families.scale import ScaleOptions
 from scalesearch.families.scale import scale as scale_family
@@ -36,6 +39,12 @@ from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.plans.document import Plan, plan_table, read_plan
 from scalesearch.plans.plan import make_plan
 from scalesearch.report import write_report
+from scalesearch.search.members import (
+    TrainOptions,
+    prepare_training,
+    report_of,
+    run_training,
+)
 from scalesearch.search.options import RunOptions, device_here, refuse_no_gpu
 from scalesearch.search.run import reselect, run_search, verify_study
 from scalesearch.search.status import StudyStatus, study_status
@@ -228,6 +237,96 @@ def trained_by(space: Space, train: Train) -> tuple[Space, Train | None]:
     return replace(space, train=f"{PREFIX}{module}:{name}"), None if has_it else train
 
 
+def train(
+    targets: str | Path | Sequence[str | Path],
+    data: str | None = None,
+    *,
+    space: str = "efficientnet",
+    proxy: str = "quick",
+    phi: int = 2,
+    coefficients: Sequence[float] | None = None,
+    match: Sequence[str] | None = None,
+    axes: bool = True,
+    seeds: int = 3,
+    epochs: int | None = None,
+    examples: int | None = None,
+    output_stride: int | None = None,
+    name: str | None = None,
+    results: str | Path = "results",
+    runner: str = "ray",
+    workers: int | None = None,
+    gpus_per_trial: float = 0.0,
+    address: str | None = None,
+    max_hours: float | None = None,
+    cache: str | Path | None = None,
+    quiet: bool = False,
+) -> Front | None:
+    """The front of networks trained to their end: a study's lines, folders of members, models.
+
+    A study's lines begin at its baseline and cost up to ratio^`phi` times its flops; `match` are
+    the models that are made as costly, its space's own unless given. Models are trained on `data`
+    by the recipe of a `proxy` of `space`. Weights, cards and the report are in the study's `front`,
+    or in `results`/`name`. The same call again adds what is lacking. None where `max_hours` left
+    nothing that ended.
+    """
+    given = [targets] if isinstance(targets, str | Path) else targets
+    options = RunOptions(
+        runner=runner,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        address=address,
+        max_hours=max_hours,
+        cache=None if cache is None else Path(cache),
+    )
+    refuse_no_gpu(options)
+    wanted = TrainOptions(
+        targets=tuple(map(str, given)),
+        space=space,
+        proxy=proxy,
+        data=data,
+        phi=phi,
+        coefficients=None if coefficients is None else Coefficients(*coefficients),
+        match=None if match is None else tuple(match),
+        axes=axes,
+        seeds=seeds,
+        epochs=epochs,
+        examples=examples,
+        output_stride=output_stride,
+        name=name,
+        results=Path(results),
+    )
+    training, folder = prepare_training(wanted)
+    run_training(training, folder, options, quiet)
+    report_of(folder)
+    return find_front(folder)
+
+
+def evaluate(
+    model: str | Path,
+    data: str | None = None,
+    *,
+    weights: str | Path | None = None,
+    split: str = "val",
+    examples: int | None = None,
+    held_out: int | None = None,
+) -> Evaluated:
+    """What a network is worth on images: accuracy, top-5, by class, confusion, calibration, speed.
+
+    `model` is a YAML file with its weights beside it, an ONNX file, or a model of the zoo with
+    `weights`. Data, and the images trained on and held out, are their card's unless given.
+    """
+    return evaluate_network(
+        EvaluateOptions(
+            model=str(model),
+            weights=None if weights is None else Path(weights),
+            data=data,
+            split=split,
+            examples=examples,
+            held_out=held_out,
+        )
+    )
+
+
 def study(folder: str | Path) -> SavedStudy:
     """The study in a directory, finished or not. Raises ValueError where there is none."""
     if not (Path(folder) / JOURNAL).is_file():
@@ -295,17 +394,26 @@ def table(what: Plan | Family) -> pd.DataFrame:
     )
 
 
-def build(model: str | Path | Model | Member) -> nn.Module:
+def build(
+    model: str | Path | Model | Member, weights: bool | str | Path | None = None
+) -> nn.Module:
     """The network of a zoo model's name, of a model's YAML file, of a function of your own
     (python:package.module:function) or of a family's member, with fresh weights.
 
     A YAML file that `scalesearch export` left beside its .safetensors, or their folder, is built
-    with those weights. Raises ValueError, in one line, for a name or a file that is none.
+    with those weights, and a member that was trained with those of its first seed. `weights` are a
+    file's; True wants some, False none. Raises ValueError, in one line, for a name or a file that
+    is none.
     """
     network = build_model(as_model(model))
     path = model_file(str(model)) if isinstance(model, str | Path) else None
-    if path and (weights := weights_beside(path)):
-        load_weights(network, read_weights(weights), str(weights))
+    source = weights_beside(path) if path and weights in (None, True) else None
+    if isinstance(weights, str | Path):
+        source = Path(weights)
+    if source is not None:
+        load_weights(network, read_weights(source), str(source))
+    elif weights:
+        raise ParameterError("weights", f"must be a file, for {model} has none beside it")
     return network
 
 

@@ -65,7 +65,7 @@ def call(arguments: list[str], *more: str) -> None:
 
 def inline(line: str) -> tuple[str, ...]:
     """The runner to add to a line that trains: Ray where it names its workers, as one page does."""
-    trains = r"scalesearch (run|verify) (?!.*(--dry-run|--gpus-per-trial|--workers))"
+    trains = r"scalesearch (run|verify|train) (?!.*(--dry-run|--gpus-per-trial|--workers))"
     return ("--runner", "inline") if re.match(trains, line) else ()
 
 

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 from scalesearch.cli.tables import cell, show_table
+from scalesearch.export.evaluate import Evaluated
 from scalesearch.families.document import Family
 from scalesearch.families.members import Member
 from scalesearch.families.trained import Training
@@ -70,6 +71,36 @@ def show_trained(training: Training, said: str) -> None:
     for remark in training.remarks:
         say(f"warning: {remark}")
     say(said)
+
+
+def show_evaluated(found: Evaluated) -> None:
+    """Print what a network is worth on images, by class and in all."""
+    show_table(
+        "of the images of a class so many are recognised; of those called so, so many are",
+        ["class", "images", "recognised", "right when said", "most often taken for"],
+        [
+            [row.name, row.images, share(row.recall), share(row.precision), taken_for(found, i)]
+            for i, row in enumerate(found.classes)
+        ],
+    )
+    say(
+        f"{found.model} on {found.images:,} {found.split} images of {found.data} at "
+        f"{found.resolution} px: accuracy {found.accuracy:.2%}, top-5 {found.top5:.2%}, loss "
+        f"{found.loss:.4f}, expected calibration error {found.calibration_error:.4f}, "
+        f"{found.images_per_second:,.0f} images a second"
+    )
+
+
+def share(value: float | None) -> str:
+    """A share in percent, nothing for none."""
+    return "" if value is None else f"{value:.2%}"
+
+
+def taken_for(found: Evaluated, i: int) -> str:
+    """The class that images of class `i` are most often taken for, and how often."""
+    wrong = [(n, j) for j, n in enumerate(found.confusion[i]) if j != i and n]
+    n, j = max(wrong, default=(0, 0))
+    return f"{found.classes[j].name} ({n})" if n else ""
 
 
 def show_selection(selection: Selection, folder: Path) -> None:

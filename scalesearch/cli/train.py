@@ -151,3 +151,50 @@ def train_command(
         say(f"report: {report}")
     if trained.unfinished:
         say(f"ended early, {trained.unfinished}: the same command goes on")
+
+
+@app.command(
+    "evaluate",
+    epilog="Examples: scalesearch evaluate results/train-fashion-mnist/members/lenet5_1x.yaml; "
+    "scalesearch evaluate lenet5.onnx --data fashion-mnist --split test",
+)
+def evaluate_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A member's YAML file, an exported folder or ONNX file, or a model of the zoo.",
+            autocompletion=complete.models,
+        ),
+    ],
+    weights: Annotated[
+        Path | None, typer.Option(help="A .safetensors file. [those beside the model]")
+    ] = None,
+    data: Data = None,
+    split: Annotated[
+        str, typer.Option(help="val or test.", autocompletion=complete.one_of("val", "test"))
+    ] = "val",
+    examples: Annotated[
+        int | None, typer.Option(min=1, help="Training images, as in training. [the card's]")
+    ] = None,
+    held_out: Annotated[
+        int | None, typer.Option(min=1, help="Images held out of them. [the card's, or 5000]")
+    ] = None,
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a trained network is worth: accuracy, by class, confusion, calibration, speed."""
+    trusting(model, trust)
+    from scalesearch.cli.show import show_evaluated
+    from scalesearch.export.evaluate import EvaluateOptions, evaluate
+
+    document = evaluate(
+        EvaluateOptions(
+            model=model,
+            weights=weights,
+            data=data,
+            split=split,
+            examples=examples,
+            held_out=held_out,
+        )
+    )
+    return print_json(document) if as_json else show_evaluated(document)

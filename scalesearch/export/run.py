@@ -1,6 +1,7 @@
 """What `scalesearch export` does: a model made into files, checked before they are put there."""
 
 import hashlib
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,16 +14,18 @@ from scalesearch.errors import ParameterError, check_choice
 from scalesearch.export.card import Origin, citation, made_from, model_card, summary
 from scalesearch.export.check import Check, example_images, settle
 from scalesearch.export.formats import FORMATS, SEED, make_job
+from scalesearch.families.cards import Card, find_card
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import CONVENTION, Cost, cost
-from scalesearch.networks.files import find_model, label, model_file
+from scalesearch.networks.files import find_model, label, model_file, weights_beside
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.torchvision import torchvision_names
 from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.scratch import all_or_none, finish, scratch
 
 NAMES = ("scalesearch", "torchvision")
+UNKNOWN = "what they were trained on, if they were, is not known here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,12 @@ def export(options: ExportOptions) -> Exported:
     notes = {"name": label(model.name), "flops_convention": CONVENTION, "weights": weights}
     notes |= {key: str(n) for key, n in asdict(measured).items()}
     notes |= {"resolution": str(model.resolution), "classes": str(model.classes)}
-    job = make_job(model, network, options.names, notes, heading)
     found = model_file(options.model)
+    source = options.weights or (weights_beside(found) if found else None)
+    if source and (known := find_card(source)):
+        wanted = [known.data, known.examples_wanted, known.held_out_wanted]
+        notes |= {"trained_on": json.dumps(wanted)}
+    job = make_job(model, network, options.names, notes, heading)
     origin = Origin(weights, made_from(found) if found else "", options.command)
     checks, placed = {}, []
     with scratch() as made:
@@ -193,7 +200,9 @@ def existing(folder: Path) -> Path:
 
 def built(model: Model, options: ExportOptions) -> tuple[torch.nn.Module, str]:
     """The network in eval mode with the weights asked for, and what these are in one sentence."""
-    weights = read_weights(options.weights) if options.weights else None
+    path = model_file(options.model)
+    source = options.weights or (weights_beside(path) if path else None)
+    weights = read_weights(source) if source else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = build_model(model).eval()
@@ -204,16 +213,27 @@ def built(model: Model, options: ExportOptions) -> tuple[torch.nn.Module, str]:
         if weights is None:
             images = 32 if model.resolution <= 128 else 8  # small maps have few pixels to count
             settle(network, example_images(model.channels, model.resolution, images))
-    if weights is None or options.weights is None:
+    if weights is None or source is None:
         return network, (
             f"Random: nothing was trained. Drawn after torch.manual_seed({SEED}); batch norm's "
             "statistics are those of images of noise."
         )
-    load_weights(network, weights, str(options.weights))
-    digest = hashlib.sha256(options.weights.read_bytes()).hexdigest()
+    load_weights(network, weights, str(source))
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    card = find_card(source)
     return network, (
-        f"Given, from {label(options.weights.name)} (sha256 {digest}); what they were trained on, "
-        "if they were, is not known here."
+        f"{'Trained' if card else 'Given'}, from {label(source.name)} (sha256 {digest}); "
+        f"{trained_text(card) if card else UNKNOWN}"
+    )
+
+
+def trained_text(card: Card) -> str:
+    """What weights were trained on, and what they are worth, in one sentence."""
+    mean, std = (", ".join(f"{x:.4f}" for x in values) for values in (card.mean, card.std))
+    return (
+        f"on {card.examples:,} images of {label(card.data)}, {card.recipe.epochs} epochs: accuracy "
+        f"{card.accuracy:.2%} on {card.held_out:,} images held out. Pixels less the mean {mean}, "
+        f"over the standard deviation {std}."
     )
 
 

@@ -16,7 +16,7 @@ from scalesearch.errors import ParameterError
 from scalesearch.files import optional_document, write_document, write_text
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.cost import CONVENTION, cost
-from scalesearch.networks.files import dump_model, label, read_model
+from scalesearch.networks.files import MEMBERS, dump_model, label, read_model
 from scalesearch.networks.measured import Measured, measured
 from scalesearch.networks.models import Model
 from scalesearch.spaces.space import Recipe
@@ -26,7 +26,6 @@ from scalesearch.trials.trial import Trial
 
 FILE = "training.json"
 FRONT = "front"  # what a study's directory keeps the training of its networks in
-MEMBERS = "members"
 Kind = Literal["family", "matched", "axis", "zoo"]
 
 

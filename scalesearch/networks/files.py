@@ -22,6 +22,7 @@ from scalesearch.networks.models import Model, at_output_stride, at_resolution, 
 from scalesearch.trusted import check_trusted
 
 SUFFIXES = (".yaml", ".yml")
+MEMBERS = "members"  # what the networks that are trained are in, beside the folder of weights
 _ARCH = TypeAdapter(Arch)
 _CUSTOM = TypeAdapter(CustomModel)
 
@@ -102,6 +103,14 @@ def model_file(name: str) -> Path | None:
 
 
 def weights_beside(path: Path) -> Path | None:
-    """The weights that `export` left beside a model's YAML file; None where there are none."""
+    """The weights that `export` left beside a model's YAML file, or `train` those of a member with
+    its first seed; None where there are none."""
     weights = path.with_suffix(".safetensors")
-    return weights if weights.is_file() else None
+    if weights.is_file():
+        return weights
+    if path.parent.name != MEMBERS:
+        return None
+    name = re.compile(re.escape(path.stem) + r"-seed(\d+)\.safetensors")
+    trained = [(name.fullmatch(file.name), file) for file in path.parent.parent.glob("weights/*")]
+    seeds = {int(match[1]): file for match, file in trained if match}
+    return seeds[min(seeds)] if seeds else None

@@ -251,6 +251,7 @@ def train(
     epochs: int | None = None,
     examples: int | None = None,
     output_stride: int | None = None,
+    start: str | Path | None = None,
     name: str | None = None,
     results: str | Path = "results",
     runner: str = "ray",
@@ -265,9 +266,9 @@ def train(
 
     A study's lines begin at its baseline and cost up to ratio^`phi` times its flops; `match` are
     the models that are made as costly, its space's own unless given. Models are trained on `data`
-    by the recipe of a `proxy` of `space`. Weights, cards and the report are in the study's `front`,
-    or in `results`/`name`. The same call again adds what is lacking. None where `max_hours` left
-    nothing that ended.
+    by the recipe of a `proxy` of `space`; all begin from the weights in `start`, as far as they
+    fit. Weights, cards and the report are in the study's `front`, or in `results`/`name`. The same
+    call again adds what is lacking. None where `max_hours` left nothing that ended.
     """
     given = [targets] if isinstance(targets, str | Path) else targets
     options = RunOptions(
@@ -292,11 +293,12 @@ def train(
         epochs=epochs,
         examples=examples,
         output_stride=output_stride,
+        start=None if start is None else Path(start),
         name=name,
         results=Path(results),
     )
     training, folder = prepare_training(wanted)
-    run_training(training, folder, options, quiet)
+    run_training(training, folder, options, quiet, wanted.start)
     report_of(folder)
     return find_front(folder)
 

@@ -72,6 +72,10 @@ def train_command(
         int | None, typer.Option(min=1, help="Training images. [the proxy's]")
     ] = None,
     output_stride: OutputStride = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Begin from weights: a .safetensors file, or torchvision's state dict."),
+    ] = None,
     runner: Runner = "ray",
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,
@@ -129,6 +133,7 @@ def train_command(
         epochs=epochs,
         examples=examples,
         output_stride=output_stride,
+        start=start,
         results=results,
         name=name,
     )
@@ -139,7 +144,7 @@ def train_command(
         found = estimate_training(training, folder, options)
         return print_json(asdict(found)) if as_json else show_trained(training, found.text)
     try:
-        trained = run_training(training, folder, options, quiet=as_json)
+        trained = run_training(training, folder, options, as_json, start)
     except KeyboardInterrupt:
         say(f"stopped; the same command continues {folder}", error=True)
         raise SystemExit(130) from None

@@ -142,7 +142,11 @@ def front_of(training: Training, ends: Mapping[TrialKey, Point]) -> Front | None
 
 def accuracies(keys: Sequence[str], ends: Mapping[TrialKey, Point]) -> Effects:
     """Accuracies (k,) and draws of them (draws, k); no draws where seeds do not tell the noise."""
-    found = {(key.network, key.seed): end.accuracy for key, end in ends.items()}
+    found = {
+        (key.network, key.seed): end.accuracy
+        for key, end in ends.items()
+        if end.accuracy is not None
+    }
     matrix = loss_matrix(found, keys, sorted({seed for _, seed in found}))
     try:
         return fit_effects(matrix)

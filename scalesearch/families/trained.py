@@ -52,7 +52,7 @@ class Training:
     """What is trained on which images by which recipe, with how many seeds.
 
     `data`, `examples` of the training images (None for all) and `held_out` are a trial's; `remarks`
-    say what could not be made and why.
+    say what could not be made and why. `start` is the SHA-256 of the weights that all begin from.
     """
 
     title: str
@@ -62,6 +62,7 @@ class Training:
     images: Images
     recipe: Recipe
     seeds: int
+    start: str | None = None
     flops_convention: str = CONVENTION
     entries: tuple[Entry, ...]
     lines: tuple[Line, ...]
@@ -84,11 +85,13 @@ def entry(name: str, model: Model, output_stride: int | None = None) -> Entry:
     return Entry(name=name, key=model.key, output_stride=output_stride, **found)
 
 
-def trials_of(training: Training, source: str) -> list[Trial]:
+def trials_of(
+    training: Training, source: str, begin: Mapping[str, bytes] | None = None
+) -> list[Trial]:
     """Every trial of a training: all networks with the first seed, the cheapest first, and so on.
 
     A run that is ended early has then trained whole lines with fewer seeds. `source` is where they
-    read the images.
+    read the images, `begin` the weights that networks begin from, by their names.
     """
     here = sorted((e for e in training.entries if e.model is not None), key=lambda e: e.flops)
     return [
@@ -101,6 +104,7 @@ def trials_of(training: Training, source: str) -> list[Trial]:
             recipe=training.recipe,
             keep=entry.name,
             grown_by=ratios(entry.arch, here[0].arch, training.recipe),
+            begin=(begin or {}).get(entry.name),
         )
         for seed in range(training.seeds)
         for entry in here
@@ -113,7 +117,7 @@ def joined(earlier: Training, new: Training) -> Training:
     Raises ParameterError where they are not of the same images and recipe, or a name has become
     another network's.
     """
-    for what in ("data", "examples", "held_out", "recipe"):
+    for what in ("data", "examples", "held_out", "recipe", "start"):
         before, now = getattr(earlier, what), getattr(new, what)
         if before != now:
             raise ParameterError(

@@ -2,13 +2,24 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from scalesearch.files import check_regular
 from scalesearch.networks.blocks.network import Network
 from scalesearch.networks.torchvision import torchvision_names
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Which tensors a network began with: those taken whole, in part, and left fresh."""
+
+    whole: tuple[str, ...]
+    grown: tuple[str, ...]
+    fresh: tuple[str, ...]
 
 
 def load_torchvision(network: Network, state_dict: Mapping[str, Tensor]) -> Network:
@@ -92,6 +103,79 @@ def in_order(content: bytes) -> bytes:
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # the tensors are aligned
     return len(text).to_bytes(8, "little") + text + content[8 + size :]
+
+
+def tensors_of(content: bytes) -> dict[str, Tensor]:
+    """The tensors of the bytes of a safetensors file that `packed` made."""
+    from safetensors.torch import load
+
+    return load(content)
+
+
+def read_any_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, or of a state dict that torch saved: weights alone.
+
+    Raises ValueError, in one line, where it is neither.
+    """
+    if path.suffix == ".safetensors":
+        return read_weights(path)
+    try:
+        check_regular(path)
+        found = torch.load(path, weights_only=True, map_location="cpu")
+    except OSError as error:
+        raise ValueError(f"{path} must be a readable file: {error.strerror or error}") from None
+    except Exception as error:  # of whatever kind a damaged or a foreign file brings
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} must be safetensors, or a state dict: {said}") from None
+    if not isinstance(found, Mapping) or not all(isinstance(x, Tensor) for x in found.values()):
+        raise ValueError(f"{path} must be a state dict of tensors, got {type(found).__name__}")
+    return {str(name): value for name, value in found.items()}
+
+
+@torch.no_grad()
+def start_from(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> Started:
+    """Begin from weights, by our names or torchvision's: all that fit, and parts of those that do
+    not, where a layer has grown; the classifier of other classes stays fresh.
+
+    Raises ValueError, naming `source`, where nothing fits.
+    """
+    mine = network.state_dict()
+    theirs = renamed(network, weights)
+    dense = {name.rpartition(".")[0] for name, value in mine.items() if value.ndim == 2}
+    whole, grown = [], []
+    for name, value in mine.items():
+        given = theirs.get(name)
+        if given is None or given.ndim != value.ndim:
+            continue
+        if given.shape == value.shape:
+            value.copy_(given)
+            whole.append(name)
+        elif name.rpartition(".")[0] not in dense:  # every class of a classifier is another
+            part = tuple(slice(min(a, b)) for a, b in zip(given.shape, value.shape, strict=True))
+            value[part] = given[part].to(value.dtype)
+            grown.append(name)
+    if not whole:
+        raise ValueError(f"{source} must have weights of the network, and none fits")
+    fresh = [name for name in mine if name not in whole and name not in grown]
+    return Started(tuple(whole), tuple(grown), tuple(fresh))
+
+
+def renamed(network: nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Weights by our names, where they have torchvision's."""
+    mine = network.state_dict()
+    if not isinstance(network, Network) or weights.keys() & mine.keys():
+        return weights
+    try:
+        names = torchvision_names(network)
+    except ValueError:
+        return weights
+    found = {}
+    for name in mine:
+        module, _, parameter = name.rpartition(".")
+        theirs = f"{names.get(module, module)}.{parameter}"
+        if theirs in weights:
+            found[name] = weights[theirs]
+    return found
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:

@@ -3,6 +3,7 @@
 Through the same journal, runners and checkpoints: exact after a kill, and added to later.
 """
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +24,10 @@ from scalesearch.families.trained import (
     write_training,
 )
 from scalesearch.files import write_csv
-from scalesearch.networks.models import Model
+from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.networks.weights import packed as packed_weights
+from scalesearch.networks.weights import read_any_weights, renamed, start_from
 from scalesearch.plans.document import FILE as PLAN
 from scalesearch.report import write_front_report, write_report
 from scalesearch.scratch import finish
@@ -55,6 +58,7 @@ from scalesearch.studies.setup import (
     plan_again,
     study_folder,
 )
+from scalesearch.trials.trial import Trial
 from scalesearch.units import counted, duration
 
 log = logging.getLogger(__name__)
@@ -65,7 +69,8 @@ class TrainOptions:
     """What is to be trained: a study, folders of members, models; what is None is the study's own.
 
     Names without a study are trained on the data and by the recipe of a proxy of `space`. `phi` is
-    the largest of the lines of a study, `match` None the models that its space names.
+    the largest of the lines of a study, `match` None the models that its space names. `start` is a
+    file of weights that networks begin from, as far as they fit: ours, or torchvision's state dict.
     """
 
     targets: tuple[str, ...]
@@ -80,6 +85,7 @@ class TrainOptions:
     epochs: int | None = None
     examples: int | None = None
     output_stride: int | None = None
+    start: Path | None = None
     results: Path = Path("results")
     name: str | None = None
 
@@ -120,7 +126,8 @@ def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
         check_study(Path(studies[0]))
         search = plan_again(Path(studies[0]))
         refuse_own(search.space)
-        return for_study(search, names, options), search.folder / FRONT
+        training = for_study(search, names, options)
+        return begun_from(training, options.start), search.folder / FRONT
     space = named_space(options.space)
     refuse_own(space)
     data = absolute(options.data) if options.data else None
@@ -130,7 +137,43 @@ def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
     label = f"train-{data_label(images.name)}"
     made = named_lines(names, images, options.output_stride)
     training = trained_on(label, [made], proxy, images, options.seeds)
-    return training, study_folder(options.results, options.name or label)
+    folder = study_folder(options.results, options.name or label)
+    return begun_from(training, options.start), folder
+
+
+def begun_from(training: Training, start: Path | None) -> Training:
+    """The training from those weights, its remarks saying what of each network began fresh.
+
+    Raises ValueError where none of them fits a network.
+    """
+    if start is None:
+        return training
+    weights = read_any_weights(start)
+    remarks = []
+    for one in training.entries:
+        found = start_from(build_model(one.arch), weights, f"{start} for {one.name}")
+        remarks.append(
+            f"{one.name} begins from {start.name}: {len(found.whole)} tensors whole, "
+            f"{len(found.grown)} in part, {len(found.fresh)} fresh"
+            + (f", among them {found.fresh[-1]}" if found.fresh else "")
+        )
+    digest = hashlib.sha256(start.read_bytes()).hexdigest()
+    return replace(training, start=digest, remarks=(*training.remarks, *remarks))
+
+
+def weights_to_begin(training: Training, start: Path | None) -> dict[str, bytes]:
+    """The weights that each network begins from, by its name, with our names of tensors.
+
+    Raises ValueError where a training has begun from others.
+    """
+    if training.start is None or start is None:
+        return {}
+    weights = read_any_weights(start)
+    return {
+        one.name: packed_weights(renamed(build_model(one.arch), weights))
+        for one in training.entries
+        if one.model is not None
+    }
 
 
 def refuse_own(space: Space) -> None:
@@ -243,9 +286,13 @@ def keys_of(training: Training) -> list[str]:
 
 
 def run_training(
-    training: Training, folder: Path, options: RunOptions, quiet: bool = False
+    training: Training,
+    folder: Path,
+    options: RunOptions,
+    quiet: bool = False,
+    start: Path | None = None,
 ) -> Trained:
-    """Train what a training lacks, in its directory.
+    """Train what a training lacks, in its directory, from the weights in `start` where it has one.
 
     Raises ValueError where the directory has another training, or another process trains there;
     KeyboardInterrupt as a search does.
@@ -263,7 +310,8 @@ def run_training(
         if options.retry_failed:
             study.retry_failed()
         try:
-            driven = train_members(training, source, study, folder, options, quiet)
+            wanted = trials_of(training, source, weights_to_begin(training, start))
+            driven = train_members(training, wanted, study, folder, options, quiet)
         finally:
             write_results(training, source, study, folder)
     return Trained(
@@ -325,7 +373,7 @@ def write_results(training: Training, source: str, study: Study, folder: Path) -
 
 def train_members(
     training: Training,
-    source: str,
+    wanted: Sequence[Trial],
     study: Study,
     folder: Path,
     options: RunOptions,
@@ -333,7 +381,6 @@ def train_members(
 ) -> Driven:
     """Train what the study lacks of a training, telling of each trial that ends."""
     spending = Spending(options.max_trials, options.max_hours)
-    wanted = trials_of(training, source)
     weight = epoch_weight(models_of(training), training.recipe.batch_size, device_here(options))
     clock = Clock(weight, options.max_trials)
     run = runner_of(options, folder, models_of(training)[0])

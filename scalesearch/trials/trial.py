@@ -14,7 +14,7 @@ from scalesearch.data import DataSet, Images, load, resized
 from scalesearch.networks.blocks import zero_residuals
 from scalesearch.networks.device import placed
 from scalesearch.networks.models import Model, build_model
-from scalesearch.networks.weights import packed
+from scalesearch.networks.weights import packed, start_from, tensors_of
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.growth import grown
 from scalesearch.trials.key import TrialKey, part_at
@@ -31,6 +31,7 @@ Reader = Callable[[str, int | None, int], DataSet]
 class Trial:
     """All that a worker needs to train one network: nothing else decides its metrics.
 
+    `begin` are the weights that it begins from, as safetensors, None for fresh ones.
     `keep` is the name under which its weights are kept at its end, "" where they are not.
     `rate` multiplies the recipe's learning rate; by `grown_by`, its flops and its depth over the
     baseline's, it has more of what the recipe lets grow. It pauses after the epoch `pause`, if that
@@ -49,6 +50,7 @@ class Trial:
     rate: float = 1.0
     grown_by: tuple[float, float] = (1.0, 1.0)
     keep: str = ""
+    begin: bytes | None = field(default=None, repr=False)
     pause: int | None = None
     start: bytes | None = field(default=None, repr=False)
     device: str = "cpu"
@@ -89,6 +91,8 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     network = build_model(arch)
     if trial.recipe.zero_residuals:
         zero_residuals(network)
+    if trial.begin is not None:
+        start_from(network, tensors_of(trial.begin), "the weights to begin from")
     placed(network, device)
     if trial.own is not None:
         yield from run_own(trial, trial.own, network, data)

@@ -347,8 +347,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=240, help="Of a run that is watched.")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
+    wanted = {"cifar": options.cifar, "recipes": options.photos}
     for part in options.part or PARTS:
-        if part in ("cifar", "photos") and getattr(options, part) is None:
+        if wanted.get(part, part) is None:
             continue
         text = PARTS[part][1](options)
         print(f"## {PARTS[part][0]}\n{text}")

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -89,6 +89,16 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(undisturbed: Path, tmp_path: Path) -> Path:
     """A copy of that study to change, where a run of `tiny` in `tmp_path` looks for it."""
     return Path(shutil.copytree(undisturbed, tmp_path / "results" / undisturbed.name))
+
+
+@pytest.fixture(autouse=True)
+def forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Forget the modules that a test has written and imported: another may use their names."""
+    before, place = set(sys.modules), str(tmp_path_factory.getbasetemp())
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(place):
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -127,7 +127,8 @@ def test_the_page_says_what_a_reader_must_know(reported: Path) -> None:
     for words in (
         "72 grid points",
         "make the layers 40% wider and the images 40% larger, and leave the depth as it is",
-        "of 4 checks 1 failed (resolved) and 2 could not be shown (fair and not at the edge)",
+        "of 5 checks 1 failed (resolved) and 3 could not be shown (fair, not at the edge and "
+        "faithful)",
         "it is the best with a probability of 39%",
         "--results .. --proxy quick --seeds",
         "learning_rate 0.02",

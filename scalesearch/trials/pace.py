@@ -23,7 +23,8 @@ from scalesearch.networks.models import Model, build_model
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.step import make_optimizer, make_step
 
-REPEATS = 15
+WARM_UP, REPEATS, FEWEST = 2, 15, 3
+ENOUGH = 1.0  # seconds of a network's steps, after which the fewest do: slow ones vary little
 Floats = NDArray[np.float64]
 
 
@@ -84,7 +85,7 @@ def time_steps(models: Sequence[Model], batch_size: int, device: str = "cpu") ->
 
 
 def step_seconds(model: Model, batch_size: int, device: str = "cpu") -> float:
-    """Median seconds of a training step on random images, as a trial takes it; two warm up."""
+    """Median seconds of a training step on random images, as a trial takes it."""
     shape = (batch_size, model.channels, model.resolution, model.resolution)
     pixels = torch.randint(256, shape, dtype=torch.uint8)
     where = torch.device(device)
@@ -97,12 +98,12 @@ def step_seconds(model: Model, batch_size: int, device: str = "cpu") -> float:
     step = make_step(network, optimizer, data, images, recipe, capture_on(where))
     order = torch.randperm(batch_size).to(where)
     flipped = (torch.rand(batch_size) < 0.5).to(where)
-    seconds = []
-    for _ in range(REPEATS + 2):
+    seconds: list[float] = []
+    while len(seconds) < WARM_UP + (FEWEST if sum(seconds) > ENOUGH else REPEATS):
         started = time.perf_counter()
         float(step(order, flipped, 1e-3))  # waits for a GPU
         seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds[2:]))
+    return float(np.median(seconds[WARM_UP:]))
 
 
 def fit(rows: Floats, seconds: Floats) -> Pace:

@@ -203,6 +203,12 @@ def verify_study(
         rule = f"must be above 1, where the study is, and at most {MOST_PHI}, got {phi:g}"
         raise ParameterError("phi", rule)
     search = plan_again(folder)
+    metric = search.space.compares
+    if metric.goal == "max":
+        raise ValueError(
+            f"verify fits a law to a loss that falls, got {metric.name}, of which "
+            "more is better: run the study's space with a larger budget instead"
+        )
     if not quiet:
         log.info("training in %s/phi%g, %d at once", folder, phi, worker_count(options))
     scaled = scaled_networks(search, phi, top)

@@ -104,6 +104,8 @@ def test_a_study_in_the_metrics_own_words(space: Path, capsys: pytest.CaptureFix
     assert "agreement of every network that was trained to the end" in report
     assert "higher is better" in report
     assert f"{mine.mean():.4f}" in report
+    with pytest.raises(ValueError, match="falls, got agreement, of which more is better"):
+        study.verify()
 
 
 def rows(study: ss.SavedStudy) -> pd.DataFrame:

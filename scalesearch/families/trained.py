@@ -19,7 +19,7 @@ from scalesearch.networks.cost import CONVENTION, cost
 from scalesearch.networks.files import MEMBERS, dump_model, label, read_model
 from scalesearch.networks.measured import Measured, measured
 from scalesearch.networks.models import Model
-from scalesearch.spaces.space import Recipe
+from scalesearch.spaces.space import Growth, Recipe
 from scalesearch.studies.images import Images
 from scalesearch.trials.growth import ratios
 from scalesearch.trials.trial import Trial
@@ -103,7 +103,7 @@ def trials_of(
             val_examples=training.held_out,
             recipe=training.recipe,
             keep=entry.name,
-            grown_by=ratios(entry.arch, here[0].arch, training.recipe),
+            grown_by=ratios(entry.arch, cheapest(tuple(here)).arch, training.recipe),
             begin=(begin or {}).get(entry.name),
         )
         for seed in range(training.seeds)
@@ -114,8 +114,8 @@ def trials_of(
 def joined(earlier: Training, new: Training) -> Training:
     """Both trainings as one: what was trained stays, its seeds and members are added to.
 
-    Raises ParameterError where they are not of the same images and recipe, or a name has become
-    another network's.
+    Raises ParameterError where they are not of the same images and recipe, a name has become
+    another network's, or what has been trained would have grown over another network.
     """
     for what in ("data", "examples", "held_out", "recipe", "start"):
         before, now = getattr(earlier, what), getattr(new, what)
@@ -131,6 +131,13 @@ def joined(earlier: Training, new: Training) -> Training:
                 "name", f"must be another, for {one.name} was another network before"
             )
     entries = {one.name: one for one in (*earlier.entries, *new.entries)}
+    before, now = cheapest(earlier.entries), cheapest(tuple(entries.values()))
+    if new.recipe.growth != Growth() and before != now:
+        raise ParameterError(
+            "name",
+            f"must be another, for what grows does so over the cheapest network: {before.name}, "
+            f"and {now.name} costs less",
+        )
     return replace(
         new,
         title=earlier.title,
@@ -139,6 +146,11 @@ def joined(earlier: Training, new: Training) -> Training:
         lines=joined_lines((*earlier.lines, *new.lines), entries),
         remarks=tuple(dict.fromkeys((*earlier.remarks, *new.remarks))),
     )
+
+
+def cheapest(entries: tuple[Entry, ...]) -> Entry:
+    """The network of the least flops, over which a recipe's growth is reckoned."""
+    return min(entries, key=lambda one: one.flops)
 
 
 def changed(what: str, before: object, now: object) -> str:

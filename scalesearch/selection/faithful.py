@@ -26,12 +26,12 @@ class Halfway:
     epochs: int
 
 
-def faithful(plan: Plan, recipe: Recipe, halfway: Halfway | None, ranking: Ranking) -> Gate:
+def faithful(plan: Plan, recipe: Recipe | None, halfway: Halfway | None, ranking: Ranking) -> Gate:
     """Whether the proxy passes the look inside, and the leader is the same or tied at two lengths
     of training. Tied are those of the confidence set at the end.
 
     Half of a training can be read where its rate stays constant: a cosine ends for the last epoch
-    alone.
+    alone. Of a user's own training, which has no `recipe`, that is not known.
     """
     looked, sound = look_of(plan)
     if sound is None or not sound:
@@ -40,6 +40,9 @@ def faithful(plan: Plan, recipe: Recipe, halfway: Halfway | None, ranking: Ranki
         return Gate(NAME, "not shown", f"{looked}; no two candidates have half of a training")
     tied = halfway.leader in ranking.confidence_set
     text = f"{looked}; {two_lengths(plan, halfway, ranking, tied)}"
+    if recipe is None:
+        how = "training is the user's own, and whether it can be read half-way is not known"
+        return Gate(NAME, "not shown", f"{text}; {how}")
     if recipe.schedule != "constant":
         how = "a cosine is read at its end alone: `schedule: constant` with an `average` shows it"
         return Gate(NAME, "not shown", f"{text}; {how}")

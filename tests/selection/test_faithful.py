@@ -83,6 +83,14 @@ def test_a_schedule_that_is_no_training_at_half_shows_nothing() -> None:
     assert faithful(plan, READABLE, None, ranking).outcome == "not shown"
 
 
+def test_of_a_users_own_training_half_is_not_known() -> None:
+    plan = plan_of()
+    ranking = ranked(plan)
+    gate = faithful(plan, None, Halfway(ranking.leader, 2, 4), ranking)
+    assert gate.outcome == "not shown"
+    assert "the user's own" in gate.text and "schedule" not in gate.text
+
+
 def test_a_proxy_that_cannot_tell_fails_and_one_that_was_not_looked_at_is_not_shown() -> None:
     ranking = ranked(plan_of())
     half = Halfway(ranking.leader, 2, 4)

@@ -1,22 +1,32 @@
 """What half of the grid's trials can reach: the default's rule where nothing is unknown.
 
+python -m benchmarks.bound
+
 Noise and the candidates' spread are known, seeds have no effects to reckon with, and every single
 trial is followed by a decision. A policy that must estimate these, and hands out several trials at
-once, cannot be expected to do better.
+once, cannot be expected to do better. As a script: what it costs to hand out several at once.
 """
 
 import numpy as np
 from scipy.special import ndtr
 
-from benchmarks.worlds import World
+from benchmarks.worlds import REPORTED, World
 from scalesearch.selection.adaptive import SHARE
 from scalesearch.selection.sampler import Floats
 
 SEARCHES = 8000
+ROUNDS = (1, 2, 3)  # trials that are handed out at once
 SHARED = 1.0  # seed effects beyond it, in units of the noise, are another problem
 
 
-def at_best(world: World, rng: np.random.Generator) -> list[float]:
+def main() -> None:
+    """Print the ratios of plain worlds, for each number of trials that are handed out at once."""
+    for world in filter(plain, REPORTED):
+        found = [at_best(world, np.random.default_rng(1), at_once) for at_once in ROUNDS]
+        print(f"{world.name:18}", *("{:.3f} +- {:.3f}".format(*ratio) for ratio in found), sep="  ")
+
+
+def at_best(world: World, rng: np.random.Generator, at_once: int = 1) -> list[float]:
     """The regret over that of the full grid, and its error; none where the world is not plain."""
     if not plain(world):
         return []
@@ -25,11 +35,11 @@ def at_best(world: World, rng: np.random.Generator) -> list[float]:
     trials = np.cumsum(truth[..., None] + noise, axis=2)
     spent, whole = world.candidates, world.candidates * world.seeds
     seeds = np.ones(truth.shape, dtype=int)
-    rows = np.arange(SEARCHES)
-    while spent < int(SHARE * whole):
+    while (left := int(SHARE * whole) - spent) > 0:
         value = values(*posterior(trials, seeds, world.spread), world.seeds - seeds)
-        seeds[rows, value.argmax(axis=1)] += 1
-        spent += 1
+        chosen = np.argsort(-value, axis=1)[:, : min(at_once, left)]
+        np.put_along_axis(seeds, chosen, np.take_along_axis(seeds, chosen, axis=1) + 1, axis=1)
+        spent += chosen.shape[1]
     of = regret(truth, trials, seeds, world.spread)
     to = regret(truth, trials, np.full_like(seeds, world.seeds), world.spread)
     found = of.mean() / to.mean()
@@ -64,3 +74,7 @@ def regret(truth: Floats, trials: Floats, seeds: np.ndarray, spread: float) -> F
     picked = posterior(trials, seeds, spread)[0].argmin(axis=1)
     found: Floats = truth[np.arange(len(truth)), picked] - truth.min(axis=1)
     return found
+
+
+if __name__ == "__main__":
+    main()

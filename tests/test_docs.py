@@ -21,6 +21,10 @@ from nbclient import NotebookClient
 
 import scalesearch as ss
 from scalesearch.cli import app
+from scalesearch.networks import zoo
+from scalesearch.networks.count import count
+from scalesearch.networks.scaling import Scale, scale_arch
+from scalesearch.plans.document import read_plan
 from scalesearch.spaces.files import space_folder, space_schema
 
 ROOT = Path(__file__).parents[1]
@@ -145,6 +149,17 @@ def test_every_command_of_the_readme_works(
         type_in(line, *inline(line))
     for model in re.findall(r'scalesearch\.build\("([^"]+)"\)', text):
         assert isinstance(ss.build(model), torch.nn.Module)
+
+
+def test_the_two_costs_of_one_shape_are_those_counted() -> None:
+    """40 % wider and 40 % larger, on B0 itself and on the proxy of the reference study."""
+    b0 = zoo.find("efficientnet_b0")
+    model = count(scale_arch(b0, Scale(1, 1.4, 1.4))).flops / count(b0).flops
+    plan = read_plan(ROOT / "results" / "reference" / "efficientnet-fashion-mnist-2x")
+    (proxy,) = (c.ratio for c in plan.candidates if c.label == "1/1.4/1.4")
+    for name in ("README.md", "docs/trust.md"):
+        text = " ".join((ROOT / name).read_text().split())
+        assert f"{proxy:.2f}x" in text and f"{model:.1f}x" in text
 
 
 def draw_photos(folder: Path) -> None:

@@ -39,15 +39,11 @@ from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.plans.document import Plan, plan_table, read_plan
 from scalesearch.plans.plan import make_plan
 from scalesearch.report import write_report
-from scalesearch.search.members import (
-    TrainOptions,
-    prepare_training,
-    report_of,
-    run_training,
-)
+from scalesearch.search.members import report_of, run_training
 from scalesearch.search.options import RunOptions, device_here, refuse_no_gpu
 from scalesearch.search.run import reselect, run_search, verify_study
 from scalesearch.search.status import StudyStatus, study_status
+from scalesearch.search.targets import TrainOptions, prepare_training
 from scalesearch.selection.replay import Replayed, Table, read_table
 from scalesearch.selection.replay import replay as replay_policy
 from scalesearch.selection.selection import Selection, read_selection
@@ -58,7 +54,7 @@ from scalesearch.spaces.files import load_space, named_space, narrow
 from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
 from scalesearch.studies.setup import check_study, data_info, prepare, trust_study
-from scalesearch.trials.own import Train
+from scalesearch.trials.custom import Train
 
 PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
@@ -192,8 +188,8 @@ def run(
 
     What is None is the space's own, or this machine's. `train` is a function of your own that
     trains in place of ours, `(network, TrainingRun)`, and yields the space's `metric` after each
-    epoch. The same call again continues a study, and
-    trains nothing where it is complete; so does one that `max_trials` or `max_hours` had ended.
+    epoch. The same call again continues a study, and trains nothing where it is complete; so does
+    one that `max_trials` or `max_hours` had ended.
     A Ray worker that reports no epoch for `stall` seconds, and ten times as long as epochs take, is
     given up. Images that are files are packed once, in `cache` or the user's own. Unless `quiet`,
     progress is drawn where stderr is a terminal, and logged by `logging` as "scalesearch"
@@ -258,6 +254,8 @@ def train(
     workers: int | None = None,
     gpus_per_trial: float = 0.0,
     address: str | None = None,
+    retry_failed: bool = False,
+    max_trials: int | None = None,
     max_hours: float | None = None,
     cache: str | Path | None = None,
     quiet: bool = False,
@@ -268,7 +266,7 @@ def train(
     the models that are made as costly, its space's own unless given. Models are trained on `data`
     by the recipe of a `proxy` of `space`; all begin from the weights in `start`, as far as they
     fit. Weights, cards and the report are in the study's `front`, or in `results`/`name`. The same
-    call again adds what is lacking. None where `max_hours` left nothing that ended.
+    call again adds what is lacking. None where `max_hours` or `max_trials` left nothing that ended.
     """
     given = [targets] if isinstance(targets, str | Path) else targets
     options = RunOptions(
@@ -276,6 +274,8 @@ def train(
         workers=workers,
         gpus_per_trial=gpus_per_trial,
         address=address,
+        retry_failed=retry_failed,
+        max_trials=max_trials,
         max_hours=max_hours,
         cache=None if cache is None else Path(cache),
     )

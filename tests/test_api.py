@@ -1,5 +1,6 @@
 """The package as a library: the functions of `import scalesearch`, on a space of seconds."""
 
+import inspect
 import pkgutil
 import shutil
 import subprocess
@@ -11,8 +12,10 @@ from types import ModuleType
 import pandas as pd
 import pytest
 import torch
+import typer
 
 import scalesearch as ss
+from scalesearch.cli import app
 from scalesearch.networks.zoo.efficientnet import COEFFICIENTS
 
 
@@ -190,3 +193,15 @@ def test_a_verification_at_no_budget_is_refused(phi: float) -> None:
     folder = Path(__file__).parents[1] / "results/reference/efficientnet-fashion-mnist-2x"
     with pytest.raises(ValueError, match="phi must be above 1, where the study is, and at most 20"):
         ss.study(folder).verify(phi)
+
+
+# what a command alone has: how it prints, whom it trusts, what it only foretells
+PRINTED = {"as_json", "verbose", "trust", "dry_run"}
+
+
+@pytest.mark.parametrize("name", ["plan", "run", "train", "evaluate", "scale", "verify", "select"])
+def test_a_function_takes_what_its_command_takes(name: str) -> None:
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    function = getattr(ss, name, None) or getattr(ss.SavedStudy, name)
+    taken = {*inspect.signature(function).parameters, "study"}
+    assert {option.name for option in command.params} - PRINTED <= taken

@@ -17,13 +17,13 @@ def data_command(
     as_json: AsJson = False,
 ) -> None:
     """List the images that are kept packed, or remove some; they are packed again when needed."""
-    from scalesearch.data.kept import kept_packs, remove_pack
+    from scalesearch.data.cached import cached_packs, remove_pack
     from scalesearch.data.packs import pack_cache
 
     names = remove or []
     if names == ["all"]:
-        names = [pack.name for pack in kept_packs(cache)]
-    packs = [remove_pack(name, cache) for name in names] if remove else kept_packs(cache)
+        names = [pack.name for pack in cached_packs(cache)]
+    packs = [remove_pack(name, cache) for name in names] if remove else cached_packs(cache)
     if as_json:
         return print_json(packs)
     from scalesearch.cli.tables import show_table

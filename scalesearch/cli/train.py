@@ -100,14 +100,9 @@ def train_command(
         trusting(target, trust)
     from scalesearch.cli.show import show_trained
     from scalesearch.files import plain
-    from scalesearch.search.members import (
-        TrainOptions,
-        estimate_training,
-        prepare_training,
-        report_of,
-        run_training,
-    )
+    from scalesearch.search.members import estimate_training, report_of, run_training
     from scalesearch.search.options import RunOptions, refuse_no_gpu
+    from scalesearch.search.targets import TrainOptions, prepare_training
 
     options = RunOptions(
         runner=runner,

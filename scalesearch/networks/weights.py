@@ -81,10 +81,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def write_weights(path: Path, state_dict: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
     """Write tensors, and notes as the file's metadata, as safetensors."""
-    path.write_bytes(packed(state_dict, notes))
+    path.write_bytes(as_safetensors(state_dict, notes))
 
 
-def packed(state_dict: Mapping[str, Tensor], notes: Mapping[str, str] | None = None) -> bytes:
+def as_safetensors(
+    state_dict: Mapping[str, Tensor], notes: Mapping[str, str] | None = None
+) -> bytes:
     """Tensors, and notes as metadata, as the bytes of a safetensors file."""
     from safetensors.torch import save
 
@@ -106,7 +108,7 @@ def in_order(content: bytes) -> bytes:
 
 
 def tensors_of(content: bytes) -> dict[str, Tensor]:
-    """The tensors of the bytes of a safetensors file that `packed` made."""
+    """The tensors of the bytes of a safetensors file that `as_safetensors` made."""
     from safetensors.torch import load
 
     return load(content)

@@ -30,7 +30,7 @@ from scalesearch.plans.limits import (
 )
 from scalesearch.plans.look import look
 from scalesearch.plans.remarks import remarks
-from scalesearch.plans.stands import Stand, kept, stands_of, too_few
+from scalesearch.plans.stands import Stand, faithful_keys, stands_of, too_few
 from scalesearch.spaces.budget import Budget, parse_budget
 from scalesearch.spaces.proxy import baseline, proxy_baseline
 from scalesearch.spaces.space import Space, grid_points
@@ -89,7 +89,7 @@ def make_plan(
             raise ValueError(latency_miss(limits, timings, start, near, unclear))
         near = {key: found for key, found in near.items() if key in clear}
     found_stands = stands_of(realised(baseline(space)), start, near, target)
-    chosen = kept(found_stands, target)
+    chosen = faithful_keys(found_stands, target)
     asked = replace(space, budget=budget.text)
     few = too_few(asked, proxy_name, (channels, classes), found_stands, target)
     if few and not chosen:

@@ -55,7 +55,7 @@ class Stand:
 Stands = dict[str, Stand]
 
 
-def kept(found: Stands, limit: Limit) -> set[str]:
+def faithful_keys(found: Stands, limit: Limit) -> set[str]:
     """Keys of the candidates that stand for a network of the model within the budget, one for each
     such network: that whose gamma is nearest."""
     nearest: dict[str, str] = {}
@@ -179,7 +179,7 @@ def too_few(space: Space, proxy_name: str, shape: Shape, found: Stands, limit: L
     stand for a network of the model: how many, the near misses, the key that would bring more.
     None where there are enough.
     """
-    chosen = kept(found, limit)
+    chosen = faithful_keys(found, limit)
     if len(chosen) >= FEWEST:
         return None
     models = {found[key].key for key in chosen}
@@ -222,7 +222,8 @@ def changes(space: Space, proxy_name: str, shape: Shape, limit: Limit) -> Iterat
         changed = proxy if stride is None else replace(proxy, output_stride=stride)
         keys = words if stride is None else [f"output_stride: {stride}", *words]
         other = replace(space, proxies={proxy_name: changed})
-        yield ", ".join(keys), len(kept(stands(other, proxy_name, shape, limit, grid), limit))
+        found = stands(other, proxy_name, shape, limit, grid)
+        yield ", ".join(keys), len(faithful_keys(found, limit))
 
 
 def smaller_strides(start: Arch) -> list[int]:

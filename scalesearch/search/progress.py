@@ -199,7 +199,7 @@ def trial_text(trial: Trial, names: Mapping[str, str]) -> str:
 
 def running_text(trial: Trial, names: Mapping[str, str], last: Metrics | None) -> str:
     """A trial that runs, and how far it is."""
-    metric = trial.own.metric if trial.own else LOSS
+    metric = trial.custom.metric if trial.custom else LOSS
     far = "begun"
     if last:
         value = f"{metric.name} {metric.value(last.loss):.4f}"

@@ -22,8 +22,8 @@ from scalesearch.spaces.files import dump_space, load_space, narrow
 from scalesearch.spaces.space import PolicyName, Proxy, Space
 from scalesearch.studies import Study
 from scalesearch.studies.images import Images, images_of, packed, unknown_images
+from scalesearch.trials.custom import CustomTraining, Train
 from scalesearch.trials.growth import ratios
-from scalesearch.trials.own import OwnTraining, Train
 from scalesearch.trials.trial import Trial
 from scalesearch.trusted import check_trusted, study_of, trust
 
@@ -207,17 +207,17 @@ def trial_of(search: Search, arch: Model, seed: int) -> Trial:
         val_examples=proxy.val_examples,
         recipe=proxy.recipe,
         grown_by=ratios(arch, search.plan.baseline.arch, proxy.recipe),
-        own=own_training(search),
+        custom=custom_training(search),
     )
 
 
-def own_training(search: Search) -> OwnTraining | None:
+def custom_training(search: Search) -> CustomTraining | None:
     """The user's own training that a space names; None where it names none."""
     space = search.space
     if space.train is None:
         return None
     study = str(search.folder.resolve())
-    return OwnTraining(space.train, space.compares, space.epoch_limit, study, search.train)
+    return CustomTraining(space.train, space.compares, space.epoch_limit, study, search.train)
 
 
 def open_study(search: Search) -> Study:

@@ -14,12 +14,12 @@ from scalesearch.data import DataSet, Images, load, resized
 from scalesearch.networks.blocks import zero_residuals
 from scalesearch.networks.device import placed
 from scalesearch.networks.models import Model, build_model
-from scalesearch.networks.weights import packed, start_from, tensors_of
+from scalesearch.networks.weights import as_safetensors, start_from, tensors_of
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.custom import CustomTraining, TrainingRun, custom_epochs, trial_folder
 from scalesearch.trials.growth import grown
 from scalesearch.trials.key import TrialKey, part_at
 from scalesearch.trials.memory import keep_freed_memory
-from scalesearch.trials.own import OwnTraining, TrainingRun, own_epochs, own_folder
 from scalesearch.trials.train import Metrics, Split, train
 
 RESIDENT_BYTES = 2**27  # of a split at another side than its own, copied for this process
@@ -37,7 +37,7 @@ class Trial:
     baseline's, it has more of what the recipe lets grow. It pauses after the epoch `pause`, if that
     is given, and goes on from the checkpoint `start`. The runner sets the `device`, cpu or cuda:
     two do not give the same digits, and a card that is visible is not one that the trial was given.
-    With `own` a user's function trains it; `data` may then be "", for none of ours.
+    With `custom` a user's function trains it; `data` may then be "", for none of ours.
     """
 
     arch: Model
@@ -54,7 +54,7 @@ class Trial:
     pause: int | None = None
     start: bytes | None = field(default=None, repr=False)
     device: str = "cpu"
-    own: OwnTraining | None = None
+    custom: CustomTraining | None = None
 
     @property
     def last(self) -> int:
@@ -94,8 +94,8 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     if trial.begin is not None:
         start_from(network, tensors_of(trial.begin), "the weights to begin from")
     placed(network, device)
-    if trial.own is not None:
-        yield from run_own(trial, trial.own, network, data)
+    if trial.custom is not None:
+        yield from run_custom(trial, trial.custom, network, data)
         return
     assert data is not None
     side = trial.arch.train_resolution or trial.arch.resolution
@@ -103,18 +103,18 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     epochs = train(network, data, recipe, trial.seed, trial.split, trial.start, trial.pause, side)
     for metrics in epochs:
         if trial.keep and metrics.epoch == recipe.epochs:
-            metrics = replace(metrics, weights=packed(network.state_dict()))
+            metrics = replace(metrics, weights=as_safetensors(network.state_dict()))
         yield metrics
 
 
-def run_own(
-    trial: Trial, own: OwnTraining, network: nn.Module, data: DataSet | None
+def run_custom(
+    trial: Trial, custom: CustomTraining, network: nn.Module, data: DataSet | None
 ) -> Iterator[Metrics]:
     """Metrics after each epoch of a user's training; every usual source of random numbers begins
     with the seed, so that a process that is used again makes no difference."""
     random.seed(trial.seed)
     np.random.seed(trial.seed)
-    with own_folder(own.study, trial.key.stem) as folder:
+    with trial_folder(custom.study, trial.key.stem) as folder:
         run = TrainingRun(
             seed=trial.seed,
             epochs=trial.recipe.epochs,
@@ -124,7 +124,7 @@ def run_own(
             data=data,
             recipe=trial.recipe,
         )
-        yield from own_epochs(own, network, run, trial.start, trial.last)
+        yield from custom_epochs(custom, network, run, trial.start, trial.last)
 
 
 def data_of(trial: Trial, recipe: Recipe, read: Reader) -> DataSet | None:

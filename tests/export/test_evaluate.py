@@ -21,8 +21,9 @@ from scalesearch.export.formats import imported
 from scalesearch.families.cards import Card, find_card
 from scalesearch.networks.files import dump_model
 from scalesearch.networks.weights import read_weights
-from scalesearch.search.members import TrainOptions, prepare_training, run_training
+from scalesearch.search.members import run_training
 from scalesearch.search.options import RunOptions
+from scalesearch.search.targets import TrainOptions, prepare_training
 from scalesearch.spaces.files import load_space
 from tests.conftest import TINY, Command
 

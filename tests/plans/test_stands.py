@@ -12,8 +12,8 @@ from scalesearch.networks.scaling import Coefficients, Scale, scale_arch
 from scalesearch.plans.limits import Limit
 from scalesearch.plans.stands import (
     Stands,
+    faithful_keys,
     is_model_itself,
-    kept,
     model_stand,
     stand,
     stands,
@@ -109,7 +109,7 @@ def test_how_many_candidates_of_a_proxy_stand_for_a_network_of_b0(
 
 def test_of_those_that_stand_for_one_network_one_is_kept_and_none_off_the_budget() -> None:
     found = found_in(20, 8)
-    chosen = kept(found, TWICE)
+    chosen = faithful_keys(found, TWICE)
     models = [found[key].key for key in chosen]
     assert len(set(models)) == len(models)
     for key, one in found.items():

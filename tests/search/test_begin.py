@@ -19,8 +19,9 @@ from scalesearch.networks.weights import (
     start_from,
     torchvision_state,
 )
-from scalesearch.search.members import TrainOptions, prepare_training, run_training
+from scalesearch.search.members import run_training
 from scalesearch.search.options import RunOptions
+from scalesearch.search.targets import TrainOptions, prepare_training
 from scalesearch.spaces.files import load_space
 from tests.conftest import TINY
 

@@ -16,8 +16,9 @@ from scalesearch.families.trained import find_training
 from scalesearch.networks.files import dump_model, read_model
 from scalesearch.networks.models import build_model
 from scalesearch.networks.weights import load_weights, read_weights
-from scalesearch.search.members import TrainOptions, prepare_training, run_training
+from scalesearch.search.members import run_training
 from scalesearch.search.options import RunOptions
+from scalesearch.search.targets import TrainOptions, prepare_training
 from scalesearch.spaces.files import load_space
 from scalesearch.studies import read_losses, read_trials
 from scalesearch.trials.key import TrialKey

@@ -173,9 +173,9 @@ class DriverSearcher(Searcher):
                 self.data[wanted] = ray.put(packed(decoded(*wanted)))
             except (ValueError, OSError):
                 self.data[wanted] = None  # the worker meets the same, and the trial says why
-        if trial.own and trial.own.call and trial.own.call.__module__ in sys.modules:
+        if trial.custom and trial.custom.call and trial.custom.call.__module__ in sys.modules:
             # no worker has its module, and what it uses of it travels too
-            module = sys.modules[trial.own.call.__module__]
+            module = sys.modules[trial.custom.call.__module__]
             ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
         placed = replace(trial, start=None, device="cuda" if share else "cpu")
         return Job(placed, start, self.data[wanted], self.run, share)

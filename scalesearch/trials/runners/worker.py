@@ -70,8 +70,8 @@ class Worker(tune.Trainable):
         if self.broken:  # Tune ends a worker that raises; its trial has been reported
             raise RuntimeError("this process can use its GPU no more")
         if self.job is not None:
-            self.device, own = self.job.trial.device, self.job.trial.own
-            self.metric = own.metric if own else LOSS
+            self.device, custom = self.job.trial.device, self.job.trial.custom
+            self.metric = custom.metric if custom else LOSS
             self.epochs, self.job = begun(self.job), None
         step = advance(self.epochs)
         self.broken = isinstance(step, Failure) and step.breaks_device

@@ -13,7 +13,7 @@ State = Literal["whole", "begun", "damaged", "of another version"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedPack:
     """One pack: its name, where it lies, its bytes; what it was made of, where it says so."""
 
     name: str
@@ -25,17 +25,17 @@ class Kept:
     images: int | None
 
 
-def kept_packs(cache: Path | None = None) -> list[Kept]:
+def cached_packs(cache: Path | None = None) -> list[CachedPack]:
     """Every pack in `cache`, or in the user's, by name; none is read."""
     place = pack_cache(cache)
     folders = sorted(path for path in place.glob("*") if path.is_dir()) if place.is_dir() else []
-    return [kept(folder) for folder in folders]
+    return [cached_pack(folder) for folder in folders]
 
 
-def kept(folder: Path) -> Kept:
+def cached_pack(folder: Path) -> CachedPack:
     """What a pack's folder holds."""
     pack = read_pack(folder)
-    return Kept(
+    return CachedPack(
         name=folder.name,
         folder=str(folder),
         state="whole" if pack else state_of(folder),
@@ -55,12 +55,12 @@ def state_of(folder: Path) -> State:
     return "of another version" if other else "damaged"
 
 
-def remove_pack(name: str, cache: Path | None = None) -> Kept:
+def remove_pack(name: str, cache: Path | None = None) -> CachedPack:
     """Remove a pack of `cache`, or of the user's; what it was. A run that maps it keeps its images.
 
     Raises ValueError where there is none of that name, and while another process packs it.
     """
-    found = {pack.name: pack for pack in kept_packs(cache)}
+    found = {pack.name: pack for pack in cached_packs(cache)}
     if name not in found:
         known = ", ".join(found) or "none"
         raise ValueError(f"a pack must be one of {pack_cache(cache)}: {known}; got {name!r}")

@@ -21,7 +21,7 @@ from scalesearch.spaces.space import Recipe
 from scalesearch.trials.guarded import Printed, guarded
 from scalesearch.trials.train import Metrics, TrialFailed
 
-FOLDER, PRINTED = "own", "printed.txt"
+FOLDER, PRINTED = "custom", "printed.txt"
 HEAD = struct.Struct("<Id")  # before a user's checkpoint: epochs and seconds of training so far
 MEAN = 1e-3  # how far the examples' mean may be from the metric, as a share of it
 END = object()  # of what a function yields
@@ -51,7 +51,7 @@ class TrainingRun:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnTraining:
+class CustomTraining:
     """A function that trains, python:package.module:function, and what it tells.
 
     `limit` are the seconds that an epoch may take; `study` is where the trials' own folders are
@@ -66,8 +66,8 @@ class OwnTraining:
     call: Train | None = field(default=None, compare=False, repr=False)
 
 
-def own_epochs(
-    own: OwnTraining, network: nn.Module, run: TrainingRun, start: bytes | None, last: int
+def custom_epochs(
+    custom: CustomTraining, network: nn.Module, run: TrainingRun, start: bytes | None, last: int
 ) -> Iterator[Metrics]:
     """Metrics after each epoch up to `last` of a user's training, from the checkpoint `start`.
 
@@ -77,23 +77,23 @@ def own_epochs(
     done, seconds, checkpoint = opened(start)
     run = replace(run, done=done, checkpoint=checkpoint)
     printed = Printed(run.folder / PRINTED)
-    train: Callable[..., Any] = own.call or load_function(own.function)
-    epochs = guarded(lambda: iterator(own.function, train(network, run)), own.limit, printed)
+    train: Callable[..., Any] = custom.call or load_function(custom.function)
+    epochs = guarded(lambda: iterator(custom.function, train(network, run)), custom.limit, printed)
     try:
         for epoch in range(done + 1, last + 1):
             started = time.perf_counter()
-            told = guarded(lambda: next(epochs, END), own.limit, printed)
+            told = guarded(lambda: next(epochs, END), custom.limit, printed)
             seconds += time.perf_counter() - started
             if told is END:
                 raise TrialFailed(
-                    f"{own.function} must yield after each of {run.epochs} epochs, ended after "
+                    f"{custom.function} must yield after each of {run.epochs} epochs, ended after "
                     f"{epoch - 1}"
                 )
-            yield metrics(own, told, run.epochs, epoch, seconds)
+            yield metrics(custom, told, run.epochs, epoch, seconds)
     finally:
         if hasattr(epochs, "close"):
             with suppress(Exception):  # its metrics are there; what it raised is kept
-                guarded(epochs.close, own.limit, printed)
+                guarded(epochs.close, custom.limit, printed)
 
 
 def opened(start: bytes | None) -> tuple[int, float, bytes | None]:
@@ -113,29 +113,31 @@ def iterator(function: str, made: object) -> Iterator[object]:
     return iter(made)
 
 
-def metrics(own: OwnTraining, told: object, epochs: int, epoch: int, seconds: float) -> Metrics:
+def metrics(
+    custom: CustomTraining, told: object, epochs: int, epoch: int, seconds: float
+) -> Metrics:
     """What a function told after an epoch, as a trial has it.
 
     Where it has no validation examples' values the metric stands as the only one. Raises
     TrialFailed for anything else than is asked of it.
     """
-    given = told if isinstance(told, Mapping) else {own.metric.name: told}
-    where = f"after epoch {epoch} of {own.function}"
-    if own.metric.name not in given:
+    given = told if isinstance(told, Mapping) else {custom.metric.name: told}
+    where = f"after epoch {epoch} of {custom.function}"
+    if custom.metric.name not in given:
         keys = ", ".join(map(str, given)) or "nothing"
-        raise TrialFailed(f"the metric {own.metric.name} must be yielded {where}, got {keys}")
-    value = number(given[own.metric.name], f"{own.metric.name} {where}")
+        raise TrialFailed(f"the metric {custom.metric.name} must be yielded {where}, got {keys}")
+    value = number(given[custom.metric.name], f"{custom.metric.name} {where}")
     examples = examples_of(given.get("examples"), value, where)
     left = given.get("checkpoint")
     if left is not None and not isinstance(left, bytes):
         raise TrialFailed(f"a checkpoint must be bytes {where}, got {type(left).__name__}")
     return Metrics(
         epoch=epoch,
-        loss=own.metric.loss(value),
+        loss=custom.metric.loss(value),
         accuracy=None,
         train_loss=None,
         seconds=seconds,
-        losses=np.array([own.metric.loss(x) for x in examples], np.float32),
+        losses=np.array([custom.metric.loss(x) for x in examples], np.float32),
         checkpoint=HEAD.pack(epoch, seconds) + left if left and epoch < epochs else None,
     )
 
@@ -174,7 +176,7 @@ def examples_of(given: Any, value: float, where: str) -> Sequence[float]:
 
 
 @contextmanager
-def own_folder(study: str, stem: str) -> Iterator[Path]:
+def trial_folder(study: str, stem: str) -> Iterator[Path]:
     """A folder for a trial's files: in its study, or for its time alone on a machine without."""
     if not Path(study).is_dir():
         with scratch() as folder:

@@ -14,8 +14,8 @@ from torch import nn
 
 from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.custom import CustomTraining, TrainingRun, custom_epochs
 from scalesearch.trials.guarded import MOST_PRINTED
-from scalesearch.trials.own import OwnTraining, TrainingRun, own_epochs
 from scalesearch.trials.runners.ask_tell import Failure, advance
 from scalesearch.trials.train import Metrics
 
@@ -35,9 +35,9 @@ def epochs_of(
     """What each epoch of a function's training comes to, up to the first that fails."""
     torch.manual_seed(0)
     network = nn.Linear(3, 1)
-    own = OwnTraining("python:mine:train", metric, limit, "", function)
+    custom = CustomTraining("python:mine:train", metric, limit, "", function)
     run = TrainingRun(0, epochs, 8, torch.device("cpu"), folder, Recipe())
-    steps, found = own_epochs(own, network, run, start, epochs), []
+    steps, found = custom_epochs(custom, network, run, start, epochs), []
     while (step := advance(steps)) is not None:
         found.append(step)
         if isinstance(step, Failure):

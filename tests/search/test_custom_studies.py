@@ -16,7 +16,7 @@ from scalesearch.search.screen import status_text
 from scalesearch.search.status import study_status
 from scalesearch.spaces.files import load_space
 from scalesearch.studies.setup import check_study, prepare, write_setup
-from scalesearch.trials.own import TrainingRun
+from scalesearch.trials.custom import TrainingRun
 from tests.conftest import Command
 
 SPACE = """

@@ -1,0 +1,169 @@
+"""What `scalesearch train` is asked to train: a study's lines, folders of members, models."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scalesearch.data import absolute
+from scalesearch.errors import ParameterError
+from scalesearch.families.lines import Made, named_lines, study_lines
+from scalesearch.families.trained import FRONT, Training, training_of
+from scalesearch.networks.models import build_model
+from scalesearch.networks.scaling import Coefficients
+from scalesearch.networks.weights import read_any_weights, start_from
+from scalesearch.selection.selection import read_selection
+from scalesearch.spaces.files import named_space, narrow
+from scalesearch.spaces.space import Proxy, Space
+from scalesearch.studies import JOURNAL
+from scalesearch.studies.images import Images, images_of
+from scalesearch.studies.setup import (
+    Search,
+    check_study,
+    data_label,
+    plan_again,
+    study_folder,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """What is to be trained: a study, folders of members, models; what is None is the study's own.
+
+    Names without a study are trained on the data and by the recipe of a proxy of `space`. `phi` is
+    the largest of the lines of a study, `match` None the models that its space names. `start` is a
+    file of weights that networks begin from, as far as they fit: ours, or torchvision's state dict.
+    """
+
+    targets: tuple[str, ...]
+    space: str = "efficientnet"
+    proxy: str = "quick"
+    data: str | None = None
+    phi: int = 2
+    coefficients: Coefficients | None = None
+    match: tuple[str, ...] | None = None
+    axes: bool = True
+    seeds: int = 3
+    epochs: int | None = None
+    examples: int | None = None
+    output_stride: int | None = None
+    start: Path | None = None
+    results: Path = Path("results")
+    name: str | None = None
+
+
+def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
+    """The training that the options ask for, and its directory. Writes nothing.
+
+    Raises ValueError for a target that is none, or options that do not go together.
+    """
+    studies = [name for name in options.targets if (Path(name) / JOURNAL).is_file()]
+    if len(studies) > 1:
+        raise ParameterError("targets", f"must have one study, got {', '.join(studies)}")
+    names = [name for name in options.targets if name not in studies]
+    if studies:
+        check_study(Path(studies[0]))
+        search = plan_again(Path(studies[0]))
+        refuse_custom(search.space)
+        training = for_study(search, names, options)
+        return begun_from(training, options.start), search.folder / FRONT
+    space = named_space(options.space)
+    refuse_custom(space)
+    data = absolute(options.data) if options.data else None
+    space = narrow(space, options.proxy, data=data)
+    proxy = adjusted(space.proxies[options.proxy], options)
+    images = images_of(proxy, options.proxy)
+    label = f"train-{data_label(images.name)}"
+    made = named_lines(names, images, options.output_stride)
+    training = trained_on(label, [made], proxy, images, options.seeds)
+    folder = study_folder(options.results, options.name or label)
+    return begun_from(training, options.start), folder
+
+
+def begun_from(training: Training, start: Path | None) -> Training:
+    """The training from those weights, its remarks saying what of each network began fresh.
+
+    Raises ValueError where none of them fits a network.
+    """
+    if start is None:
+        return training
+    weights = read_any_weights(start)
+    remarks = []
+    for one in training.entries:
+        found = start_from(build_model(one.arch), weights, f"{start} for {one.name}")
+        remarks.append(
+            f"{one.name} begins from {start.name}: {len(found.whole)} tensors whole, "
+            f"{len(found.grown)} in part, {len(found.fresh)} fresh"
+            + (f", among them {found.fresh[-1]}" if found.fresh else "")
+        )
+    digest = hashlib.sha256(start.read_bytes()).hexdigest()
+    return replace(training, start=digest, remarks=(*training.remarks, *remarks))
+
+
+def refuse_custom(space: Space) -> None:
+    """Raise ValueError for a space with a training function of the user's own: members are trained
+    as ours trains."""
+    if space.train is not None:
+        raise ValueError(
+            f"space {space.name} is trained by {space.train}, and members are trained by our own "
+            "recipe alone: scale it and call your function on them"
+        )
+
+
+def for_study(search: Search, names: Sequence[str], options: TrainOptions) -> Training:
+    """The training of a study's lines, and of other networks on its images by its recipe."""
+    if options.data is not None:
+        raise ParameterError("data", "must not be given for a study, which has its own")
+    plan, images = search.plan, search.images
+    match = search.space.matched if options.match is None else options.match
+    made = study_lines(
+        plan.baseline.arch,
+        plan.ratio,
+        options.phi,
+        options.coefficients or found_coefficients(search.folder),
+        match,
+        options.axes,
+        images.side or plan.baseline.resolution,
+    )
+    others = named_lines(names, images, options.output_stride)
+    title = f"{search.space.name} on {images.name}"
+    proxy = adjusted(search.proxy, options)
+    return trained_on(title, [made, others], proxy, images, options.seeds)
+
+
+def found_coefficients(folder: Path) -> Coefficients:
+    """The coefficients that a study found. Raises ValueError where it recommends none."""
+    found = read_selection(folder).coefficients
+    if found is None:
+        raise ParameterError(
+            "coefficients", f"must be given, for {folder} recommends no coefficients"
+        )
+    return found
+
+
+def adjusted(proxy: Proxy, options: TrainOptions) -> Proxy:
+    """A proxy with the epochs and the training images that the options ask for."""
+    epochs = options.epochs or proxy.recipe.epochs
+    examples = options.examples or proxy.train_examples
+    return replace(proxy, train_examples=examples, recipe=replace(proxy.recipe, epochs=epochs))
+
+
+def trained_on(
+    title: str, made: Sequence[Made], proxy: Proxy, images: Images, seeds: int
+) -> Training:
+    """The training of those lines by a proxy's recipe. Raises ValueError where there is none."""
+    lines = {key: entries for part in made for key, entries in part.lines.items()}
+    remarks = tuple(remark for part in made for remark in part.remarks)
+    if not any(lines.values()):
+        raise ParameterError("targets", f"must have a network to train: {'; '.join(remarks)}")
+    return training_of(
+        title,
+        lines,
+        str(proxy.data),
+        proxy.train_examples,
+        proxy.val_examples,
+        images,
+        proxy.recipe,
+        seeds,
+        remarks,
+    )

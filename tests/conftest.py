@@ -93,9 +93,14 @@ def finished(undisturbed: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Forget the modules that a test has written and imported: another may use their names."""
+    """Forget the modules that a test has written and imported: another may use their names.
+
+    And where they were looked for: a working directory stays on the path of a process.
+    """
     before, place = set(sys.modules), str(tmp_path_factory.getbasetemp())
+    path = list(sys.path)
     yield
+    sys.path[:] = path
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(place):
             del sys.modules[name]

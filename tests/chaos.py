@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -12,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from scalesearch.studies import JOURNAL, cut_torn_tail, read_losses, read_trials
+from scalesearch.studies.tables import metric_of
 from scalesearch.trials.key import TrialKey
 from tests.cluster import below
 
+SEED = int(os.environ.get("CHAOS_SEED", "20190528"))
 COLUMNS = ["candidate", "seed", "split", "state", "epochs", "loss", "accuracy", "train_loss"]
 ORDER = ["candidate", "seed", "split"]
 
@@ -40,7 +43,8 @@ def exact(disturbed: Path, undisturbed: Path) -> None:
         whos = list(zip(*(table[column] for column in ORDER), strict=True))
         assert len(whos) == len(set(whos)), "no trial is in the study twice"
         assert not {"RUNNING", "FAIL", "WAITING"} & set(table["state"])
-        tables.append(table[COLUMNS].sort_values(ORDER, ignore_index=True))
+        columns = [name for name in (*COLUMNS, metric_of(folder).name) if name in table]
+        tables.append(table[[*dict.fromkeys(columns)]].sort_values(ORDER, ignore_index=True))
     pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     for who in zip(*(tables[1][column] for column in ORDER), strict=True):
         key = TrialKey(*who)
@@ -103,3 +107,33 @@ def kill_a_worker(driver: subprocess.Popen[bytes], rng: np.random.Generator) -> 
     except ProcessLookupError:
         return False
     return True
+
+
+def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
+    """Run a study under Ray to its end, killing a driver or a worker now and then; how often."""
+    rng = np.random.default_rng([SEED, *name.encode()])
+    folder, kills, before = results / name, 0, dict[tuple[str, int, str], float]()
+    killed = set[int]()
+    line = command(space, results, name, "--workers", "2")
+    while True:
+        driver, began = start(line), trained(folder)
+        while driver.poll() is None:
+            if kills >= len(kinds) or trained(folder) <= began:
+                time.sleep(0.25)
+                continue
+            time.sleep(rng.uniform(0.0, 1.0))
+            if driver.poll() is not None:
+                break
+            if kinds[kills] == "driver":
+                killed |= kill_driver(driver)
+                kills += 1
+                done = completions(folder)
+                assert before.items() <= done.items(), "what was complete stays as it was"
+                before = done
+            else:
+                began = trained(folder)  # the next fault hits what is trained after this one
+                kills += kill_a_worker(driver, rng)
+        if driver.returncode == 0:
+            assert left_of(killed) == [], "the next run has cleared it"
+            return kills
+        assert driver.returncode == -signal.SIGKILL

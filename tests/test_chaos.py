@@ -18,51 +18,11 @@ import pytest
 from scalesearch.search.progress import FILE
 from scalesearch.search.status import study_status
 from scalesearch.studies import JOURNAL
-from tests.chaos import (
-    command,
-    completions,
-    exact,
-    kill_a_worker,
-    kill_driver,
-    left_of,
-    start,
-    trained,
-)
+from tests.chaos import SEED, command, completions, exact, harass, start
 from tests.cluster import cluster
 from tests.forked import fork, wait
 
 KILLS = int(os.environ.get("CHAOS", "0"))
-SEED = int(os.environ.get("CHAOS_SEED", "20190528"))
-
-
-def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
-    """Run a study under Ray to its end, killing a driver or a worker now and then; how often."""
-    rng = np.random.default_rng([SEED, *name.encode()])
-    folder, kills, before = results / name, 0, dict[tuple[str, int, str], float]()
-    killed = set[int]()
-    line = command(space, results, name, "--workers", "2")
-    while True:
-        driver, began = start(line), trained(folder)
-        while driver.poll() is None:
-            if kills >= len(kinds) or trained(folder) <= began:
-                time.sleep(0.25)
-                continue
-            time.sleep(rng.uniform(0.0, 1.0))
-            if driver.poll() is not None:
-                break
-            if kinds[kills] == "driver":
-                killed |= kill_driver(driver)
-                kills += 1
-                done = completions(folder)
-                assert before.items() <= done.items(), "what was complete stays as it was"
-                before = done
-            else:
-                began = trained(folder)  # the next fault hits what is trained after this one
-                kills += kill_a_worker(driver, rng)
-        if driver.returncode == 0:
-            assert left_of(killed) == [], "the next run has cleared it"
-            return kills
-        assert driver.returncode == -signal.SIGKILL
 
 
 @pytest.mark.xdist_group("chaos")

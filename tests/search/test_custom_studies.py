@@ -17,6 +17,7 @@ from scalesearch.search.status import study_status
 from scalesearch.spaces.files import load_space
 from scalesearch.studies.setup import check_study, prepare, write_setup
 from scalesearch.trials.custom import TrainingRun
+from tests.chaos import exact, harass
 from tests.conftest import Command
 
 SPACE = """
@@ -49,6 +50,33 @@ def net(depth, width, resolution):
 def train(network, run):
     for epoch in range(run.done, run.epochs):
         yield 0.5
+"""
+KEEPS = """
+import io, time
+import torch
+
+def train(network, run):
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    generator = torch.Generator().manual_seed(run.seed)
+    if run.checkpoint is not None:
+        print(f"goes on after epoch {run.done}")
+        left = torch.load(io.BytesIO(run.checkpoint), weights_only=True)
+        network.load_state_dict(left["network"])
+        optimizer.load_state_dict(left["optimizer"])
+        generator.set_state(left["generator"])
+    for epoch in range(run.done, run.epochs):
+        time.sleep(0.2)  # so that it is killed in the middle
+        images = torch.rand(8, 1, run.resolution, run.resolution, generator=generator)
+        errors = (network(images)["maps"][0] - images.roll(1, -1)).square().mean((1, 2, 3))
+        optimizer.zero_grad()
+        errors.mean().backward()
+        optimizer.step()
+        left = {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+        file = io.BytesIO()
+        torch.save({**left, "generator": generator.get_state()}, file)
+        agreements = 1 - errors
+        told = {"agreement": agreements.mean(), "examples": agreements}
+        yield {**told, "checkpoint": file.getvalue()}
 """
 
 
@@ -121,6 +149,20 @@ def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(space: Pat
         ss.run(space, runner=runner, name=runner, **given) for runner in ("inline", "ray")
     )
     assert rows(one).equals(rows(other))
+
+
+@pytest.mark.xdist_group("chaos")
+def test_killed_workers_and_drivers_leave_no_trace_of_its_own_state(
+    space: Path, tmp_path: Path
+) -> None:
+    Path("own_state.py").write_text(KEEPS)
+    keys = "train: python:own_state:train\n" + SPACE.replace("epochs: 2", "epochs: 8")
+    space.write_text(keys.replace("quick: {", "quick: {seeds: 2, "))
+    whole = ss.run(space, results=tmp_path, name="whole", runner="inline", quiet=True)
+    assert harass(space, tmp_path, ["worker", "driver"], "killed") == 2
+    exact(tmp_path / "killed", whole.folder)
+    printed = [path.read_text() for path in (tmp_path / "killed").glob("custom/*/printed.txt")]
+    assert any("goes on after epoch" in text for text in printed)
 
 
 def test_whose_training_runs(space: Path) -> None:

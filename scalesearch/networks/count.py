@@ -12,7 +12,13 @@ from scalesearch.files import clear_partials, read_checked, write_checked
 from scalesearch.networks.arch import Arch, InputTooSmall, Stage
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.blocks.layers import Style, style_of
-from scalesearch.networks.blocks.layout import naming, placed_blocks, run_block
+from scalesearch.networks.blocks.layout import (
+    empty_block,
+    naming,
+    no_maps,
+    placed_blocks,
+    run_block,
+)
 from scalesearch.networks.cost import Cost, cost, cost_cache
 from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.models import Model
@@ -65,9 +71,9 @@ def _count_block(style: Style, row: Stage, in_width: int, side: int) -> tuple[Co
     def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         seen.append(_module_cost(module, inputs[0], output))
 
-    block, side = run_block(style, row, in_width, side, hook)
-    params = sum(p.numel() for p in block.parameters())
-    return reduce(_add, seen, Cost(0, params, 0, 0)), side
+    written = run_block(style, row, no_maps(in_width, side), hook)
+    params = sum(p.numel() for p in empty_block(style, row, in_width).parameters())
+    return reduce(_add, seen, Cost(0, params, 0, 0)), written.shape[-1]
 
 
 def _module_cost(module: nn.Module, x: Tensor, y: Tensor) -> Cost:

@@ -7,12 +7,12 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from scalesearch.networks.arch import Arch
-from scalesearch.networks.blocks import Network
-from scalesearch.networks.blocks.layout import emptied, map_sides, placed_blocks
+from scalesearch.networks.blocks.layers import style_of
+from scalesearch.networks.blocks.layout import map_sides, no_maps, placed_blocks, run_block
 from scalesearch.networks.count import count
 from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.inputs import called, example_of, tensors_in
@@ -114,7 +114,7 @@ def look(model: Model) -> Look:
     Raises ValueError, naming the row, where the images are too small for it.
     """
     trained = as_trained(model)
-    trace = traced(trained)
+    trace = traced_blocks(trained) if isinstance(trained, Arch) else traced_network(trained)
     narrow = sum(flops for side, flops in trace.convolutions if side < NARROW)
     if isinstance(trained, Arch):
         sides, blocks = stage_sides(trained), block_sides(trained)
@@ -137,21 +137,24 @@ def as_trained(model: Model) -> Model:
     return replace(model, resolution=model.train_resolution) if smaller else model
 
 
-def traced(model: Model) -> Trace:
-    """A pass of no images through a table's network, of one through a function's."""
-    shape = (model.channels, model.resolution, model.resolution)
-    network: nn.Module
-    example: Any
-    if isinstance(model, CustomModel):
-        network, example = build_model(model), example_of(model)
-    else:
-        map_sides(model)  # names the row that the images are too small for
-        with torch.device("meta"):
-            network = Network(model)
-        network, example = emptied(network), torch.zeros(0, *shape)
+def traced_network(model: CustomModel) -> Trace:
+    """A pass of one image through a function's network."""
+    example = example_of(model)
     trace = Trace(tensors_in(example))
     with torch.no_grad(), trace:
-        called(network.eval(), example)
+        called(build_model(model).eval(), example)
+    return trace
+
+
+def traced_blocks(arch: Arch) -> Trace:
+    """A pass of no images through a table's network, up to its last map."""
+    map_sides(arch)  # names the row that the images are too small for
+    style, maps = style_of(arch), no_maps(arch.channels, arch.resolution)
+    trace = Trace([maps])
+    with trace:
+        for place in placed_blocks(arch):
+            row = replace(place.stage, depth=1, stride=place.stride)
+            maps = run_block(style, row, maps)
     return trace
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from threading import Lock
 from typing import NamedTuple, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scalesearch.networks.arch import Arch, InputTooSmall, Stage
 from scalesearch.networks.blocks.blocks import block_layer
@@ -15,6 +16,7 @@ from scalesearch.networks.blocks.layer import Layer, build
 from scalesearch.networks.blocks.layers import Style, style_of
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
+RUNNING = Lock()  # held while one of the shared empty blocks is hooked
 
 
 class Placed(NamedTuple):
@@ -77,7 +79,7 @@ def map_sides(arch: Arch) -> tuple[int, ...]:
 
 @lru_cache(maxsize=65536)
 def _side_after(style: Style, row: Stage, in_width: int, side: int) -> int:
-    return run_block(style, row, in_width, side)[1]
+    return run_block(style, row, no_maps(in_width, side)).shape[-1]
 
 
 def emptied(module: ModuleType) -> ModuleType:
@@ -96,35 +98,58 @@ def emptied(module: ModuleType) -> ModuleType:
     return module
 
 
-def run_block(
-    style: Style, row: Stage, in_width: int, side: int, hook: Callable[..., None] | None = None
-) -> tuple[nn.Module, int]:
-    """One block of a row, and the side in pixels of the map that it writes for one of `side`.
+@lru_cache(maxsize=1024)
+def empty_block(style: Style, row: Stage, in_width: int) -> nn.Module:
+    """One block of a row in eval mode, its weights not initialised; many maps are run through it.
 
-    It is run on a batch of no images, (0, in_width, side, side), with `hook` on each module:
-    nothing is computed or initialised, and unlike the meta device that takes no second to start.
+    Raises ValueError for a row that cannot be built.
+    """
+    with torch.device("meta"):
+        block = build(block_layer(style, row, in_width)).eval()
+    return emptied(block)
+
+
+@contextmanager
+def hooked(block: nn.Module, hook: Callable[..., None] | None) -> Iterator[None]:
+    """Have `hook`, if there is one, called after every module of a block."""
+    handles = [module.register_forward_hook(hook) for module in block.modules()] if hook else []
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def run_block(
+    style: Style, row: Stage, images: Tensor, hook: Callable[..., None] | None = None
+) -> Tensor:
+    """What one block of a row writes for a batch of no maps, (0, channels, side, side).
+
+    It is run with `hook` on each module: nothing is computed or initialised, and unlike the meta
+    device that takes no second to start.
 
     Raises InputTooSmall for a map too small for the block, ValueError where it cannot run.
     """
+    in_width, side = images.shape[1], images.shape[-1]
     # with padding even a map of one pixel could be strided over; max_pool_ceil is meant to do so
     if side < row.stride and row.block != "max_pool_ceil":
         raise InputTooSmall(
             f"the input is too small: stride {row.stride} needs a map of as many pixels, got {side}"
         )
-    with torch.device("meta"):
-        block = build(block_layer(style, row, in_width)).eval()
-    emptied(block)
-    if hook:
-        for module in block.modules():
-            module.register_forward_hook(hook)
+    block = empty_block(style, row, in_width)
     try:
-        # whatever device the caller builds on
-        with torch.no_grad(), torch.device("cpu"):
-            out = block(torch.empty(0, in_width, side, side))
+        # whatever device the caller builds on; the block is every thread's
+        with torch.no_grad(), torch.device("cpu"), RUNNING, hooked(block, hook):
+            written: Tensor = block(images)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         said = f"the block cannot run on a map of {side} pixels ({reason})"
         if "too small" in reason or "greater than actual input" in reason:
             raise InputTooSmall(f"the input is too small: {said}") from None
         raise ValueError(said) from None
-    return block, int(out.shape[-1])
+    return written
+
+
+def no_maps(width: int, side: int) -> Tensor:
+    """A batch of none, (0, width, side, side), on the CPU whatever device the caller builds on."""
+    return torch.empty(0, width, side, side, device="cpu")

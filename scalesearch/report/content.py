@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from scalesearch.families import document as families
 from scalesearch.families.document import Family, find_family
@@ -353,7 +353,7 @@ def mean_interval(values: "pd.Series[float]") -> tuple[float, float] | None:
     """Student's 95 % interval of the mean; None of a single value."""
     if len(values) < 2:
         return None
-    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    half = float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5)
     return float(values.mean()) - half, float(values.mean()) + half
 
 

@@ -6,12 +6,14 @@ import importlib.resources
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from scalesearch.files import cache_root, read_checked, write_checked
 from scalesearch.report import words
 from scalesearch.report.figures import Drawn
 from scalesearch.report.palette import DARK, LIGHT, variables
@@ -105,6 +107,12 @@ def asset(name: str) -> str:
 
 @cache
 def library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
-    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    return script.replace("</script", "<\\/script")
+    """Vega, Vega-Lite and Vega-Embed as one script, bundled once by each version of vl-convert."""
+    path = cache_root() / f"vega-{version('vl-convert-python')}.json"
+    known: str | None = read_checked(path)
+    if known is not None:
+        return known
+    bundled: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    script = bundled.replace("</script", "<\\/script")
+    write_checked(path, script)
+    return script

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from scalesearch.data import DataSet, Images
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import cost
 from scalesearch.networks.device import capture_on, placed
 from scalesearch.networks.models import Model, build_model
@@ -45,7 +47,8 @@ class Pace:
 def features(model: Model) -> Floats:
     """What a step's seconds are made of: modules, multiply-adds, activations."""
     with torch.device("meta"):
-        network = build_model(model)
+        # a table's without drawing weights: on that device torch imports its compiler to do it
+        network = Network(model) if isinstance(model, Arch) else build_model(model)
     modules = sum(not list(module.children()) for module in network.modules())
     measured = cost(model)
     return np.array([modules, measured.flops, measured.activations], dtype=np.float64)

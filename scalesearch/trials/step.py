@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -22,10 +23,21 @@ from scalesearch.trials.augment import changed, erased, mixed_with_last, mixes, 
 Step = Callable[[Tensor | Images, Tensor, float], Tensor]
 
 
-def make_optimizer(network: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.AdamW:
+class AdamW(torch.optim.AdamW):
+    """torch's AdamW without its marks for the compiler: heeding them imports that, seconds of
+    every process that trains, and nothing here is compiled."""
+
+    add_param_group = unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = unwrap(torch.optim.AdamW.zero_grad)
+    state_dict = unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = unwrap(torch.optim.AdamW.load_state_dict)
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe, device: torch.device) -> AdamW:
     """AdamW over the network's parameters; on a GPU its rate is a tensor, for graphs to read."""
     graphed = device.type == "cuda"
-    return torch.optim.AdamW(
+    return AdamW(
         parameter_groups(network, recipe.weight_decay),
         lr=torch.tensor(recipe.learning_rate, device=device) if graphed else recipe.learning_rate,
         fused=True,

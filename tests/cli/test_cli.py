@@ -114,10 +114,18 @@ def typed_next(scalesearch: Command, folder: Path) -> dict[str, Any]:
 
 
 def test_run_trains_reports_and_then_has_nothing_to_train(
-    scalesearch: Command, in_a_process: Command, tiny: Path, tmp_path: Path
+    scalesearch: Command,
+    in_a_process: Command,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     command = ("run", tiny, "--runner", "inline", "--json")
-    first = json.loads(in_a_process(*command).stdout)
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    ran = in_a_process(*command)
+    for slow in ("torch._dynamo", "scipy.stats"):
+        assert not re.search(rf"\| +{slow}$", ran.stderr, re.MULTILINE), f"seconds to import {slow}"
+    first = json.loads(ran.stdout)
     folder = tmp_path / "results" / "tiny-shapes-2x"
     assert first["trained"] > len(json.loads((folder / "plan.json").read_text())["candidates"])
     for name in ("report.html", "report.md", "space.yaml", "plan.csv", "trials.csv"):

@@ -68,6 +68,27 @@ def test_images_are_normalised_and_mirrored() -> None:
     assert images[1, 2, 0, 0].item() == pytest.approx((value / 255 - 0.5) / 0.4, rel=1e-5)
 
 
+def test_the_optimizer_is_torchs_to_the_bit() -> None:
+    recipe, data = Recipe(), made("cpu")
+
+    def theirs(network: nn.Module) -> torch.optim.Optimizer:
+        groups = parameter_groups(network, recipe.weight_decay)
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+
+    def ours(network: nn.Module) -> torch.optim.Optimizer:
+        return make_optimizer(network, recipe, torch.device("cpu"))
+
+    found = []
+    for make in (ours, theirs):
+        torch.manual_seed(0)
+        network = build_network(ARCH).train()
+        step = make_step(network, make(network), data, data.train, recipe)
+        for i in range(4):
+            step(torch.arange(16) + i, torch.arange(16) % 2 == 0, 1e-3)
+        found.append(network.state_dict())
+    assert all(torch.equal(value, found[1][key]) for key, value in found[0].items())
+
+
 def test_the_rate_reaches_every_group() -> None:
     network = build_network(ARCH)
     optimizer = make_optimizer(network, Recipe(), torch.device("cpu"))

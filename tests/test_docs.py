@@ -21,11 +21,13 @@ from nbclient import NotebookClient
 
 import scalesearch as ss
 from scalesearch.cli import app
+from scalesearch.data import fashion
 from scalesearch.networks import zoo
 from scalesearch.networks.count import count
 from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.plans.document import read_plan
 from scalesearch.spaces.files import space_folder, space_schema
+from tests.data.files import write_idx
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -62,10 +64,19 @@ def call(arguments: list[str], *more: str) -> None:
         app([*arguments, *more], standalone_mode=False)
 
 
-def inline(line: str) -> tuple[str, ...]:
-    """The runner to add to a line that trains: Ray where it names its workers, as one page does."""
-    trains = r"scalesearch (run|verify|train) (?!.*(--dry-run|--gpus-per-trial|--workers))"
-    return ("--runner", "inline") if re.match(trains, line) else ()
+def shortened(line: str) -> tuple[str, ...]:
+    """What to add to a line that trains, so that it trains little: what it shows is that it works.
+
+    Its runner is Ray where it names its workers, as one page does.
+    """
+    command = re.match(r"scalesearch (run|verify|train) (?!.*--gpus-per-trial)", line)
+    if command is None:
+        return ()
+    if "--dry-run" in line:
+        return ("--workers", "1")
+    runner = () if "--workers" in line else ("--runner", "inline")
+    few = {"run": ("--seeds", "2", "--epochs", "1"), "verify": ("--seeds", "2", "--top", "2")}
+    return (*runner, *few.get(command[1], ()))
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -79,7 +90,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     with pytest.MonkeyPatch.context() as patch:
         shrink_spaces(folder / "spaces")
-        use_spaces(folder / "spaces", patch)
+        shrink_images(folder)
+        use_small(folder, patch)
         call(["run", "--budget", "2x", "--runner", "inline", "--results", str(folder / "results")])
     return folder
 
@@ -99,9 +111,18 @@ def shrink_spaces(folder: Path) -> None:
         (folder / path.name).write_text(yaml.safe_dump(content))
 
 
-def use_spaces(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Have the spaces in `folder` be the shipped ones."""
-    patch.setattr("scalesearch.spaces.files.space_folder", lambda: folder)
+def shrink_images(folder: Path) -> None:
+    """The first images of Fashion-MNIST, in `folder`."""
+    for part, first in (("train", 1000), ("t10k", 200)):
+        for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
+            name = f"{part}-{kind}-ubyte.gz"
+            write_idx(folder / name, fashion.read_idx(fashion.find(name), dimensions)[:first])
+
+
+def use_small(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Have the spaces in `folder` be the shipped ones, and the images there be Fashion-MNIST."""
+    patch.setattr("scalesearch.spaces.files.space_folder", lambda: folder / "spaces")
+    patch.setattr(fashion, "find", lambda name: folder / name)
 
 
 @pytest.mark.xdist_group("docs")
@@ -125,7 +146,7 @@ def test_every_command_of_a_page_works(
                 assert f"python {name}" in text or f"python:{name.removesuffix('.py')}" in text
         elif language == "sh":
             for line in content.splitlines():
-                type_in(line, *inline(line))
+                type_in(line, *shortened(line))
 
 
 @pytest.mark.xdist_group("docs")
@@ -142,11 +163,11 @@ def test_every_command_of_the_readme_works(
     assert lines
     if commands:
         small: Path = request.getfixturevalue("small")
-        use_spaces(small / "spaces", monkeypatch)
+        use_small(small, monkeypatch)
         shutil.copytree(small / "results", desk / "results")
         draw_photos(desk / "photos")
     for line in lines:
-        type_in(line, *inline(line))
+        type_in(line, *shortened(line))
     for model in re.findall(r'scalesearch\.build\("([^"]+)"\)', text):
         assert isinstance(ss.build(model), torch.nn.Module)
 

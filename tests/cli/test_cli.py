@@ -213,7 +213,8 @@ def test_a_run_may_be_limited_and_gone_on_with(
     scalesearch: Command, tiny: Path, tmp_path: Path
 ) -> None:
     command = ("run", tiny, "--runner", "inline")
-    expected = json.loads(scalesearch(*command, "--dry-run", "--json").stdout)["trials"]
+    dry = scalesearch(*command, "--dry-run", "--workers", 1, "--json")
+    expected = json.loads(dry.stdout)["trials"]
     none = scalesearch(*command, "--max-hours", 0)
     assert (
         none.returncode == 0 and "to take at most 0 hours; the same command goes on" in none.stdout
@@ -451,7 +452,7 @@ def test_data_folders_that_cannot_be_trained_on(scalesearch: Command, tmp_path: 
 
 
 def test_a_truncated_image_and_a_wrong_magic_number(
-    scalesearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scalesearch: Command, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "photos"
@@ -461,13 +462,13 @@ def test_a_truncated_image_and_a_wrong_magic_number(
             Image.effect_noise((32, 32), 50).save(folder / name / f"{i}.png")
     whole = (folder / "dogs" / "1.png").read_bytes()
     (folder / "dogs" / "2.png").write_bytes(whole[: len(whole) // 2])
-    found = scalesearch("run", "--runner", "inline", "--data", f"imagefolder:{folder}")
+    found = scalesearch("run", tiny, "--runner", "inline", "--data", f"imagefolder:{folder}")
     refused(found, "may be unreadable, got 1 of 5", "2.png")
     cache = tmp_path / "cache" / "scalesearch" / "data" / "fashion-mnist"
     cache.mkdir(parents=True)
     broken = cache / "train-images-idx3-ubyte.gz"
     broken.write_bytes(gzip.compress(struct.pack(">IIII", 2049, 1, 28, 28) + bytes(784)))
-    found = scalesearch("run", "--runner", "inline")
+    found = scalesearch("run", tiny, "--runner", "inline", "--data", "fashion-mnist")
     refused(found, "magic number must be 2051, got 2049", "train-images")
     assert not (tmp_path / "results").exists()
 

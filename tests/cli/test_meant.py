@@ -65,5 +65,5 @@ def test_it_is_said(scalesearch: Command, here: Path, typed: str, words: list[st
 def test_a_budget_written_otherwise_is_the_same_study(scalesearch: Command, here: Path) -> None:
     plan = ("plan", "mine.yaml", "--json", "--budget")
     assert scalesearch(*plan, "2 X").stdout == scalesearch(*plan, "2x").stdout != ""
-    dry = scalesearch("run", "mine.yaml", "--dry-run", "--budget", "2X")
+    dry = scalesearch("run", "mine.yaml", "--dry-run", "--workers", 1, "--budget", "2X")
     assert "results/mine-shapes-2x" in dry.stdout

@@ -142,7 +142,7 @@ def test_names_are_fitted_to_the_images_and_trained(
     small = dump_model(load_space(str(tiny)).model)
     (tmp_path / "small.yaml").write_text(small)
     command = ("train", "small.yaml", "lenet5", "--space", tiny, "--seeds", 1, "--epochs", 1)
-    said = scalesearch(*command, "--dry-run")
+    said = scalesearch(*command, "--dry-run", "--workers", 1)
     assert said.returncode == 0, said.stderr
     assert "2 networks in 2 lines" in said.stdout and not (tmp_path / "results").exists()
     found = json.loads(scalesearch(*command, "--runner", "inline", "--json").stdout)

@@ -256,7 +256,7 @@ def test_coefficients_that_leave_parameters_alone_reach_no_budget_of_them() -> N
         by_budget(zoo.find("resnet18"), PAPER, half, "m", tolerance=0.01, measure="params")
 
 
-def test_scale_and_plan_by_the_command_line(scalesearch: Command) -> None:
+def test_scale_and_plan_by_the_command_line(scalesearch: Command, tiny: Path) -> None:
     found = scalesearch(
         *("scale", "mobilenet_v1", "--coefficients", "1.2,1.1,1.15", "--match", "", "--json"),
         *("--budget", "10Mparams,2xacts,800M"),
@@ -266,12 +266,12 @@ def test_scale_and_plan_by_the_command_line(scalesearch: Command) -> None:
     assert [m["name"].rpartition("_")[2] for m in members] == ["10Mparams", "2xacts", "800M"]
     assert abs(members[0]["params"] / 10e6 - 1) < 0.1
     assert abs(members[2]["flops"] / 800e6 - 1) < 0.01
-    plan = ("plan", "mobilenet_v2")
+    plan = ("plan", tiny)
     document = json.loads(scalesearch(*plan, "--budget", "2x,2xparams", "--json").stdout)
     assert document["budget_text"] == "2x, at most 2xparams"
     assert document["caps"] == [{"text": "2xparams", "measure": "params", "ratio": 2.0}]
     for row in document["candidates"]:
-        assert row["params_ratio"] <= 2 and abs(row["flops_ratio"] / 2 - 1) <= 0.05
+        assert row["params_ratio"] <= 2 and abs(row["flops_ratio"] / 2 - 1) <= 0.2
         assert row["ratio"] == row["flops_ratio"] and row["ms"] is None
     shown = scalesearch(*plan, "--budget", "1.5xparams")
     assert "x params" in shown.stdout and "acts" in shown.stdout

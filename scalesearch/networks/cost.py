@@ -8,6 +8,7 @@ pooling; `activations` counts the elements that those operators write (Dollar et
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -95,7 +96,9 @@ def measure(network: nn.Module, shape: tuple[int, int, int]) -> Cost:
     The trace runs on a batch of no images, so that nothing is convolved, and a batch of none is
     told to fvcore's formulas as one image. Raises ValueError where an operator's cost is unknown.
     """
-    return counted(network, (torch.zeros(0, *shape),))
+    # in a thread, whose stack is short: with every operator that is traced all of it is noted
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(counted, network, (torch.zeros(0, *shape),)).result()
 
 
 def counted(network: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Cost:

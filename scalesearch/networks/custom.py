@@ -8,14 +8,16 @@ from scalesearch.networks.arch import STRICT
 from scalesearch.networks.scaling import Scale
 
 PREFIX = "python:"
+DECLARED_FREE = "free"  # of an operator: it multiplies nothing
 DEFAULT_RESOLUTION = 224
 
 
-def function_named(model: object) -> str | None:
-    """The function that a space or a model file names as its model; None where it is none."""
-    if isinstance(model, CustomModel):
-        return model.function
-    return model if isinstance(model, str) and model.startswith(PREFIX) else None
+def functions_named(model: object) -> tuple[str, ...]:
+    """The functions that a model calls, python:package.module:function; none of a stage table."""
+    if not isinstance(model, CustomModel):
+        return ()
+    formulas = [formula for _, formula in model.operators]
+    return tuple(n for n in (model.function, model.example, *formulas) if n.startswith(PREFIX))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,8 @@ class CustomModel:
     has been built (models.realised), and tells distinct networks apart. `logits` is whether it must
     turn an image into a row of them, as our training wants it: what it returns is else its own.
     `example`, python:package.module:function, makes of the resolution what the network is called
-    with, where that is not one square image.
+    with, where that is not one square image. `operators` are what those cost that fvcore does not
+    know: by name free, or the function of the formula.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -43,11 +46,15 @@ class CustomModel:
     name: str = ""
     logits: bool = True
     example: str = ""
+    operators: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         check_reference("a custom model", self.function)
         if self.example:
             check_reference("example", self.example)
+        for name, formula in self.operators:
+            if formula != DECLARED_FREE:
+                check_reference(f"what operator {name} costs, where it is not free,", formula)
 
     @property
     def multipliers(self) -> Scale:

@@ -16,7 +16,7 @@ from scalesearch.networks.custom import (
     PREFIX,
     CustomModel,
     custom_model,
-    function_named,
+    functions_named,
 )
 from scalesearch.networks.models import Model, at_output_stride, at_resolution, realised
 from scalesearch.trusted import check_trusted
@@ -61,7 +61,7 @@ def find_model(name: str, resolution: int | None = None, output_stride: int | No
     path = model_file(name)
     model = read_model(path) if path else zoo_model(name)
     if path:
-        check_trusted(path, function_named(model))
+        check_trusted(path, *functions_named(model))
     model = at_output_stride(realised(model), output_stride)
     return at_resolution(model, resolution) if resolution else model
 

@@ -9,7 +9,7 @@ import torch
 
 from scalesearch.data.packers import cores
 from scalesearch.errors import ParameterError, check_choice
-from scalesearch.networks.custom import function_named
+from scalesearch.networks.custom import functions_named
 from scalesearch.networks.models import Model
 from scalesearch.trials.runners import AskTell
 from scalesearch.trials.runners.inline import run_inline
@@ -131,7 +131,7 @@ def run_with_ray(
             workers=workers,
             gpus_per_trial=options.gpus_per_trial,
             accelerator=options.accelerator,
-            functions=functions or [*filter(None, [function_named(model)])],
+            functions=functions or functions_named(model),
             callbacks=callbacks([x for x in options.log if x != "tensorboard"], folder),
             verbose=options.verbose,
             stall=options.stall,

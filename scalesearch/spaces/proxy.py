@@ -14,7 +14,12 @@ def baseline(space: Space) -> Arch | CustomModel:
     """The space's own baseline: the network that is to be scaled in the end."""
     if isinstance(space.model, str) and space.model.startswith(PREFIX):
         model = custom_model(space.model, space.resolution or DEFAULT_RESOLUTION)
-        return replace(model, logits=space.train is None, example=space.example or "")
+        return replace(
+            model,
+            logits=space.train is None,
+            example=space.example or "",
+            operators=tuple(sorted(space.operators.items())),
+        )
     arch = zoo.find(space.model) if isinstance(space.model, str) else space.model
     if space.resolution is None:
         return arch

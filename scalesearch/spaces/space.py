@@ -1,6 +1,7 @@
 """Spaces: what a file in `search_spaces/` declares, checked and with its defaults filled in."""
 
 import math
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -192,6 +193,9 @@ class Space:
     """What a function's network is called with, where that is not one square image:
     python:package.module:function, which makes of the pixels a tensor, a tuple of arguments or a
     dict of them, of one image."""
+    operators: dict[str, str] = field(default_factory=dict)
+    """What operators cost that fvcore does not know, where the model is a function: by name, `free`
+    or python:module:function, which makes multiply-adds of the shapes of inputs and outputs."""
     train: str | None = None
     """Your own training in place of ours: python:package.module:function. Of the recipe it is
     given `epochs`, and what else it likes to read there."""
@@ -199,6 +203,9 @@ class Space:
     """What `train` tells after each epoch."""
     epoch_limit: Positive = 3600.0
     """Seconds that an epoch of `train` may take; a trial with one that takes longer fails."""
+    memory_limit: Positive | None = None
+    """GiB of memory that a trial of `train` may take in its process; one that takes more fails.
+    Half of the machine's unless given."""
     grid: Grid
     """Coefficients tried for budgets above 1x."""
     shrink: Grid | None = None
@@ -218,6 +225,8 @@ class Space:
     def __post_init__(self) -> None:
         if self.example is not None and not str(self.model).startswith(PREFIX):
             raise ValueError("example needs a function as the model, got a stage table's")
+        if self.operators and not str(self.model).startswith(PREFIX):
+            raise ValueError("operators need a function as the model, got a stage table's")
         if self.example is not None and self.train is None:
             raise ValueError("example needs a train of your own: ours gives the network images")
         if self.train is None:
@@ -237,7 +246,7 @@ class Space:
 
         They are code, which runs where the space is used.
         """
-        named = (self.model, self.example, self.train)
+        named = (self.model, self.example, self.train, *self.operators.values())
         return tuple(name for name in named if isinstance(name, str) and name.startswith(PREFIX))
 
 

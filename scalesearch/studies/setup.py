@@ -12,7 +12,7 @@ import yaml
 from scalesearch.data import DataInfo, absolute, describe
 from scalesearch.errors import check_choice
 from scalesearch.files import optional_document, write_document, write_text
-from scalesearch.networks.custom import function_named
+from scalesearch.networks.custom import functions_named
 from scalesearch.networks.files import SUFFIXES, read_model
 from scalesearch.networks.models import Model
 from scalesearch.plans.document import Plan, read_plan, read_timings, write_plan
@@ -139,7 +139,7 @@ def data_label(name: str) -> str:
 def refuse_another(search: Search) -> None:
     """Raise ValueError where the directory holds another study than this one.
 
-    More seeds, or another limit of an epoch, are the same study, gone on with.
+    More seeds, or other limits of time and memory, are the same study, gone on with.
     """
     path = search.folder / "space.yaml"
     if not path.exists():
@@ -154,7 +154,8 @@ def refuse_another(search: Search) -> None:
     earlier, name = load_space(str(path)), search.plan.proxy
     if name in earlier.proxies and earlier.proxies[name].seeds < search.proxy.seeds:
         earlier = narrow(earlier, name, seeds=search.proxy.seeds)
-    earlier = replace(earlier, epoch_limit=search.space.epoch_limit)
+    limits = {name: getattr(search.space, name) for name in ("epoch_limit", "memory_limit")}
+    earlier = replace(earlier, **limits)
     before = yaml.safe_load(dump_space(earlier))
     now = yaml.safe_load(dump_space(search.space))
     if differing := difference(before, now):
@@ -216,8 +217,14 @@ def custom_training(search: Search) -> CustomTraining | None:
     space = search.space
     if space.train is None:
         return None
-    study = str(search.folder.resolve())
-    return CustomTraining(space.train, space.compares, space.epoch_limit, study, search.train)
+    return CustomTraining(
+        function=space.train,
+        metric=space.compares,
+        limit=space.epoch_limit,
+        study=str(search.folder.resolve()),
+        call=search.train,
+        memory=space.memory_limit,
+    )
 
 
 def open_study(search: Search) -> Study:
@@ -278,7 +285,7 @@ def trust_study(path: Path) -> None:
         return
     functions = {*own_space(study).functions}
     if path.suffix in SUFFIXES and path.name != "space.yaml":
-        functions |= {function_named(read_model(path)) or ""} - {""}
+        functions |= {*functions_named(read_model(path))}
     for function in sorted(functions):
         trust(study, function)
 

@@ -18,7 +18,7 @@ from scalesearch.networks.models import load_function
 from scalesearch.scratch import scratch
 from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.space import Recipe
-from scalesearch.trials.guarded import Printed, guarded
+from scalesearch.trials.guarded import Printed, guarded, limits
 from scalesearch.trials.train import Metrics, TrialFailed
 
 FOLDER, PRINTED = "custom", "printed.txt"
@@ -54,9 +54,9 @@ class TrainingRun:
 class CustomTraining:
     """A function that trains, python:package.module:function, and what it tells.
 
-    `limit` are the seconds that an epoch may take; `study` is where the trials' own folders are
-    made, if that is on the machine that trains. `call` is the function itself, where it is in no
-    module that others can import.
+    `limit` are the seconds that an epoch may take, `memory` the GiB that a trial may (None: half of
+    the machine's); `study` is where the trials' own folders are made, if that is on the machine
+    that trains. `call` is the function itself, where it is in no module that others can import.
     """
 
     function: str
@@ -64,6 +64,7 @@ class CustomTraining:
     limit: float
     study: str
     call: Train | None = field(default=None, compare=False, repr=False)
+    memory: float | None = None
 
 
 def custom_epochs(
@@ -78,11 +79,12 @@ def custom_epochs(
     run = replace(run, done=done, checkpoint=checkpoint)
     printed = Printed(run.folder / PRINTED)
     train: Callable[..., Any] = custom.call or load_function(custom.function)
-    epochs = guarded(lambda: iterator(custom.function, train(network, run)), custom.limit, printed)
+    most = limits(custom.limit, custom.memory)
+    epochs = guarded(lambda: iterator(custom.function, train(network, run)), most, printed)
     try:
         for epoch in range(done + 1, last + 1):
             started = time.perf_counter()
-            told = guarded(lambda: next(epochs, END), custom.limit, printed)
+            told = guarded(lambda: next(epochs, END), most, printed)
             seconds += time.perf_counter() - started
             if told is END:
                 raise TrialFailed(
@@ -93,7 +95,7 @@ def custom_epochs(
     finally:
         if hasattr(epochs, "close"):
             with suppress(Exception):  # its metrics are there; what it raised is kept
-                guarded(epochs.close, custom.limit, printed)
+                guarded(epochs.close, most, printed)
 
 
 def opened(start: bytes | None) -> tuple[int, float, bytes | None]:

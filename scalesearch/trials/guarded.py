@@ -1,16 +1,18 @@
 """A step of a user's own code, kept from harm to the process that it runs in.
 
-It may take only so long, what it prints is kept apart, it ends no process but a child of its own,
-and no child that it forks goes on in its place.
+It may take only so long and so much memory, what it prints is kept apart, it ends no process but a
+child of its own, and no child that it forks goes on in its place.
 """
 
 import os
+import re
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO, TypeVar
@@ -18,11 +20,48 @@ from typing import Any, TextIO, TypeVar
 from scalesearch.trials.train import TrialFailed
 
 MOST_PRINTED = 1_000_000  # characters that are kept of what a trial prints
+LOOK_SECONDS = 0.2  # between two looks at the memory
+GIB = 2**30
+STATUS = Path("/proc/self/status")  # Linux's
 Result = TypeVar("Result")
 
 
+class TooMuchMemory(TrialFailed):
+    """A trial that took more memory than it may; its process may hold it still."""
+
+
 class OverLimit(BaseException):
-    """That a step took too long: no Exception, which a user's code may catch and go on."""
+    """That a step took too long, or too much: no Exception, which a user's code may catch and go
+    on."""
+
+    def __init__(self, failure: TrialFailed) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The seconds that a step may take, the bytes that a trial may add to what its process had when
+    it began."""
+
+    seconds: float
+    memory: float
+    had: int
+
+
+def limits(seconds: float, memory: float | None) -> Limits:
+    """The limits of a trial that begins now and may add `memory` GiB to its process; where that is
+    None, half of what the machine has."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return Limits(seconds, machine / 2 if memory is None else memory * GIB, own_memory())
+
+
+def own_memory() -> int:
+    """The bytes that this process has for itself, mapped files apart; 0 where no /proc tells."""
+    if not STATUS.exists():
+        return 0
+    found = re.search(r"^RssAnon:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 class Printed:
@@ -62,20 +101,20 @@ class Stream:
         return getattr(self._usual, name)
 
 
-def guarded(step: Callable[[], Result], seconds: float, printed: Printed) -> Result:
-    """What `step` returns. Raises TrialFailed where it takes longer or ends the process, and
-    whatever else it raises, whose traceback is kept with what it printed.
+def guarded(step: Callable[[], Result], most: Limits, printed: Printed) -> Result:
+    """What `step` returns. Raises TrialFailed where it takes more than it may or ends the process,
+    and whatever else it raises, whose traceback is kept with what it printed.
     """
     process = os.getpid()
     try:
         with (
             redirect_stdout(printed.instead_of(sys.stdout)),
             redirect_stderr(printed.instead_of(sys.stderr)),
-            at_most(seconds),
+            at_most(most),
         ):
             return step()
-    except OverLimit:
-        raise TrialFailed(f"an epoch must take at most {seconds:g} s (epoch_limit)") from None
+    except OverLimit as limit:
+        raise limit.failure from None
     except (Exception, SystemExit) as error:
         if os.getpid() == process:
             printed.keep("".join(traceback.format_exception(error)))
@@ -87,20 +126,46 @@ def guarded(step: Callable[[], Result], seconds: float, printed: Printed) -> Res
             os._exit(1)
 
 
+def too_long(seconds: float) -> str:
+    """What is said of an epoch that takes longer than it may."""
+    return f"an epoch must take at most {seconds:g} s (epoch_limit)"
+
+
+def too_much(most: Limits) -> TooMuchMemory:
+    """What is raised of a trial that takes more memory than it may."""
+    gib = most.memory / GIB
+    return TooMuchMemory(f"training must take at most {gib:.3g} GiB of memory (memory_limit)")
+
+
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Raises OverLimit after so many seconds, in the process's main thread, which has signals."""
+def at_most(most: Limits) -> Iterator[None]:
+    """Raises OverLimit after so many seconds, or beyond so much memory, in the process's main
+    thread, which has signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ended, heavy = threading.Event(), threading.Event()
 
-    def over(number: int, frame: FrameType | None) -> None:
-        raise OverLimit
+    def stop(number: int, frame: FrameType | None) -> None:
+        if not ended.is_set():
+            raise OverLimit(
+                too_much(most) if heavy.is_set() else TrialFailed(too_long(most.seconds))
+            )
 
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    def watch(thread: int) -> None:
+        while not ended.wait(LOOK_SECONDS):
+            if own_memory() - most.had > most.memory:
+                heavy.set()
+                return signal.pthread_kill(thread, signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    watcher = threading.Thread(target=watch, args=(threading.get_ident(),), daemon=True)
+    signal.setitimer(signal.ITIMER_REAL, most.seconds)
+    watcher.start()
     try:
         yield
     finally:
+        ended.set()
         signal.setitimer(signal.ITIMER_REAL, 0)
+        watcher.join()
         signal.signal(signal.SIGALRM, before)

@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from scalesearch.networks import zoo
 from scalesearch.networks.blocks import build_network
 from scalesearch.networks.cost import Cost, code_digest, cost, cost_cache, measure
 from scalesearch.networks.count import auxiliary_params, count
+from scalesearch.networks.custom import custom_model
+from scalesearch.networks.models import realised
 from scalesearch.networks.scaling import Scale, scale_arch
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -136,3 +139,60 @@ def test_costs_are_kept_apart_for_each_version_of_the_blocks(tmp_path: Path) -> 
         file.write("# edited")
     code_digest.cache_clear()
     assert code_digest(tmp_path / "networks") != digest
+
+
+ODD = """
+import torch
+from torch import nn
+
+
+class Odd(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.first = nn.Conv2d(3, round(4 * width), 3, padding=1)
+
+    def forward(self, x):
+        y = self.first(x)
+        y = torch.erfinv(torch.cumsum(y, 1).tanh()) + torch.erfinv(y.tanh())
+        return y.mean((2, 3))
+
+
+def net(depth, width, resolution):
+    return Odd(width)
+
+
+def sums(inputs, outputs):
+    (_, channels, height, width), = outputs
+    assert inputs[0] == [1, channels, height, width]
+    return channels * height * width
+
+
+def wrong(inputs, outputs):
+    return "much"
+"""
+
+
+def test_operators_of_unknown_cost_are_named_and_may_be_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "odd.py").write_text(ODD)
+    model = realised(custom_model("python:odd:net", 8))
+    with pytest.raises(ValueError, match="known cost, got aten::cumsum") as caught:
+        cost(model)
+    said = r"aten::cumsum \(1 time, \d+% of the time\), aten::erfinv \(2 times, \d+% of the time\);"
+    assert re.search(said, str(caught.value)) and "under `operators`" in str(caught.value)
+
+    without = cost(replace(model, operators=(("cumsum", "free"), ("aten::erfinv", "free"))))
+    assert without.flops == 3 * 9 * 4 * 64
+    counted = (("cumsum", "python:odd:sums"), ("erfinv", "free"))
+    assert cost(replace(model, operators=counted)) == replace(
+        without,
+        flops=without.flops + 4 * 64,
+        activations=without.activations + 4 * 64,
+        fvcore_total=without.fvcore_total + 4 * 64,
+    )
+    with pytest.raises(ValueError, match=r"odd:wrong called with .* must return multiply-adds"):
+        cost(replace(model, operators=(("cumsum", "python:odd:wrong"), ("erfinv", "free"))))
+    with pytest.raises(ValueError, match="what operator cumsum costs, where it is not free, must"):
+        replace(model, operators=(("cumsum", "nothing"),))

@@ -30,12 +30,13 @@ def epochs_of(
     epochs: int = 3,
     metric: Metric = SCORE,
     limit: float = 60,
+    memory: float | None = None,
     start: bytes | None = None,
 ) -> list[Metrics | Failure]:
     """What each epoch of a function's training comes to, up to the first that fails."""
     torch.manual_seed(0)
     network = nn.Linear(3, 1)
-    custom = CustomTraining("python:mine:train", metric, limit, "", function)
+    custom = CustomTraining("python:mine:train", metric, limit, "", function, memory)
     run = TrainingRun(0, epochs, 8, torch.device("cpu"), folder, Recipe())
     steps, found = custom_epochs(custom, network, run, start, epochs), []
     while (step := advance(steps)) is not None:
@@ -151,6 +152,22 @@ def test_what_goes_wrong_is_said_in_one_line(
 ) -> None:
     limit = 0.3 if function is hangs else 60
     assert words in failure(function, tmp_path, limit=limit)
+
+
+def test_a_leak_of_memory_ends_its_own_trial_alone(tmp_path: Path) -> None:
+    leaked = []
+
+    def leaks(network: nn.Module, run: TrainingRun) -> Iterator[float]:
+        yield 0.5
+        for _ in range(400):  # 64 MB each, 25 GB in all
+            leaked.append(torch.ones(2**24))
+        yield 0.5
+
+    message = failure(leaks, tmp_path, memory=0.25)
+    assert "training must take at most 0.25 GiB of memory (memory_limit)" in message
+    assert len(leaked) < 400
+    held = epochs_of(lambda network, run: iter([0.5] * 3), tmp_path, memory=0.25)
+    assert [step.epoch for step in held if isinstance(step, Metrics)] == [1, 2, 3]
 
 
 def test_what_it_prints_is_kept_apart_and_no_more_than_enough(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from scalesearch.networks.device import breaks_device, out_of_memory
+from scalesearch.trials.guarded import TooMuchMemory
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 
@@ -28,13 +29,19 @@ class AskTell:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a trial raised, in one line; whether it was for want of the device's memory, and whether
-    its process can use the device no more.
+    """Why a trial raised, in one line; whether it was for want of the device's memory; whether its
+    process can use the device no more, or may hold memory that the trial took.
     """
 
     message: str
     out_of_memory: bool = False
     breaks_device: bool = False
+    holds_memory: bool = False
+
+    @property
+    def ends_worker(self) -> bool:
+        """Whether another trial must have another process."""
+        return self.breaks_device or self.holds_memory
 
 
 def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
@@ -43,4 +50,5 @@ def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
         return next(epochs, None)
     except Exception as error:
         message = " ".join(f"{type(error).__name__}: {error}".split())
-        return Failure(message, out_of_memory(error), breaks_device(error))
+        holds = isinstance(error, TooMuchMemory)
+        return Failure(message, out_of_memory(error), breaks_device(error), holds)

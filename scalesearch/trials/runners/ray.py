@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 
 from scalesearch.data import PACK
 from scalesearch.scratch import scratch
+from scalesearch.trials.guarded import too_long
 from scalesearch.trials.runners.ask_tell import AskTell, Failure
 from scalesearch.trials.runners.cluster import joined
 from scalesearch.trials.runners.worker import Job, Outcome, Run, Worker, packed
@@ -108,12 +109,13 @@ def trial_name(trial: Any) -> str:
 
 @dataclass(slots=True)
 class Slot:
-    """A worker in use: its trial, what that has reported, the worker's share of a GPU."""
+    """A worker in use: its trial, the worker's share of a GPU, what the trial has reported."""
 
     trial: Trial
     share: float
     curve: list[Metrics] = field(default_factory=list)
     heard: float = field(default_factory=time.monotonic)
+    failure: str = ""  # why its trial has failed with its worker
 
 
 class DriverSearcher(Searcher):
@@ -191,7 +193,7 @@ class DriverSearcher(Searcher):
         slot = self.slots[slot_id]
         if not self.ended(slot, outcome):
             return True
-        if isinstance(outcome.step, Failure) and outcome.step.breaks_device:
+        if isinstance(outcome.step, Failure) and outcome.step.ends_worker:
             del self.slots[slot_id]
             return True  # the worker raises at its next step, and Tune ends it
         # Tune's callbacks see a trial of Tune's for each of ours
@@ -245,9 +247,11 @@ class DriverSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """The end of a slot; where its worker died, its trial is handed back."""
+        """The end of a slot; where its worker died, its trial is handed back, or has failed."""
         slot = self.slots.pop(trial_id, None)
-        if slot is not None:
+        if slot is not None and slot.failure:
+            self.guard(lambda: self.driver.fail(slot.trial, slot.failure))
+        elif slot is not None:
             self.guard(lambda: self.driver.lost(slot.trial))
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
@@ -276,25 +280,36 @@ class DriverSearcher(Searcher):
 class Watch(tune.Callback):
     """Gives up workers that are silent: Tune then hears that they died, and hands trials back.
 
-    None is given up before an epoch was seen: who knows how long one takes here.
+    None is given up before an epoch was seen: who knows how long one takes here. But an epoch of a
+    user's own training has a limit, and fails its trial where it is beyond that.
     """
 
     def __init__(self, searcher: DriverSearcher) -> None:
         self.searcher = searcher
 
+    def most(self, slot: Slot) -> float | None:
+        """For how many seconds a worker may be silent; None where that is not known yet."""
+        stall, longest = self.searcher.options.stall, self.searcher.longest
+        if longest:
+            return max(stall, EPOCHS * longest)
+        custom = slot.trial.custom
+        return custom.limit + stall if custom else None
+
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         searcher, now = self.searcher, time.monotonic()
-        most = max(searcher.options.stall, EPOCHS * searcher.longest)
         for trial in trials:
             slot = searcher.slots.get(trial.trial_id)
             if slot is None:
                 continue
-            silent = now - slot.heard
-            if trial.status != "RUNNING" or not searcher.longest:
+            silent, most = now - slot.heard, self.most(slot)
+            if trial.status != "RUNNING" or most is None:
                 slot.heard = now  # it waits for a worker
             elif silent > most:
-                said = "a worker of %s has reported nothing for %.0f s: its trial is handed on"
-                log.warning(said, trial, silent)
+                custom = slot.trial.custom
+                if custom and silent > custom.limit:
+                    slot.failure = f"TrialFailed: {too_long(custom.limit)}"
+                said = "a worker of %s has reported nothing for %.0f s: its trial %s"
+                log.warning(said, trial, silent, "has failed" if slot.failure else "is handed on")
                 slot.heard = now
                 ray.kill(trial.temporary_state.ray_actor)
 

@@ -68,13 +68,13 @@ class Worker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         if self.broken:  # Tune ends a worker that raises; its trial has been reported
-            raise RuntimeError("this process can use its GPU no more")
+            raise RuntimeError("another trial must have another process")
         if self.job is not None:
             self.device, custom = self.job.trial.device, self.job.trial.custom
             self.metric = custom.metric if custom else LOSS
             self.epochs, self.job = begun(self.job), None
         step = advance(self.epochs)
-        self.broken = isinstance(step, Failure) and step.breaks_device
+        self.broken = isinstance(step, Failure) and step.ends_worker
         checkpoint = weights = None
         if isinstance(step, Metrics):
             checkpoint, weights = stored(step.checkpoint), stored(step.weights)

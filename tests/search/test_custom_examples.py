@@ -1,0 +1,65 @@
+"""The examples of the page "Scale your detector": each trains, and the detector detects."""
+
+import importlib
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+import scalesearch as ss
+
+PAGE = Path(__file__).parents[2] / "docs" / "scale-your-detector.md"
+
+
+@pytest.fixture(autouse=True)
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working directory with the files of the page."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for content in re.findall(r"^```(?:python|yaml)\n(.*?)^```$", PAGE.read_text(), re.M | re.S):
+        Path(content.splitlines()[0].removeprefix("# ")).write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("circles", "IoU"), ("shapes_detector", "AP"), ("discs", "MSE")]
+)
+def test_an_example_trains(name: str, metric: str) -> None:
+    study = ss.run(f"{name}.yaml", runner="inline", max_trials=2, quiet=True)
+    trials = study.trials()
+    done = trials[trials["state"] == "COMPLETE"]
+    assert len(done) == 2 and not (trials["state"] == "FAIL").any()
+    assert (done[metric] > 0).all()
+
+
+def test_the_detector_detects() -> None:
+    module: Any = importlib.import_module("shapes_detector")
+    torch.manual_seed(0)
+    run = SimpleNamespace(resolution=24, seed=0, epochs=6)
+    found = [*module.train(module.detector(1, 1, 1), run)]
+    assert found[-1] > 0.5 > found[0]
+
+
+def test_its_average_precision_is_that_of_its_boxes() -> None:
+    module: Any = importlib.import_module("shapes_detector")
+    wide = torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.0, 0.0, 0.5, 0.4], [0.5, 0.0, 1.0, 0.5]])
+    assert module.overlap(wide[0], wide).tolist() == pytest.approx([1, 0.8, 0])
+    assert module.strongest(wide, torch.tensor([0.1, 0.3, 0.2])) == [1, 2]
+    # two cells of one image tell of discs: the surer of nothing, the other of the one that is there
+    cells = torch.full((1, 2, 2, 7), -20.0)
+    cells[0, 0, 0] = torch.tensor([5.0, 0, 0, -1.0986, -1.0986, -20, 20])  # at 1/4, 1/4 wide
+    cells[0, 1, 1] = torch.tensor([2.0, 0, 0, -1.0986, -1.0986, -20, 20])
+    boxes, classes = module.boxes_of(cells)[:, 1, 1][:, None], torch.tensor([[1]])
+    assert boxes[0, 0].tolist() == pytest.approx([0.625, 0.625, 0.875, 0.875], abs=1e-4)
+    assert module.average_precision(cells, boxes, classes, 1) == 0.5
+    cells[0, 1, 1, 0] = 8
+    assert module.average_precision(cells, boxes, classes, 1) == 1
+
+
+def test_a_network_of_timm_is_trained_by_ours() -> None:
+    pytest.importorskip("timm", reason="timm is not installed")
+    study = ss.run("small_resnet.yaml", runner="inline", max_trials=3, quiet=True)
+    assert (study.trials()["state"] == "COMPLETE").sum() == 3
+    assert len(study.plan.candidates) >= 2

@@ -50,6 +50,7 @@ def at_best(world: World, rng: np.random.Generator, at_once: int = 1) -> list[fl
 def plain(world: World) -> bool:
     """Whether a world's truths and noise are normal, and all candidates equally noisy."""
     normal = world.truth == "spread" and np.isinf(world.tails)
+    normal = normal and not world.choice
     return normal and world.noisy == "none" and world.shared <= SHARED and world.seeds > 3
 
 

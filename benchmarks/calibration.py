@@ -25,6 +25,7 @@ from benchmarks.worlds import REPORTED, TUNED, Search, World, draw
 from scalesearch.selection.adaptive import allowance, given, rounds
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.posterior import in_set, p_best, regrets
+from scalesearch.selection.ranking import with_examples
 from scalesearch.selection.sampler import Floats, sample
 from scalesearch.selection.terms import Policy, Terms
 
@@ -165,6 +166,8 @@ def by_grid(search: Search, seeds: int) -> Answer:
 def said(search: Search, losses: Floats, policy: str, trials: int) -> Answer:
     """What the selection says after those losses (k + 1, seeds), NaN where no trial is."""
     draws = sample(losses[:-1], losses[-1], chains=CHAINS, sweeps=SWEEPS)
+    if search.examples is not None:
+        draws = with_examples(draws, of_examples(losses, search.examples))
     leader = int(draws.effects.mean(axis=0).argmin())
     inside = in_set(draws)
     return Answer(
@@ -177,6 +180,14 @@ def said(search: Search, losses: Floats, policy: str, trials: int) -> Answer:
         held=float(inside[search.best]),
         size=float(inside.sum()),
     )
+
+
+def of_examples(losses: Floats, examples: Floats) -> dict[str, dict[int, Floats]]:
+    """The losses of each trial's examples, by network, the baseline's last, and seed."""
+    return {
+        f"{i:02}": {seed: loss + examples[i] for seed, loss in enumerate(row) if not np.isnan(loss)}
+        for i, row in enumerate(losses)
+    }
 
 
 def by_contender(search: Search, policy: Policy, name: str, share: float, terms: Terms) -> Answer:

@@ -33,6 +33,7 @@ def page(found: Mapping[str, Figures]) -> str:
     parts = [
         HEAD,
         default_table(found),
+        *([CHOSEN] if any(figures["world"].get("choice") for figures in found.values()) else []),
         REGRET_HEAD,
         regret_table(found),
         P_HEAD,
@@ -70,6 +71,11 @@ def furthest(figures: Figures) -> str:
     return f"{100 * (said - right):+.0f} ± {200 * (right * (1 - right) / count) ** 0.5:.0f}"
 
 
+CHOSEN = """
+Truths are those of the validation examples, but for *chosen examples*: there the choice of 200
+examples moves each network's loss by half of a trial's noise, in all its seeds alike, and the
+answer is told the examples' losses, or one number a trial, as of a training without them.
+"""
 REGRET_HEAD = """
 ## Regret beside other policies
 

@@ -5,7 +5,7 @@ trial's own noise. Sizes are the tabular benchmark's (results/lattice-fashion-mn
 0.43, of which a trial's own noise is 0.012 after the last epoch and three times that half-way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ EPOCHS = 8
 NOISES = np.array([44.0, 15.0, 5.7, 3.1, 3.1, 1.7, 1.05, 1.0])
 SPREADS = np.array([4.0, 3.0, 2.0, 1.7, 1.3, 1.1, 1.0, 1.0])
 KEPT = 0.34
+EXAMPLES = 200  # of validation, where their choice matters
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class World:
     `truth` is how candidates' true losses lie: equal, spread (normal), even (equal steps), clear
     (one stands apart) or lattice (the tabular benchmark's). `noisy` names whose trials are `times`
     as noisy: none, one, best. `tails` are degrees of freedom of Student's t. `half` is the
-    correlation of true losses half-way with those at the end.
+    correlation of true losses half-way with those at the end. `choice` is what the choice of the
+    validation examples does to each network, to all its seeds alike, in units of `noise`; the
+    answer is `told` their losses, or one number a trial, as of a training without them.
     """
 
     name: str
@@ -48,19 +51,38 @@ class World:
     tails: float = np.inf
     half: float = 0.9
     gain: float = 2.5
+    choice: float = 0.0
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One made-up search: true losses (k,), the best of them, losses (k + 1, seeds, epochs)."""
+    """One made-up search: true losses (k,), the best of them, losses (k + 1, seeds, epochs), and,
+    where they are told, by how much examples' losses differ from their mean (k + 1, examples)."""
 
     truth: Floats
     best: int
     losses: Floats
+    examples: Floats | None = None
 
 
 def draw(world: World, rng: np.random.Generator) -> Search:
     """One search of a world; the baseline's losses are the last."""
+    search = on_all_images(world, rng)
+    return on_few_images(search, world, rng) if world.choice else search
+
+
+def on_few_images(search: Search, world: World, rng: np.random.Generator) -> Search:
+    """The search as it is seen on examples that were chosen at random: its truth stays."""
+    scale = world.choice * world.noise * EXAMPLES**0.5
+    drawn = scale * rng.standard_normal((len(search.losses), EXAMPLES))
+    moved = drawn.mean(axis=1, keepdims=True)
+    told = drawn - moved if world.told else None
+    return replace(search, losses=search.losses + moved[:, :, None], examples=told)
+
+
+def on_all_images(world: World, rng: np.random.Generator) -> Search:
+    """One search of a world whose truth is what its validation examples tell on the average."""
     if world.truth == "lattice":
         return around_the_lattice(world, rng)
     effects = true_effects(world, rng)
@@ -168,6 +190,8 @@ REPORTED = (
     World("2 seeds", seeds=2),
     World("2 seeds, the best is noisier", seeds=2, noisy="best"),
     World("2 seeds, few images, no difference", seeds=2, truth="equal", noise=0.05, gain=0.0),
+    World("chosen examples, told", choice=0.5),
+    World("chosen examples, one number a trial", choice=0.5, told=False),
 )
 # figures were chosen on these, and on other random numbers
 TUNED = (

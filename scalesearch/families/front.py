@@ -1,7 +1,8 @@
 """The front: accuracy against flops of the networks that were trained, and what a line is worth.
 
 Accuracies and their draws are those of `fit_effects`, over seeds that networks share. At equal
-accuracy two lines are compared by their flops, which are interpolated on a log axis.
+accuracy two lines are compared by their flops, which are interpolated on a log axis. Where a user's
+function trained them, its metric stands wherever accuracy does; inside, more is always better.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from scalesearch.files import optional_document, write_document
 from scalesearch.networks.cost import CONVENTION
 from scalesearch.selection.effects import Effects, fit_effects
 from scalesearch.selection.losses import loss_matrix
+from scalesearch.spaces.metric import Metric
 from scalesearch.trials.curve import Point
 from scalesearch.trials.key import TrialKey
 
@@ -59,23 +61,23 @@ class Efficiency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What the last growth of a line gained in accuracy, with its interval."""
+    """What the last growth of a line gained in accuracy, with its interval; whether that is more
+    than what seeds may explain."""
 
     line: str
     last: str
     before: str
     gain: float
     interval: Interval | None
-
-    @property
-    def pays(self) -> bool:
-        """Whether the gain is more than what seeds may explain."""
-        return self.interval is None or self.interval[0] > 0
+    pays: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Front:
-    """Trained networks in their lines, and how the first line compares with the others."""
+    """Trained networks in their lines, and how the first line compares with the others.
+
+    With a `metric` of a user's own what is called accuracy here is that, gains too.
+    """
 
     title: str
     images: str
@@ -88,6 +90,7 @@ class Front:
     efficiencies: tuple[Efficiency, ...]
     steps: tuple[Step, ...]
     remarks: tuple[str, ...] = ()
+    metric: Metric | None = None
 
     def row(self, name: str) -> FrontRow:
         """The row of that network."""
@@ -101,6 +104,7 @@ def front_of(training: Training, ends: Mapping[TrialKey, Point]) -> Front | None
         return None
     entries = {one.key: one for one in training.entries}
     effects = accuracies(keys, ends)
+    metric = training.custom.metric if training.custom else None
     lines = trained_lines(training, {entries[key].name for key in keys})
     rows = []
     for i, key in enumerate(keys):
@@ -113,8 +117,8 @@ def front_of(training: Training, ends: Mapping[TrialKey, Point]) -> Front | None
                 params=one.params,
                 activations=one.activations,
                 seeds=len(mine),
-                accuracy=float(effects.means[i]),
-                interval=within(effects.draws[:, i]) if len(effects.draws) else None,
+                accuracy=told(metric, float(effects.means[i])),
+                interval=span(metric, within(effects.draws[:, i])) if len(effects.draws) else None,
                 loss=float(np.mean([end.loss for end in mine])),
             )
         )
@@ -129,23 +133,37 @@ def front_of(training: Training, ends: Mapping[TrialKey, Point]) -> Front | None
         rows=tuple(rows),
         lines=lines,
         efficiencies=tuple(
-            efficiency(curves[first.name], curves[line.name], line, len(others)) for line in others
+            efficiency(curves[first.name], curves[line.name], line, len(others), metric)
+            for line in others
         ),
         steps=tuple(
-            last_step(line, curves[line.name], len(lines))
+            last_step(line, curves[line.name], len(lines), metric)
             for line in lines
             if len(line.members) > 1
         ),
         remarks=training.remarks,
+        metric=metric,
     )
 
 
+def told(metric: Metric | None, merit: float) -> float:
+    """What a merit, of which more is better, is in a metric's own words; an accuracy without."""
+    return merit if metric is None else metric.value(-merit)
+
+
+def span(metric: Metric | None, merits: Interval) -> Interval:
+    """What an interval of merits, or of differences, is in a metric's own words."""
+    return merits if metric is None else metric.interval((-merits[0], -merits[1]))
+
+
 def accuracies(keys: Sequence[str], ends: Mapping[TrialKey, Point]) -> Effects:
-    """Accuracies (k,) and draws of them (draws, k); no draws where seeds do not tell the noise."""
+    """Accuracies (k,) and draws of them (draws, k); no draws where seeds do not tell the noise.
+
+    Of a user's own training, which has no accuracy, the loss with its sign changed.
+    """
     found = {
-        (key.network, key.seed): end.accuracy
+        (key.network, key.seed): -end.loss if end.accuracy is None else end.accuracy
         for key, end in ends.items()
-        if end.accuracy is not None
     }
     matrix = loss_matrix(found, keys, sorted({seed for _, seed in found}))
     try:
@@ -199,7 +217,9 @@ def curve_of(line: Line, rows: Sequence[FrontRow], effects: Effects) -> Curve:
     return Curve(flops, effects.means[places], effects.draws[:, places])
 
 
-def efficiency(mine: Curve, other: Curve, line: Line, among: int) -> Efficiency:
+def efficiency(
+    mine: Curve, other: Curve, line: Line, among: int, metric: Metric | None
+) -> Efficiency:
     """How many times the flops of `mine` the other curve needs, one comparison of so many."""
     level, ratio = times(mine, other, mine.accuracy, other.accuracy)
     pairs = zip(mine.draws, other.draws, strict=True)
@@ -208,7 +228,7 @@ def efficiency(mine: Curve, other: Curve, line: Line, among: int) -> Efficiency:
     return Efficiency(
         line=line.name,
         kind=line.kind,
-        accuracy=level,
+        accuracy=told(metric, level),
         ratio=ratio if np.isfinite(ratio) else None,
         low=low if np.isfinite(low) else None,
         high=high if np.isfinite(high) else None,
@@ -235,16 +255,18 @@ def within_or_beyond(draws: Floats, share: float) -> Interval:
     return float(ordered[cut]), float(ordered[-1 - cut])
 
 
-def last_step(line: Line, curve: Curve, among: int) -> Step:
+def last_step(line: Line, curve: Curve, among: int, metric: Metric | None) -> Step:
     """What the last growth of a line gained, one comparison of so many."""
     before, last = line.members[-2:]
     apart = curve.draws[:, -1] - curve.draws[:, -2]
+    found = within(apart, LEFT_OUT / among) if len(apart) else None
     return Step(
         line=line.name,
         last=last,
         before=before,
-        gain=float(curve.accuracy[-1] - curve.accuracy[-2]),
-        interval=within(apart, LEFT_OUT / among) if len(apart) else None,
+        gain=told(metric, float(curve.accuracy[-1] - curve.accuracy[-2])),
+        interval=span(metric, found) if found else None,
+        pays=found is None or found[0] > 0,
     )
 
 

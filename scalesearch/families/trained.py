@@ -19,8 +19,10 @@ from scalesearch.networks.cost import CONVENTION, cost
 from scalesearch.networks.files import MEMBERS, dump_model, label, read_model
 from scalesearch.networks.measured import Measured, measured
 from scalesearch.networks.models import Model
+from scalesearch.spaces.metric import LOSS, Metric
 from scalesearch.spaces.space import Growth, Recipe
 from scalesearch.studies.images import Images
+from scalesearch.trials.custom import CustomTraining
 from scalesearch.trials.growth import ratios
 from scalesearch.trials.trial import Trial
 
@@ -53,6 +55,7 @@ class Training:
 
     `data`, `examples` of the training images (None for all) and `held_out` are a trial's; `remarks`
     say what could not be made and why. `start` is the SHA-256 of the weights that all begin from.
+    With `custom` a user's function trains them; `data` may then be "", for none of ours.
     """
 
     title: str
@@ -67,6 +70,12 @@ class Training:
     entries: tuple[Entry, ...]
     lines: tuple[Line, ...]
     remarks: tuple[str, ...] = ()
+    custom: CustomTraining | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """What its networks are compared by in tables of trials."""
+        return self.custom.metric if self.custom else LOSS
 
     @property
     def names(self) -> dict[str, str]:
@@ -105,6 +114,7 @@ def trials_of(
             keep=entry.name,
             grown_by=ratios(entry.arch, cheapest(tuple(here)).arch, training.recipe),
             begin=(begin or {}).get(entry.name),
+            custom=training.custom,
         )
         for seed in range(training.seeds)
         for entry in here
@@ -117,7 +127,7 @@ def joined(earlier: Training, new: Training) -> Training:
     Raises ParameterError where they are not of the same images and recipe, a name has become
     another network's, or what has been trained would have grown over another network.
     """
-    for what in ("data", "examples", "held_out", "recipe", "start"):
+    for what in ("data", "examples", "held_out", "recipe", "start", "custom"):
         before, now = getattr(earlier, what), getattr(new, what)
         if before != now:
             raise ParameterError(
@@ -183,6 +193,7 @@ def training_of(
     recipe: Recipe,
     seeds: int,
     remarks: tuple[str, ...] = (),
+    custom: CustomTraining | None = None,
 ) -> Training:
     """The training of those lines. A network that several make keeps the name that it got first."""
     first: dict[str, Entry] = {}
@@ -209,6 +220,7 @@ def training_of(
         entries=tuple(first.values()),
         lines=joined_lines(named, entries),
         remarks=remarks,
+        custom=custom,
     )
 
 

@@ -50,6 +50,7 @@ def environment(finalize: Callable[[Any], str] | None = None) -> Environment:
         "expected_loss": expected_loss,
         "times_text": words.times_text,
         "step_text": words.step_text,
+        "score_text": words.score_text,
     }
     return made
 

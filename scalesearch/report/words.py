@@ -3,12 +3,13 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
-from scalesearch.families.front import Efficiency, Front, Step
+from scalesearch.families.front import Efficiency, Front, FrontRow, Step
 from scalesearch.files import plain
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.report.content import Content, Row
 from scalesearch.selection.gates import Gate
 from scalesearch.spaces.growth import added
+from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.space import Growth
 from scalesearch.units import duration
 
@@ -229,7 +230,8 @@ def md_text(value: object) -> str:
 def times_text(found: Efficiency, front: Front) -> str:
     """At equal accuracy a line needs so many times the flops of the first, in one sentence."""
     mine, other = front.lines[0].name, found.line
-    level = percent(found.accuracy)
+    level = level_text(found.accuracy, front.metric)
+    level = level if front.metric is None else f"{front.metric.name} {level}"
     if found.ratio is None:
         return f"{other} does not reach the {level} that {mine} begins with."
     said = f"At {level} {other} needs {found.ratio:.2f} times the flops of {mine}"
@@ -239,11 +241,29 @@ def times_text(found: Efficiency, front: Front) -> str:
     return f"{said} ({found.low:.2f} to {high})."
 
 
-def step_text(step: Step) -> str:
+def level_text(value: float, metric: Metric | None) -> str:
+    """An accuracy in percent, or a metric of the user's own."""
+    return percent(value) if metric is None else f"{value:.4f}"
+
+
+def score_text(row: FrontRow, metric: Metric | None) -> str:
+    """What a network of a front is worth, with its interval: in percent, or in its own metric."""
+    said = level_text(row.accuracy, metric)
+    if row.interval is None:
+        return said
+    low, high = (level_text(end, metric) for end in row.interval)
+    return f"{said} ({low} to {high})"
+
+
+def step_text(step: Step, front: Front) -> str:
     """What the last growth of a line gained, and whether it pays."""
-    said = f"{step.line}: {step.last} gains {100 * step.gain:+.2f} points over {step.before}"
+    if front.metric is None:
+        gain, digits = f"gains {100 * step.gain:+.2f} points over", 2
+    else:
+        gain, digits = f"differs by {step.gain:+.4f} of {front.metric.name} from", 4
+    said = f"{step.line}: {step.last} {gain} {step.before}"
     if step.interval is None:
         return f"{said}."
-    low, high = (100 * end for end in step.interval)
+    low, high = ((100 if front.metric is None else 1) * end for end in step.interval)
     end = "" if step.pays else ", no more than seeds may explain: growth has stopped paying"
-    return f"{said} ({low:+.2f} to {high:+.2f}){end}."
+    return f"{said} ({low:+.{digits}f} to {high:+.{digits}f}){end}."

@@ -20,6 +20,7 @@ from scalesearch.families.trained import (
     write_training,
 )
 from scalesearch.files import write_csv
+from scalesearch.networks.custom import functions_named
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.weights import as_safetensors, read_any_weights, renamed
 from scalesearch.plans.document import FILE as PLAN
@@ -39,10 +40,11 @@ from scalesearch.search.options import (
     runner_of,
     worker_count,
 )
-from scalesearch.search.training import epoch_weight
+from scalesearch.search.training import epoch_weight, flops_of
 from scalesearch.spaces.space import Proxy
 from scalesearch.studies import JOURNAL, Study, locked
 from scalesearch.studies.images import packed
+from scalesearch.studies.tables import in_words
 from scalesearch.trials.trial import Trial
 from scalesearch.units import counted, duration
 
@@ -51,14 +53,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainEstimate:
-    """What a training would take on this machine; `text` says it."""
+    """What a training would take on this machine; `text` says it. How long a user's own training
+    takes is not known."""
 
     folder: str
     networks: int
     trials: int
     epochs: int
     workers: int
-    expected_seconds: float
+    expected_seconds: float | None
     text: str
 
 
@@ -99,12 +102,17 @@ def estimate_training(training: Training, folder: Path, options: RunOptions) -> 
     work = [Work(trial.key.network, trial.last) for trial in wanted]
     images, recipe = training.images, training.recipe
     sizes = (images.train or 0, images.val or 0)
-    seconds = seconds_of(models_of(training), sizes, recipe, work, options) if work else 0.0
+    seconds: float | None = 0.0
+    if work:
+        models = models_of(training)
+        seconds = None if training.custom else seconds_of(models, sizes, recipe, work, options)
+    long = "as long as your training takes" if seconds is None else f"about {duration(seconds)}"
+    of = images.name if images.train is None else f"{images.train:,} images"
     text = (
         f"{counted(len(training.entries), 'network')} in {counted(len(training.lines), 'line')}, "
-        f"{counted(training.seeds, 'seed')}, {counted(recipe.epochs, 'epoch')} of "
-        f"{images.train:,} images, in {folder}: {counted(len(wanted), 'trial')} to train; about "
-        f"{duration(seconds)} with {counted(worker_count(options), 'worker')}"
+        f"{counted(training.seeds, 'seed')}, {counted(recipe.epochs, 'epoch')} of {of}, in "
+        f"{folder}: {counted(len(wanted), 'trial')} to train; {long} with "
+        f"{counted(worker_count(options), 'worker')}"
     )
     return TrainEstimate(
         folder=str(folder),
@@ -186,7 +194,7 @@ def with_packed(
     Raises ValueError where they are others than it has been trained with.
     """
     proxy = Proxy(
-        data=training.data, train_examples=training.examples, val_examples=training.held_out
+        data=training.data or None, train_examples=training.examples, val_examples=training.held_out
     )
     images, source = packed(training.images, proxy, models_of(training), cache)
     if earlier and earlier.images.contents != images.contents:
@@ -197,16 +205,17 @@ def with_packed(
 
 
 def write_results(training: Training, source: str, study: Study, folder: Path) -> None:
-    """Write the tables of a training's trials, and the card of each network that has ended."""
-    write_csv(folder / "trials.csv", study.trials())
-    write_csv(folder / "curves.csv", study.curves())
+    """Write the tables of a training's trials, and the card of each network that has ended, where
+    our training says what is in it."""
+    write_csv(folder / "trials.csv", in_words(study.trials(), training.metric))
+    write_csv(folder / "curves.csv", in_words(study.curves(), training.metric))
     curves = study.history("val")
     finished = study.finished("val")
     found = front_of(training, {key: curves[key][-1] for key in finished})
     if found is not None:
         write_front(folder, found)
     entries = {one.key: one for one in training.entries}
-    for key in finished:
+    for key in finished if training.custom is None else ():
         one = entries[key.network]
         if not card_path(folder, one.name, key.seed).exists():
             end, made_with = curves[key][-1], study.made_with(key)
@@ -223,9 +232,14 @@ def train_members(
 ) -> Driven:
     """Train what the study lacks of a training, telling of each trial that ends."""
     spending = Spending(options.max_trials, options.max_hours)
-    weight = epoch_weight(models_of(training), training.recipe.batch_size, device_here(options))
+    custom = training.custom
+    weight = flops_of(training.entries)
+    if custom is None:
+        weight = epoch_weight(models_of(training), training.recipe.batch_size, device_here(options))
     clock = Clock(weight, options.max_trials)
-    run = runner_of(options, folder, models_of(training)[0])
+    model = models_of(training)[0]
+    functions = (custom.function, *functions_named(model)) if custom else ()
+    run = runner_of(options, folder, model, functions)
 
     def decide() -> Decided:
         lacking = tuple(trial for trial in wanted if study.lacks(trial))
@@ -249,4 +263,5 @@ def listeners_of(clock: Clock, training: Training, quiet: bool) -> list[Listener
     """Who hears what happens; the clock first, for others ask it."""
     if quiet:
         return [clock.hear]
-    return [clock.hear, failures(clock, training.names), trials(clock, training.names)]
+    names = training.names
+    return [clock.hear, failures(clock, names), trials(clock, names, training.metric)]

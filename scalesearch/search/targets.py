@@ -12,6 +12,7 @@ from scalesearch.families.trained import FRONT, Training, training_of
 from scalesearch.networks.models import build_model
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.weights import read_any_weights, start_from
+from scalesearch.plans.grid import MOST_PIXELS
 from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.files import named_space, narrow
 from scalesearch.spaces.space import Proxy, Space
@@ -20,6 +21,7 @@ from scalesearch.studies.images import Images, images_of
 from scalesearch.studies.setup import (
     Search,
     check_study,
+    custom_training,
     data_label,
     plan_again,
     study_folder,
@@ -64,7 +66,6 @@ def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
     if studies:
         check_study(Path(studies[0]))
         search = plan_again(Path(studies[0]))
-        refuse_custom(search.space)
         training = for_study(search, names, options)
         return begun_from(training, options.start), search.folder / FRONT
     space = named_space(options.space)
@@ -101,12 +102,12 @@ def begun_from(training: Training, start: Path | None) -> Training:
 
 
 def refuse_custom(space: Space) -> None:
-    """Raise ValueError for a space with a training function of the user's own: members are trained
-    as ours trains."""
+    """Raise ValueError for a space with a training function of the user's own: models without a
+    study are trained as ours trains."""
     if space.train is not None:
         raise ValueError(
-            f"space {space.name} is trained by {space.train}, and members are trained by our own "
-            "recipe alone: scale it and call your function on them"
+            f"space {space.name} is trained by {space.train}, and models without a study are "
+            "trained by our own recipe alone: run a study of the space and name that"
         )
 
 
@@ -114,8 +115,12 @@ def for_study(search: Search, names: Sequence[str], options: TrainOptions) -> Tr
     """The training of a study's lines, and of other networks on its images by its recipe."""
     if options.data is not None:
         raise ParameterError("data", "must not be given for a study, which has its own")
-    plan, images = search.plan, search.images
-    match = search.space.matched if options.match is None else options.match
+    plan, images, custom = search.plan, search.images, custom_training(search)
+    if custom is not None:
+        refuse_others(names, options)
+    most = images.side or (plan.baseline.resolution if custom is None else MOST_PIXELS)
+    matched = search.space.matched if custom is None else ()
+    match = matched if options.match is None else options.match
     made = study_lines(
         plan.baseline.arch,
         plan.ratio,
@@ -123,12 +128,29 @@ def for_study(search: Search, names: Sequence[str], options: TrainOptions) -> Tr
         options.coefficients or found_coefficients(search.folder),
         match,
         options.axes,
-        images.side or plan.baseline.resolution,
+        most,
     )
     others = named_lines(names, images, options.output_stride)
     title = f"{search.space.name} on {images.name}"
     proxy = adjusted(search.proxy, options)
-    return trained_on(title, [made, others], proxy, images, options.seeds)
+    found = trained_on(title, [made, others], proxy, images, options.seeds)
+    if custom is None:
+        return found
+    return replace(found, custom=replace(custom, study=str((search.folder / FRONT).resolve())))
+
+
+def refuse_others(names: Sequence[str], options: TrainOptions) -> None:
+    """Raise ParameterError for networks that no user's training was written for."""
+    if names:
+        raise ParameterError(
+            "targets",
+            f"must be the study alone where a function of yours trains it, got {', '.join(names)}",
+        )
+    if options.match:
+        raise ParameterError(
+            "match",
+            f"must be left out where a function of yours trains, got {', '.join(options.match)}",
+        )
 
 
 def found_coefficients(folder: Path) -> Coefficients:
@@ -159,7 +181,7 @@ def trained_on(
     return training_of(
         title,
         lines,
-        str(proxy.data),
+        proxy.data or "",
         proxy.train_examples,
         proxy.val_examples,
         images,

@@ -2,11 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 
+from scalesearch.families.trained import Entry
 from scalesearch.networks.models import Model
+from scalesearch.plans.document import Candidate
 from scalesearch.search.clock import Clock
 from scalesearch.search.driver import Driven, drive, search_decisions
 from scalesearch.search.events import Listener
@@ -85,7 +87,9 @@ def listeners_of(
     names = search.plan.names
     batch = search.proxy.recipe.batch_size
     weight = epoch_weight(networks(search), batch, device_here(options))
-    clock = Clock(weight if search.space.train is None else flops_of(search), options.max_trials)
+    if search.space.train is not None:
+        weight = flops_of([search.plan.baseline, *search.plan.candidates])
+    clock = Clock(weight, options.max_trials)
     workers = None if options.address and not options.workers else worker_count(options)
 
     ranking = rankings(search, study)
@@ -106,10 +110,9 @@ def listeners_of(
     return listeners
 
 
-def flops_of(search: Search) -> Callable[[str], float]:
+def flops_of(networks: Iterable[Candidate | Entry]) -> Callable[[str], float]:
     """How long an epoch of a user's own training takes beside another's: as their flops say."""
-    flops = {c.key: float(c.flops) for c in (search.plan.baseline, *search.plan.candidates)}
-    return flops.__getitem__
+    return {one.key: float(one.flops) for one in networks}.__getitem__
 
 
 def epoch_weight(

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from scalesearch.data import DataSet
@@ -57,14 +58,17 @@ class CustomTraining:
     `limit` are the seconds that an epoch may take, `memory` the GiB that a trial may (None: half of
     the machine's); `study` is where the trials' own folders are made, if that is on the machine
     that trains. `call` is the function itself, where it is in no module that others can import.
+    Where two differ in the function or the metric, they are different trainings.
     """
 
     function: str
     metric: Metric
-    limit: float
-    study: str
-    call: Train | None = field(default=None, compare=False, repr=False)
-    memory: float | None = None
+    limit: float = field(compare=False)
+    study: Annotated[str, Field(exclude=True)] = field(default="", compare=False)
+    call: Annotated[Train | None, Field(exclude=True)] = field(
+        default=None, compare=False, repr=False
+    )
+    memory: float | None = field(default=None, compare=False)
 
 
 def custom_epochs(

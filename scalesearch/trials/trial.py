@@ -102,9 +102,14 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
     epochs = train(network, data, recipe, trial.seed, trial.split, trial.start, trial.pause, side)
     for metrics in epochs:
-        if trial.keep and metrics.epoch == recipe.epochs:
-            metrics = replace(metrics, weights=as_safetensors(network.state_dict()))
-        yield metrics
+        yield with_weights(trial, network, metrics)
+
+
+def with_weights(trial: Trial, network: nn.Module, metrics: Metrics) -> Metrics:
+    """The metrics of an epoch, after the last with the weights where the trial keeps them."""
+    if not trial.keep or metrics.epoch != trial.recipe.epochs:
+        return metrics
+    return replace(metrics, weights=as_safetensors(network.state_dict()))
 
 
 def run_custom(
@@ -124,7 +129,8 @@ def run_custom(
             data=data,
             recipe=trial.recipe,
         )
-        yield from custom_epochs(custom, network, run, trial.start, trial.last)
+        for metrics in custom_epochs(custom, network, run, trial.start, trial.last):
+            yield with_weights(trial, network, metrics)
 
 
 def data_of(trial: Trial, recipe: Recipe, read: Reader) -> DataSet | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from scalesearch.families.front import Front, front_of, write_front
 from scalesearch.families.trained import Entry, Line, Training
 from scalesearch.report import write_front_report
 from scalesearch.report.words import step_text, times_text
+from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies.images import Images
 from scalesearch.trials.curve import Point
+from scalesearch.trials.custom import CustomTraining
 from scalesearch.trials.key import TrialKey
 
 IMAGES = Images(
@@ -27,8 +30,9 @@ ACCURACIES = {
 }
 
 
-def front(noise: float = 1e-4, seeds: int = 4) -> Front:
-    """The front of four lines whose trials scatter by that much."""
+def front(noise: float = 1e-4, seeds: int = 4, metric: Metric | None = None) -> Front:
+    """The front of four lines whose trials scatter by that much; of a user's own training, whose
+    metric is the accuracy or the error."""
     entries, ends, rng = [], {}, np.random.default_rng(0)
     for line, values in ACCURACIES.items():
         for i, accuracy in enumerate(values):
@@ -46,7 +50,10 @@ def front(noise: float = 1e-4, seeds: int = 4) -> Front:
             )
             for seed in range(seeds):
                 drawn = accuracy + noise * rng.standard_normal()
-                ends[TrialKey(f"{line}-{i}", seed, "val")] = Point(5, 1 - drawn, drawn, 0.1, 9.0)
+                end = Point(5, 1 - drawn, drawn, 0.1, 9.0)
+                if metric is not None:
+                    end = Point(5, -drawn if metric.goal == "max" else 1 - drawn, None, None, 9.0)
+                ends[TrialKey(f"{line}-{i}", seed, "val")] = end
     training = Training(
         title="four lines",
         data="shapes",
@@ -55,6 +62,7 @@ def front(noise: float = 1e-4, seeds: int = 4) -> Front:
         images=IMAGES,
         recipe=Recipe(),
         seeds=seeds,
+        custom=metric and CustomTraining("python:mine:train", metric, 60),
         entries=tuple(entries),
         lines=tuple(
             Line(
@@ -96,9 +104,37 @@ def test_intervals_widen_with_the_noise_and_need_seeds() -> None:
 def test_growth_that_has_stopped_paying_is_said() -> None:
     steps = {step.line: step for step in front(1e-3).steps}
     assert steps["found"].pays and not steps["depth"].pays
-    assert "growth has stopped paying" in step_text(steps["depth"])
+    assert "growth has stopped paying" in step_text(steps["depth"], front(1e-3))
     # 84 to 88 %, by means of four seeds of one point each: four standard errors of a difference
     assert steps["found"].gain == pytest.approx(0.04, abs=4 * 1e-3 / 2**0.5)
+
+
+@pytest.mark.parametrize("goal", ["min", "max"])
+def test_a_metric_of_ones_own_is_told_in_its_own_words(
+    goal: Literal["min", "max"], tmp_path: Path
+) -> None:
+    metric = Metric(name="MSE" if goal == "min" else "IoU", goal=goal)
+    ours, found = front(1e-3), front(1e-3, metric=metric)
+
+    def turned(value: float) -> float:
+        return 1 - value if goal == "min" else value
+
+    for a, b in zip(ours.rows, found.rows, strict=True):
+        assert b.accuracy == pytest.approx(turned(a.accuracy))
+        assert a.interval is not None and b.interval is not None
+        ends = sorted(map(turned, a.interval))
+        assert b.interval == pytest.approx(ends, abs=1e-3)  # of other draws
+    assert [e.ratio for e in found.efficiencies] == pytest.approx(
+        [e.ratio for e in ours.efficiencies], nan_ok=True
+    )
+    for one, other in zip(ours.steps, found.steps, strict=True):
+        assert one.pays == other.pays
+        assert other.gain == pytest.approx(one.gain if goal == "max" else -one.gain)
+    write_front(tmp_path, found)
+    write_front_report(tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "accuracy" not in text and f"| {metric.name} (95 %) | seeds |" in text
+    assert f"of {metric.name} from found_1" in text and " %" not in text.replace("95 %", "")
 
 
 def test_the_report_of_a_front_says_what_it_found(tmp_path: Path) -> None:

@@ -12,6 +12,11 @@ import torch
 from torch import Tensor, nn
 
 import scalesearch as ss
+from scalesearch.families.front import find_front
+from scalesearch.families.trained import find_training
+from scalesearch.networks.files import read_model
+from scalesearch.networks.models import build_model
+from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.search.screen import status_text
 from scalesearch.search.status import study_status
 from scalesearch.spaces.files import load_space
@@ -163,6 +168,48 @@ def test_killed_workers_and_drivers_leave_no_trace_of_its_own_state(
     exact(tmp_path / "killed", whole.folder)
     printed = [path.read_text() for path in (tmp_path / "killed").glob("custom/*/printed.txt")]
     assert any("goes on after epoch" in text for text in printed)
+
+
+def test_its_family_is_trained_to_the_end_by_the_same_function(
+    space: Path, scalesearch: Command
+) -> None:
+    Path("own_state.py").write_text(KEEPS.replace("time.sleep(0.2)", "pass"))
+    space.write_text(f"train: python:own_state:train\n{SPACE}")
+    study = ss.run(space, runner="inline", max_trials=4, quiet=True).folder
+    line = ("train", study, "--coefficients", "1.1,1.2,1.25", "--seeds", 2, "--epochs", 3)
+    said = scalesearch(*line, "--no-axes", "--dry-run")
+    assert said.returncode == 0, said.stderr
+    assert "3 networks in 1 line" in said.stdout and "as long as your training takes" in said.stdout
+    done = scalesearch(*line, "--no-axes", "--runner", "inline", "--max-trials", 2)
+    assert done.returncode == 0, done.stderr
+    done = scalesearch(*line, "--no-axes", "--runner", "inline", "--json")
+    assert json.loads(done.stdout)["trained"] == 4
+
+    front, table = find_front(study / "front"), pd.read_csv(study / "front" / "trials.csv")
+    assert front is not None and front.metric is not None and front.metric.name == "agreement"
+    assert [row.flops / front.rows[0].flops for row in front.rows] == pytest.approx(
+        [1, 2, 4], rel=0.15
+    )
+    for row in front.rows:
+        mine = table[table["candidate"] == find_key(study, row.name)]["agreement"]
+        # the mean of draws, which is near that of the trials
+        assert row.accuracy == pytest.approx(mine.mean(), abs=0.01) and len(mine) == 2
+        weights = read_weights(study / "front" / "weights" / f"{row.name}-seed1.safetensors")
+        model = read_model(study / "front" / "members" / f"{row.name}.yaml")
+        load_weights(build_model(model), weights, row.name)
+    text = (study / "report.md").read_text()
+    assert "| agreement (95 %) | seeds |" in text and "of agreement from" in text
+    other = scalesearch(*line, "--match", "mobilenet_v2", "--dry-run")
+    assert other.returncode == 2 and "--match must be left out where a function" in other.stderr
+    other = scalesearch(*line, "lenet5", "--dry-run")
+    assert other.returncode == 2 and "must be the study alone" in other.stderr
+
+
+def find_key(study: Path, name: str) -> str:
+    """The key of a network that was trained to its end."""
+    training = find_training(study / "front")
+    assert training is not None
+    return training.entry(name).key
 
 
 def test_whose_training_runs(space: Path) -> None:

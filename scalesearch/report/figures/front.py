@@ -18,6 +18,8 @@ from scalesearch.report.figures.figure import (
     shapes,
     tips,
 )
+from scalesearch.report.words import level_text
+from scalesearch.spaces.metric import Metric
 from scalesearch.units import short
 
 COLOURS = ("tied", "green", "purple", "teal", "brown", "pink", "other")
@@ -49,16 +51,18 @@ def against(front: Front, cost: str) -> Figure:
     drawn = [mark(front, line, name) for line in front.lines for name in line.members]
     entries = entries_of(front)
     x = log_cost(drawn, cost)
-    y = alt.Y(
-        "accuracy:Q", title="validation accuracy (%)", scale=alt.Scale(zero=False, padding=12)
-    )
+    metric = front.metric
+    name = metric.name if metric else "accuracy"
+    what = f"validation {name}" if metric is None else name
+    title = f"{what} (%)" if metric is None else f"{name}, {metric.direction}"
+    y = alt.Y("accuracy:Q", title=title, scale=alt.Scale(zero=False, padding=12))
     shade = colours(entries)
     solid = alt.Chart(data(row for row in drawn if not row["axis"]))
     dashed = alt.Chart(data(row for row in drawn if row["axis"]))
     every = alt.Chart(data(drawn))
     chart = hiding(
         every.mark_rule(strokeWidth=2, opacity=0.4).encode(
-            x, alt.Y("low:Q", title="validation accuracy (%)"), alt.Y2("high:Q"), shade
+            x, alt.Y("low:Q", title=title), alt.Y2("high:Q"), shade
         ),
         solid.mark_line(strokeWidth=2).encode(x, y, shade),
         dashed.mark_line(strokeWidth=1.5, strokeDash=DASHES).encode(x, y, shade),
@@ -67,40 +71,48 @@ def against(front: Front, cost: str) -> Figure:
             y,
             shade,
             shapes(entries),
-            tooltip=tips(("network", "line", "resolution", "flops", "params", "accuracy")),
+            tooltip=[
+                *tips(("network", "line", "resolution", "flops", "params")),
+                alt.Tooltip("tip.accuracy:N", title=name),
+            ],
         ),
         height=380,
     )
-    lowest, highest = min(r["accuracy"] for r in drawn), max(r["accuracy"] for r in drawn)
+    ends = [f(r["accuracy"] for r in drawn) for f in (min, max)]
+    lowest, highest = (f"{end:.1f} %" if metric is None else f"{end:.4g}" for end in ends)
+    images = front.images
+    if front.held_out:
+        images = f"{front.held_out:,} images held out of {front.images}"
+    heading = what[0].upper() + what[1:]
     return Figure(
         f"front_{cost}",
-        f"The front: accuracy against {cost}",
-        f"Lines of validation accuracy against {COSTS[cost]} on a log axis: {len(front.rows)} "
-        f"networks in {len(entries)} lines, from {lowest:.1f} % to {highest:.1f} %.",
-        f"Validation accuracy of every network that was trained, on {front.held_out or 0:,} images "
-        f"held out of {front.images}, against {COSTS[cost]}. A mark is the mean of the seeds, the "
-        "bar its 95 % interval; lines are families, dashed ones grow along one axis alone.",
+        f"The front: {name} against {cost}",
+        f"Lines of {what} against {COSTS[cost]} on a log axis: {len(front.rows)} networks in "
+        f"{len(entries)} lines, from {lowest} to {highest}.",
+        f"{heading} of every network that was trained, on {images}, against {COSTS[cost]}. A mark "
+        "is the mean of the seeds, the bar its 95 % interval; lines are families, dashed ones grow "
+        "along one axis alone.",
         chart,
         entries,
     )
 
 
 def mark(front: Front, line: Line, name: str) -> Datum:
-    """A network on its line, in percent."""
-    row = front.row(name)
+    """A network on its line, in percent, or in a metric of the user's own."""
+    row, by = front.row(name), 100 if front.metric is None else 1
     low, high = row.interval or (row.accuracy, row.accuracy)
     return {
         **{cost: getattr(row, cost) for cost in COSTS},
-        "accuracy": 100 * row.accuracy,
-        "low": 100 * low,
-        "high": 100 * high,
+        "accuracy": by * row.accuracy,
+        "low": by * low,
+        "high": by * high,
         "group": line.name,
         "axis": line.kind == "axis",
-        "tip": tip(row, line),
+        "tip": tip(row, line, front.metric),
     }
 
 
-def tip(row: FrontRow, line: Line) -> dict[str, str]:
+def tip(row: FrontRow, line: Line, metric: Metric | None) -> dict[str, str]:
     """What a network says when the pointer is on it."""
     return {
         "network": row.name,
@@ -108,5 +120,5 @@ def tip(row: FrontRow, line: Line) -> dict[str, str]:
         "resolution": f"{row.resolution} px",
         "flops": short(row.flops),
         "params": short(row.params),
-        "accuracy": f"{row.accuracy:.2%}, {row.seeds} seeds",
+        "accuracy": f"{level_text(row.accuracy, metric)}, {row.seeds} seeds",
     }

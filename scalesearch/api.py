@@ -50,7 +50,7 @@ from scalesearch.selection.selection import Selection, read_selection
 from scalesearch.selection.terms import Policy
 from scalesearch.selection.verification import Verification
 from scalesearch.spaces.budget import parse_budget
-from scalesearch.spaces.files import load_space, named_space, narrow
+from scalesearch.spaces.files import costed_by, load_space, named_space, narrow
 from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
 from scalesearch.studies.setup import check_study, data_info, prepare, trust_study
@@ -145,13 +145,15 @@ def plan(
     data: str | None = None,
     *,
     latency: int | None = None,
+    cost: str | None = None,
 ) -> Plan:
     """The distinct networks that meet a budget, measured; trains nothing and writes nothing.
 
     `budget` is the space's own unless given; with `latency` they are timed at that batch size too.
-    `table` makes a DataFrame of a plan.
+    Where `cost` names a function, python:module:function, that tells what is timed else. `table`
+    makes a DataFrame of a plan.
     """
-    chosen = narrow(as_space(space), proxy, data=data)
+    chosen = narrow(costed_by(as_space(space), cost), proxy, data=data)
     info = data_info(chosen.proxies[proxy])
     channels, classes = (info.channels, len(info.classes)) if info else (None, None)
     side = info.side if info else None
@@ -164,6 +166,7 @@ def run(
     proxy: str = "quick",
     data: str | None = None,
     *,
+    cost: str | None = None,
     train: Train | None = None,
     seeds: int | None = None,
     epochs: int | None = None,
@@ -186,10 +189,10 @@ def run(
 ) -> SavedStudy:
     """The study of a search: planned, trained, selected, scaled up and reported.
 
-    What is None is the space's own, or this machine's. `train` is a function of your own that
-    trains in place of ours, `(network, TrainingRun)`, and yields the space's `metric` after each
-    epoch. The same call again continues a study, and trains nothing where it is complete; so does
-    one that `max_trials` or `max_hours` had ended.
+    What is None is the space's own, or this machine's; `cost` is as in `plan`. `train` is a
+    function of your own that trains in place of ours, `(network, TrainingRun)`, and yields the
+    space's `metric` after each epoch. The same call again continues a study, and trains nothing
+    where it is complete; so does one that `max_trials` or `max_hours` had ended.
     A Ray worker that reports no epoch for `stall` seconds, and ten times as long as epochs take, is
     given up. Images that are files are packed once, in `cache` or the user's own. Unless `quiet`,
     progress is drawn where stderr is a terminal, and logged by `logging` as "scalesearch"
@@ -210,7 +213,7 @@ def run(
         cache=None if cache is None else Path(cache),
     )
     refuse_no_gpu(options)
-    given, device = as_space(space), device_here(options)
+    given, device = costed_by(as_space(space), cost), device_here(options)
     folder, call = Path(results), None
     if train is not None:
         given, call = trained_by(given, train)

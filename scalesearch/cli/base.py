@@ -55,6 +55,13 @@ Budget = Annotated[
         "the tolerance; the others are caps. [the space's own]"
     ),
 ]
+Cost = Annotated[
+    str | None,
+    typer.Option(
+        help="python:module:function that tells the ms of a budget, for another device. [timed "
+        "here]"
+    ),
+]
 ProxyName = Annotated[
     str,
     typer.Option(

@@ -12,6 +12,7 @@ from scalesearch.cli.base import (
     AsJson,
     Budget,
     Cache,
+    Cost,
     Data,
     GpusPerTrial,
     ProxyName,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 def run_command(
     space: SpaceName = "efficientnet",
     budget: Budget = None,
+    cost: Cost = None,
     proxy: ProxyName = "quick",
     data: Data = None,
     seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Seeds a candidate.")] = None,
@@ -90,7 +92,7 @@ def run_command(
     trusting(space, trust)
     from scalesearch.search.options import RunOptions, device_here, refuse_no_gpu
     from scalesearch.search.run import run_search
-    from scalesearch.spaces.files import named_space
+    from scalesearch.spaces.files import costed_by, named_space
     from scalesearch.studies.setup import prepare
 
     options = RunOptions(
@@ -110,7 +112,7 @@ def run_command(
     )
     if not dry_run:
         refuse_no_gpu(options)
-    chosen, device = named_space(space), device_here(options)
+    chosen, device = costed_by(named_space(space), cost), device_here(options)
     search = prepare(chosen, proxy, budget, data, seeds, epochs, results, name, policy, device)
     if dry_run:
         from scalesearch.search.estimate import estimate
@@ -144,6 +146,7 @@ def plan_command(
     latency: Annotated[
         int | None, typer.Option(min=1, help="Time them at that batch size as well.")
     ] = None,
+    cost: Cost = None,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
@@ -151,7 +154,7 @@ def plan_command(
     trusting(space, trust)
     from scalesearch import api
 
-    document = api.plan(space, budget, proxy, data, latency=latency)
+    document = api.plan(space, budget, proxy, data, latency=latency, cost=cost)
     if as_json:
         return print_json(document)
     show_plan(document)
@@ -160,6 +163,7 @@ def plan_command(
 def show_plan(plan: "Plan") -> None:
     """Print a plan as a table."""
     from scalesearch.cli.tables import show_table
+    from scalesearch.networks.latency import is_told
     from scalesearch.units import amount, milliseconds, short
 
     start, measure, timed = plan.baseline, plan.measure, plan.latency
@@ -172,7 +176,9 @@ def show_plan(plan: "Plan") -> None:
     )
     if timed:
         say(
-            f"ms are of a forward pass of {timed.batch} images in eval mode, float32, on "
+            f"ms are what {timed.device} tells of a batch of {timed.batch}"
+            if is_told(timed.conditions)
+            else f"ms are of a forward pass of {timed.batch} images in eval mode, float32, on "
             f"{timed.device}, {timed.threads} thread: medians and 95 % intervals; "
             f"{timed.unclear} networks too noisy to tell were left out"
         )

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from scalesearch.errors import ParameterError
 from scalesearch.networks.cost import Cost, cost
 from scalesearch.networks.count import all_counted, measured_costs
-from scalesearch.networks.latency import Timings, conditions_here
+from scalesearch.networks.latency import Timings, conditions_here, conditions_told, is_told
 from scalesearch.networks.measured import measured
 from scalesearch.networks.models import Model, realised
 from scalesearch.networks.scaling import Coefficients
@@ -53,12 +54,12 @@ def make_plan(
     An amount in the budget is one of the space's own model; its ratio to that model is what the
     proxy is held to. `images` is the side of the data's own, pixels. Latencies are timed where the
     budget or `batch` asks for them, on `device`, cpu or cuda, or unless that is given on a GPU if
-    there is one; those in `timings` are taken as they are. Raises ValueError when nothing is
-    feasible, naming the nearest.
+    there is one; or the space's `cost` tells them. Those in `timings` are taken as they are. Raises
+    ValueError when nothing is feasible, naming the nearest.
     """
     budget = parse_budget(budget_text or space.budget)
     proxy = space.proxies[proxy_name]
-    timings = first_timings(budget, batch, timings, device)
+    timings = first_timings(budget, batch, timings, device, space.cost)
     limits, timings = find_limits(space, budget, timings)
     target = limits[0]
     grid = grid_for(space, proxy, budget, target.ratio)
@@ -164,11 +165,16 @@ def left_out(
 
 
 def first_timings(
-    budget: Budget, batch: int | None, known: Timings | None, device: str | None
+    budget: Budget,
+    batch: int | None,
+    known: Timings | None,
+    device: str | None,
+    source: str | None,
 ) -> Timings | None:
     """The timings that a plan starts from; None where nothing asks for a latency.
 
-    Raises ValueError where a batch contradicts the budget's.
+    `source` is the function that tells them, where they are not timed. Raises ValueError where a
+    batch contradicts the budget's, `known` are of another source, or none are asked for.
     """
     wanted = budget.batch or batch
     if budget.batch and batch and budget.batch != batch:
@@ -176,8 +182,18 @@ def first_timings(
             f"latency must be of one batch, got {batch} beside a budget of {budget.text}"
         )
     if wanted is None:
+        if source is not None:
+            raise ParameterError(
+                "cost", f"tells what the ms of a budget are, got {budget.text}: ask for 2xms"
+            )
         return None
-    return known or Timings(conditions_here(wanted, device))
+    if known is not None:
+        was = known.conditions.device if is_told(known.conditions) else None
+        if was != source:
+            raise ValueError(f"latencies must be of one source, got {was} beside {source}")
+        return known
+    told = None if source is None else conditions_told(source, wanted)
+    return Timings(told or conditions_here(wanted, device))
 
 
 def start_figure(base: Candidate, measure: Measure) -> float:

@@ -70,6 +70,11 @@ def named_space(name: str) -> Space:
     return space
 
 
+def costed_by(space: Space, cost: str | None) -> Space:
+    """The space with that function for the ms of a budget; as it is for None."""
+    return space if cost is None else replace(space, cost=cost)
+
+
 def near(path: Path) -> list[Path]:
     """The space files that a path which is none may have been meant as."""
     return [path / "space.yaml", *with_suffixes(path)]

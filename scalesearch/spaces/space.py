@@ -196,6 +196,10 @@ class Space:
     operators: dict[str, str] = field(default_factory=dict)
     """What operators cost that fvcore does not know, where the model is a function: by name, `free`
     or python:module:function, which makes multiply-adds of the shapes of inputs and outputs."""
+    cost: str | None = None
+    """What the `ms` of a budget are in place of times here: python:module:function, which is called
+    with a network and a batch of images and returns what that costs on another device, in
+    milliseconds or any other unit."""
     train: str | None = None
     """Your own training in place of ours: python:package.module:function. Of the recipe it is
     given `epochs`, and what else it likes to read there."""
@@ -229,6 +233,8 @@ class Space:
             raise ValueError("operators need a function as the model, got a stage table's")
         if self.example is not None and self.train is None:
             raise ValueError("example needs a train of your own: ours gives the network images")
+        if self.cost is not None:
+            check_reference("cost", self.cost)
         if self.train is None:
             return
         check_reference("train", self.train)
@@ -246,7 +252,7 @@ class Space:
 
         They are code, which runs where the space is used.
         """
-        named = (self.model, self.example, self.train, *self.operators.values())
+        named = (self.model, self.example, self.cost, self.train, *self.operators.values())
         return tuple(name for name in named if isinstance(name, str) and name.startswith(PREFIX))
 
 

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+import scalesearch as ss
+from scalesearch.errors import ParameterError
 from scalesearch.families import solve as curve
 from scalesearch.families.members import by_latency
 from scalesearch.families.solve import flops_for, nearest_latency
@@ -288,3 +290,53 @@ def test_a_pass_on_a_gpu_is_timed() -> None:
 def test_a_batch_that_no_memory_holds_is_refused() -> None:
     with pytest.raises(ValueError, match="a batch that fits into memory, got 999999999999:"):
         visit(zoo.find("lenet5"), 999_999_999_999)
+
+
+METER = """
+def energy(network, images):
+    assert images.shape[0] == 4 and not network.training
+    return sum(p.numel() for p in network.parameters())
+
+
+def none(network, images):
+    return 0
+"""
+
+
+def test_another_devices_figures_are_told_by_a_function(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "meter.py").write_text(METER)
+    cost = "python:meter:energy"
+    plan = ss.plan(tiny, "1.5xms@4", cost=cost)
+    assert plan.latency is not None and plan.latency.device == cost
+    for found in plan.candidates:
+        assert found.ratio == found.ms_ratio == found.ms_ratio_low == found.params_ratio
+        assert found.ms == found.params and abs(found.ratio / 1.5 - 1) <= 0.2
+    with pytest.raises(ValueError, match=r"energy must return a number above 0 .* AssertionError"):
+        ss.plan(tiny, "1.5xms", cost=cost)
+    with pytest.raises(ValueError, match=r"none must return a number above 0 .* ValueError: 0"):
+        ss.plan(tiny, "1.5xms", cost="python:meter:none")
+    with pytest.raises(
+        ValueError, match=r"cost must be python:package\.module:function, got 'meter"
+    ):
+        ss.plan(tiny, "1.5xms", cost="meter.csv")
+    with pytest.raises(ParameterError, match="tells what the ms of a budget are, got 2x"):
+        ss.plan(tiny, "2x", cost=cost)
+
+
+def test_a_study_goes_on_with_what_it_was_told(
+    tiny: Path, tmp_path: Path, scalesearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "meter.py").write_text(METER)
+    run = ("run", tiny, "--budget", "1.5xms@4", "--runner", "inline", "--max-trials", "2")
+    assert scalesearch(*run, "--cost", "python:meter:energy").returncode == 0
+    (folder,) = (tmp_path / "results").iterdir()
+    timings = read_timings(folder / "latency.json")
+    assert timings is not None and all(len({*v}) == 1 for v in timings.visits.values())
+    (tmp_path / "meter.py").write_text("")  # what it told is kept
+    assert scalesearch(*run, "--cost", "python:meter:energy").returncode == 0
+    other = scalesearch(*run)
+    assert other.returncode == 2 and "python:meter:energy beside None" in other.stderr

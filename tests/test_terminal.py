@@ -17,7 +17,7 @@ from tests.conftest import Command
 # a title, the clipboard, a cleared screen, a C1 command, text from right to left, back to the start
 STEERING = "\x1b\x07\x9b\u202e\r"
 EVIL = "\x1b]0;owned\x07\x1b]52;c;cm0=\x07\x1b[2J\x9b31m\u202etxt\r"
-REFERENCE = Path(__file__).parents[1] / "results/reference/efficientnet-fashion-mnist-2x"
+REFERENCE = Path(__file__).parents[1] / "results/reference/efficientnet-first-version-2x"
 
 
 def inert(text: str) -> bool:

@@ -36,7 +36,7 @@ from scalesearch.studies.setup import open_search, write_images
 from tests.conftest import Command
 
 RESULTS = Path(__file__).parents[2] / "results"
-REFERENCE = RESULTS / "reference" / "efficientnet-fashion-mnist-2x"
+REFERENCE = RESULTS / "reference" / "efficientnet-first-version-2x"
 LATTICE = RESULTS / "lattice-fashion-mnist"
 FIGURES = {"plan", "accuracy", "seeds", "surface", "curves", "losses", "p_best"}
 PUBLISHED = {"published_flops", "published_params", "published_activations"}

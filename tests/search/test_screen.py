@@ -26,7 +26,7 @@ from scalesearch.selection.terms import Ask
 from tests.chaos import command
 from tests.conftest import Command
 
-REFERENCE = Path(__file__).parents[2] / "results/reference/efficientnet-fashion-mnist-2x"
+REFERENCE = Path(__file__).parents[2] / "results/reference/efficientnet-first-version-2x"
 NAMES = {"1x": "1x baseline", "a": "1.2/1/1", "b": "1/1.2/1", "c": "1/1/1.2"}
 STATES = {"1x": "", "a": "training", "b": "", "c": "stopped"}
 

@@ -23,7 +23,7 @@ from scalesearch.selection.sentences import headline
 from scalesearch.spaces.files import load_space
 from scalesearch.spaces.space import Space
 
-FOLDER = Path(__file__).parents[2] / "results/reference/efficientnet-fashion-mnist-2x"
+FOLDER = Path(__file__).parents[2] / "results/reference/efficientnet-first-version-2x"
 REMEDY = Remedy(10.0, lambda trials: trials + 1)
 
 

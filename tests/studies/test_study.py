@@ -35,7 +35,7 @@ from scalesearch.trials.trial import Trial
 from tests.chaos import command, exact, trained
 from tests.forked import fork, wait
 
-REFERENCE = Path(__file__).parents[2] / "results/reference/efficientnet-fashion-mnist-2x"
+REFERENCE = Path(__file__).parents[2] / "results/reference/efficientnet-first-version-2x"
 ARCH = scale_arch(zoo.find("mobilenet_v1"), Scale(width=0.125, resolution=12 / 224))
 
 

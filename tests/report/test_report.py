@@ -37,6 +37,7 @@ from tests.conftest import Command
 
 RESULTS = Path(__file__).parents[2] / "results"
 REFERENCE = RESULTS / "reference" / "efficientnet-first-version-2x"
+SHIPPED = RESULTS / "reference" / "efficientnet-fashion-mnist-2x"
 LATTICE = RESULTS / "lattice-fashion-mnist"
 FIGURES = {"plan", "accuracy", "seeds", "surface", "curves", "losses", "p_best"}
 PUBLISHED = {"published_flops", "published_params", "published_activations"}
@@ -141,6 +142,17 @@ def test_the_page_says_what_a_reader_must_know(reported: Path) -> None:
         "No network of this study was trained on ImageNet",
     ):
         assert words in said, words
+
+
+def test_the_committed_report_says_what_its_files_hold() -> None:
+    text = Page((SHIPPED / "report.html").read_text()).text
+    said = " ".join(text.split())
+    selection = read_selection(SHIPPED)
+    assert len(selection.gates) == 5
+    for words in (selection.headline, *selection.warnings, *(g.text for g in selection.gates)):
+        assert words in said
+    plan = read_content(SHIPPED).plan
+    assert all(c.stand is not None and f"{c.stand.resolution}" in said for c in plan.candidates)
 
 
 def test_the_card_has_the_gain_of_the_choice(reported: Path) -> None:

@@ -20,7 +20,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from scalesearch.report import write_report
-from tests.report.test_report import LATTICE, REFERENCE, edit
+from tests.report.test_report import LATTICE, REFERENCE, SHIPPED, edit
 
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
@@ -69,11 +69,19 @@ def browser(page: Path) -> Iterator[webdriver.Chrome]:
     options.set_capability("goog:loggingPrefs", logs)  # type: ignore[no-untyped-call]
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     try:
-        driver.get(page.as_uri())
-        wait(lambda: len(driver.find_elements(By.CSS_SELECTOR, "figure[data-live=true]")) == 12)
+        opened(driver, page)
         yield driver
     finally:
         driver.quit()
+
+
+def opened(browser: webdriver.Chrome, page: Path) -> None:
+    """Open a page, and wait until each of its figures is live."""
+    browser.get(page.as_uri())
+    count = page.read_text().count("<figure data-figure=")
+    live = "figure[data-live=true]"
+    assert count
+    wait(lambda: len(browser.find_elements(By.CSS_SELECTOR, live)) == count)
 
 
 def wait(done: Callable[[], Any], seconds: float = 30) -> None:
@@ -203,23 +211,24 @@ def test_the_surface_has_its_colour_bar_and_names_the_choice(browser: webdriver.
     assert "chosen" in {text.text for text in of.find_elements(By.CSS_SELECTOR, ".live text")}
 
 
-def test_a_phone_and_the_dark_show_all(browser: webdriver.Chrome) -> None:
+def test_a_phone_and_the_dark_show_all(browser: webdriver.Chrome, page: Path) -> None:
     size = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     dark = [{"name": "prefers-color-scheme", "value": "dark"}]
     try:
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
-        browser.refresh()
-        wait(lambda: len(browser.find_elements(By.CSS_SELECTOR, "figure[data-live=true]")) == 12)
-        assert browser.execute_script("return document.documentElement.scrollWidth") == 360
-        body = browser.find_element(By.TAG_NAME, "body")
-        assert body.value_of_css_property("background-color") == "rgba(20, 24, 30, 1)"
-        axis = browser.find_element(By.CSS_SELECTOR, ".live .role-axis-label text")
-        assert axis.value_of_css_property("fill") == "rgb(231, 235, 240)", "themed as well"
-        for found in browser.find_elements(By.CSS_SELECTOR, ".live svg"):
-            assert found.size["width"] <= 328
-        for found in browser.find_elements(By.CSS_SELECTOR, "figure[data-figure]"):
-            assert browser.execute_script(TOUCHING, found) == [], found.get_attribute("data-figure")
+        for report in (SHIPPED / "report.html", page):
+            opened(browser, report)
+            assert browser.execute_script("return document.documentElement.scrollWidth") == 360
+            body = browser.find_element(By.TAG_NAME, "body")
+            assert body.value_of_css_property("background-color") == "rgba(20, 24, 30, 1)"
+            axis = browser.find_element(By.CSS_SELECTOR, ".live .role-axis-label text")
+            assert axis.value_of_css_property("fill") == "rgb(231, 235, 240)", "themed as well"
+            for found in browser.find_elements(By.CSS_SELECTOR, ".live svg"):
+                assert found.size["width"] <= 328
+            for found in browser.find_elements(By.CSS_SELECTOR, "figure[data-figure]"):
+                near = browser.execute_script(TOUCHING, found)
+                assert near == [], found.get_attribute("data-figure")
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

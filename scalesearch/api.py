@@ -169,6 +169,7 @@ def run(
     cost: str | None = None,
     train: Train | None = None,
     seeds: int | None = None,
+    sweep_seeds: int | None = None,
     epochs: int | None = None,
     policy: str | None = None,
     name: str | None = None,
@@ -217,7 +218,9 @@ def run(
     folder, call = Path(results), None
     if train is not None:
         given, call = trained_by(given, train)
-    search = prepare(given, proxy, budget, data, seeds, epochs, folder, name, policy, device)
+    search = prepare(
+        *(given, proxy, budget, data, seeds, epochs, folder, name, policy, device), sweep_seeds
+    )
     run_search(replace(search, train=call), options, quiet)
     return SavedStudy(search.folder)
 

@@ -47,6 +47,10 @@ def run_command(
     proxy: ProxyName = "quick",
     data: Data = None,
     seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Seeds a candidate.")] = None,
+    sweep_seeds: Annotated[
+        int | None,
+        typer.Option(min=0, max=1000, help="Seeds of the learning rate's sweep. [the proxy's]"),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="Epochs a trial.")
     ] = None,
@@ -113,7 +117,9 @@ def run_command(
     if not dry_run:
         refuse_no_gpu(options)
     chosen, device = costed_by(named_space(space), cost), device_here(options)
-    search = prepare(chosen, proxy, budget, data, seeds, epochs, results, name, policy, device)
+    search = prepare(
+        *(chosen, proxy, budget, data, seeds, epochs, results, name, policy, device), sweep_seeds
+    )
     if dry_run:
         from scalesearch.search.estimate import estimate
 

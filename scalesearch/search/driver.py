@@ -34,7 +34,7 @@ from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 
 MadeWith = dict[str, str]
-CHECKS = "the sweep of the learning rate, and the look at the test split"
+SWEEP, LOOK = "the sweep of the learning rate", "the look at the test split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def search_decisions(search: Search, study: Study) -> Callable[[], Decided]:
             return Decided(stage_text(decision.asks), trials, ahead, stopped)
         trials = tuple(trial for trial in checks(search, study) if study.lacks(trial))
         ahead = tuple(Work(trial.key.network, trial.last) for trial in trials)
-        return Decided(CHECKS, trials, ahead, stopped, decision.ended)
+        return Decided(checks_text(trials), trials, ahead, stopped, decision.ended)
 
     return decide_next
 
@@ -212,6 +212,12 @@ def checks(search: Search, study: Study) -> list[Trial]:
         if key.network in tested
     ]
     return sweep + (test if looked_at_test(search) else [])
+
+
+def checks_text(trials: Sequence[Trial]) -> str:
+    """What follows the search, in words."""
+    looks = {LOOK if trial.split == "test" else SWEEP for trial in trials}
+    return ", and ".join(sorted(looks, reverse=True))
 
 
 def stage_text(asks: Sequence[Ask]) -> str:

@@ -33,8 +33,6 @@ from scalesearch.studies import Study, in_words, read_losses, with_networks
 from scalesearch.studies.setup import Search
 from scalesearch.trials.key import RATES
 
-SWEPT_SEEDS = 3  # of each of the two networks that the learning rate is swept on
-
 
 def ranking_of(search: Search, study: Study) -> Ranking:
     """The ranking by the trials that have finished. Raises ValueError for too few.
@@ -151,7 +149,7 @@ def metric_text(space: Space) -> str:
 
 def swept_seeds(search: Search) -> int:
     """How many seeds the learning rate is swept with."""
-    return min(SWEPT_SEEDS, search.proxy.seeds)
+    return min(search.proxy.sweep_seeds, search.proxy.seeds)
 
 
 def sweep_of(search: Search, study: Study) -> Mapping[str, Mapping[float, Mapping[int, float]]]:

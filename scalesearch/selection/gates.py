@@ -15,7 +15,7 @@ from scalesearch.plans.grid import grid_for
 from scalesearch.selection.outlook import at_border, trials_wanted
 from scalesearch.selection.posterior import CONFIDENCE, p_best
 from scalesearch.selection.ranking import Ranking
-from scalesearch.selection.sweep import Losses, Swap, swap_of
+from scalesearch.selection.sweep import RATES, Losses, Swap, swap_of
 from scalesearch.spaces.space import Space, grid_points
 from scalesearch.units import NAMES, duration
 
@@ -24,6 +24,7 @@ Outcome = Literal["passed", "failed", "not shown"]
 REGRET = 0.1  # of the gain over 1x: the most that an answer's expected regret may be
 BORDER = (0.05, 0.95)  # P(best) on a border: below the one inside the grid, above the other not
 ENOUGH_POWER = 0.5
+FIRST_SWEEP = 3  # seeds
 AXES = ("alpha", "beta", "gamma")
 ENDS = {
     "depth": ("the shallowest", "the deepest"),
@@ -93,7 +94,7 @@ def fair(plan: Plan, ranking: Ranking, sweep: Sweep, seconds: float) -> Gate:
     noise = ranking.draws.noise[:, [ranking.keys.index(c.key) for c in (first, last)]]
     swap = swap_of(sweep.get(first.key, {}), sweep.get(last.key, {}), noise)
     if swap is None:
-        return Gate("fair", "not shown", f"{text}; the learning rate was not swept with two seeds")
+        return Gate("fair", "not shown", f"{text}; {price_of_sweep(seconds)}")
     text = f"{text}; {swap_text(axis, swap)}"
     if swap.shown:
         return Gate("fair", "failed", text)
@@ -127,13 +128,22 @@ def swap_text(axis: str, swap: Swap) -> str:
     )
 
 
+def price_of_sweep(seconds: float) -> str:
+    """What a first sweep costs."""
+    trials = 2 * (len(RATES) - 1) * FIRST_SWEEP
+    return (
+        "the learning rate was not swept with two seeds or more: sweep_seeds of "
+        f"{FIRST_SWEEP} does in {trials} trials, {duration(trials * seconds)}"
+    )
+
+
 def price_of_power(swap: Swap, seconds: float) -> str:
     """What a sweep costs that sees a rate one octave off in half of all cases."""
     if swap.wanted is None:
         return "more than 100 seeds would be needed to see it in half of them"
     trials = 6 * (swap.wanted - swap.seeds)
     return (
-        f"{swap.wanted} seeds see it in half of them: {trials} more trials, "
+        f"{swap.wanted} sweep_seeds see it in half of them: {trials} more trials, "
         f"{duration(trials * seconds)}"
     )
 

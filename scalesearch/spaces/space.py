@@ -171,6 +171,9 @@ class Proxy:
     """How often blocks are skipped in training, from 0 at the first up; stage tables only."""
     seeds: Annotated[int, Field(ge=2, le=1000)] = 2
     """Seeds a candidate; under the adaptive policy at most."""
+    sweep_seeds: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Seeds of the sweep of the learning rate, for the gate *fair*: two candidates at half and
+    twice the rate after the search, with `seeds` at most; 0 leaves it out."""
     recipe: Recipe = Recipe()
     """How every network is trained."""
     grid: Grid | None = None

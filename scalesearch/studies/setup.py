@@ -77,6 +77,7 @@ def prepare(
     name: str | None,
     policy: str | None = None,
     device: str | None = None,
+    sweep_seeds: int | None = None,
 ) -> Search:
     """The search that those choices make, its latencies timed on `device`, cpu or cuda.
 
@@ -89,7 +90,7 @@ def prepare(
             f"space {space.name}: a metric is what `train` tells, and there is no train: name a "
             "function, python:package.module:function"
         )
-    space = narrow(space, proxy_name, data=data, seeds=seeds)
+    space = narrow(space, proxy_name, data=data, seeds=seeds, sweep_seeds=sweep_seeds)
     proxy = space.proxies[proxy_name]
     if epochs is not None:
         recipe = replace(proxy.recipe, epochs=epochs)
@@ -101,20 +102,21 @@ def prepare(
     space = replace(space, budget=asked.text)
     images = images_of(space.proxies[proxy_name], proxy_name, space.train)
     folder = study_folder(results, name or f"{space.name}-{data_label(images.name)}-{asked.label}")
-    had = seeds_of(folder, proxy_name)
+    had, now = proxy_of_study(folder, proxy_name), space.proxies[proxy_name]
     if seeds is None and had:  # what an earlier run was told still holds
-        space = narrow(space, proxy_name, seeds=max(had, space.proxies[proxy_name].seeds))
+        space = narrow(space, proxy_name, seeds=max(had.seeds, now.seeds))
+    if sweep_seeds is None and had:
+        space = narrow(space, proxy_name, sweep_seeds=max(had.sweep_seeds, now.sweep_seeds))
     search = planned(space, proxy_name, folder, images, device)
     refuse_another(search)
     return search
 
 
-def seeds_of(folder: Path, proxy_name: str) -> int | None:
-    """How many seeds the study in that directory may use; None where there is none."""
+def proxy_of_study(folder: Path, proxy_name: str) -> Proxy | None:
+    """The proxy of the study in that directory, which has its seeds; None where there is none."""
     if not (folder / "space.yaml").exists():
         return None
-    proxy = own_space(folder).proxies.get(proxy_name)
-    return proxy.seeds if proxy else None
+    return own_space(folder).proxies.get(proxy_name)
 
 
 def planned(
@@ -139,7 +141,8 @@ def data_label(name: str) -> str:
 def refuse_another(search: Search) -> None:
     """Raise ValueError where the directory holds another study than this one.
 
-    More seeds, or other limits of time and memory, are the same study, gone on with.
+    More seeds, of the sweep too, or other limits of time and memory, are the same study, gone on
+    with.
     """
     path = search.folder / "space.yaml"
     if not path.exists():
@@ -152,8 +155,11 @@ def refuse_another(search: Search) -> None:
         return
     # read as a space, so that what was left to a default is compared with that default
     earlier, name = load_space(str(path)), search.plan.proxy
-    if name in earlier.proxies and earlier.proxies[name].seeds < search.proxy.seeds:
-        earlier = narrow(earlier, name, seeds=search.proxy.seeds)
+    if name in earlier.proxies:
+        had, wanted = earlier.proxies[name], search.proxy
+        seeds, swept = max(had.seeds, wanted.seeds), max(had.sweep_seeds, wanted.sweep_seeds)
+        if (seeds, swept) == (wanted.seeds, wanted.sweep_seeds):
+            earlier = narrow(earlier, name, seeds=seeds, sweep_seeds=swept)
     limits = {name: getattr(search.space, name) for name in ("epoch_limit", "memory_limit")}
     earlier = replace(earlier, **limits)
     before = yaml.safe_load(dump_space(earlier))

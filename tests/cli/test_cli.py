@@ -483,13 +483,23 @@ def test_counts_in_three_digits(value: float, text: str) -> None:
 
 def test_more_seeds_continue_a_study(scalesearch: Command, tiny: Path, tmp_path: Path) -> None:
     command = ("run", tiny, "--runner", "inline", "--epochs", 1, "--name", "grown")
-    first = json.loads(scalesearch(*command, "--json").stdout)
-    fewer = scalesearch(*command, "--seeds", 3)
+    first = json.loads(scalesearch(*command, "--sweep-seeds", 0, "--json").stdout)
+    fewer = scalesearch(*command, "--seeds", 3, "--sweep-seeds", 0)
     assert fewer.returncode == 0, fewer.stderr
-    trials = pd.read_csv(tmp_path / "results" / "grown" / "trials.csv")
+    assert "the look at the test split" in fewer.stderr and "sweep of" not in fewer.stderr
+    assert "sweep_seeds of 3 does in 12 trials" in fewer.stdout, "what a sweep costs"
+    table = tmp_path / "results" / "grown" / "trials.csv"
+    trials = pd.read_csv(table)
     val = trials[trials["split"] == "val"]
     assert len(val) == 3 * 6 and set(val["seed"]) == {0, 1, 2}
+    assert set(trials["split"]) == {"val", "test"}, "the learning rate is not swept"
+    swept = scalesearch(*command, "--sweep-seeds", 2)
+    assert swept.returncode == 0 and "at the best of 0.5x, 1x, 2x" in swept.stdout
+    assert pd.read_csv(table)["split"].value_counts()[["slow", "fast"]].to_list() == [4, 4]
     again = json.loads(scalesearch(*command, "--json").stdout)
-    assert again["trained"] == 0 and first["trained"] > 0, "the three seeds still hold"
+    assert first["trained"] > 0
+    assert "sweep_seeds was 3, is 0" in scalesearch(*command, "--sweep-seeds", 0).stderr
     refused = scalesearch(*command, "--seeds", 2)
     assert refused.returncode == 2 and "seeds was 3, is 2" in refused.stderr
+    # the space's own three seeds of the sweep hold again where none are named
+    assert again["trained"] == 4 and len(val) == 3 * 6

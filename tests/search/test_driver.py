@@ -4,13 +4,14 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scalesearch.cli.base import messages_on_stderr
 from scalesearch.search.clock import Clock
-from scalesearch.search.driver import CHECKS, drive
+from scalesearch.search.driver import LOOK, SWEEP, checks_text, drive
 from scalesearch.search.events import (
     Asked,
     Completed,
@@ -151,7 +152,9 @@ def test_the_clock_counts_the_whole_run_and_expects_the_rest(
     hear(Asked(rest, 2))
     hear(Failed(rest, "no"))
     assert (clock.ended, clock.total, clock.left()) == (2, 2, 0)
-    last = Decided(CHECKS, (rest,), (Work(key, 4),), stopped=1, ended="one candidate is left")
+    checks = checks_text([rest, replace(rest, split="test")])
+    assert checks == f"{SWEEP}, and {LOOK}"
+    last = Decided(checks, (rest,), (Work(key, 4),), stopped=1, ended="one candidate is left")
     hear(last)
     same = Decided("1 network", (rest,), (Work(key, 4),), stopped=1)
     hear(same)
@@ -160,7 +163,7 @@ def test_the_clock_counts_the_whole_run_and_expects_the_rest(
         "[1/3] 1x baseline seed 0: loss 0.5000 after epoch 2, 2 s; about 1 min 20 s left",
         "1 of 2 candidates stopped; next: 1 network, seed 0, to epoch 4; "
         "about 1 trial to the end, 20 s left",
-        f"the search has ended, for one candidate is left; next: {CHECKS}; "
+        f"the search has ended, for one candidate is left; next: {checks}; "
         "about 1 trial to the end, 40 s left",
     ]
     limited = Clock(lambda network: 1.0, most=2)

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
-from scalesearch.search.driver import CHECKS, stage_text
+from scalesearch.search.driver import SWEEP, stage_text
 from scalesearch.search.progress import FILE, Progress, read_progress, rows
 from scalesearch.search.screen import screen, status_text
 from scalesearch.search.status import study_status
@@ -98,7 +98,7 @@ def drawn(progress: Progress, width: int, height: int | None = None) -> str:
 def test_a_screen_fits_the_terminal_whole(undisturbed: Path, width: int) -> None:
     progress = read_progress(undisturbed)
     assert progress is not None and progress.queue == 0 and not progress.running
-    progress = replace(progress, stage=CHECKS, seconds_left=100, trained_seconds=5000)
+    progress = replace(progress, stage=SWEEP, seconds_left=100, trained_seconds=5000)
     text = drawn(progress, width)
     assert "grid points ->" in text and "1x baseline" in text and "P(best)" in text
     assert all(f" {row.p_best:.0%}" in text for row in progress.rows if row.p_best is not None)

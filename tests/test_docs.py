@@ -8,12 +8,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import astuple
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import nbformat
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -26,7 +28,8 @@ from scalesearch.networks import zoo
 from scalesearch.networks.count import count
 from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.plans.document import read_plan
-from scalesearch.spaces.files import space_folder, space_schema
+from scalesearch.selection.selection import read_selection
+from scalesearch.spaces.files import load_space, space_folder, space_schema
 from tests.data.files import write_idx
 
 ROOT = Path(__file__).parents[1]
@@ -181,6 +184,35 @@ def test_the_two_costs_of_one_shape_are_those_counted() -> None:
     for name in ("README.md", "docs/trust.md"):
         text = " ".join((ROOT / name).read_text().split())
         assert f"{proxy:.2f}x" in text and f"{model:.1f}x" in text
+
+
+def test_the_readme_s_default_run_is_the_committed_one() -> None:
+    folder = ROOT / "results" / "reference" / "efficientnet-fashion-mnist-2x"
+    plan, selection = read_plan(folder), read_selection(folder)
+    chosen = next(c for c in plan.candidates if c.key == selection.chosen)
+    assert chosen.stand is not None and selection.coefficients is not None
+    low, high = selection.chosen_gain_interval
+    gates = {gate.name: gate.outcome for gate in selection.gates}
+    space = load_space(str(folder / "space.yaml")).proxies["quick"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    shipped = load_space("efficientnet").proxies["quick"]
+    assert shipped == space, "the run is of the proxy that is shipped"
+    alpha, beta, gamma = astuple(chosen.coefficients)
+    best, every = selection.standings[0].p_best, len(plan.candidates)
+    for words in (
+        f"{space.train_examples:,} images of Fashion-MNIST, {every} networks",
+        f"alpha {alpha:.4g}, beta {beta:.4g}, gamma {gamma:.4g}",
+        f"{chosen.stand.ratio:.2f}x on B0, at {chosen.stand.resolution} px",
+        f"by {selection.chosen_gain:.3f} (95 % interval {low:.3f} to {high:.3f})",
+        f"of all {every} with a probability of {100 * best:.0f} %",
+        f"All {len(selection.confidence_set)} may be the best",
+        f"{len(pd.read_csv(folder / 'trials.csv'))} trials",
+        "*resolved* failed",
+        "*fair* was not shown",
+    ):
+        assert words in text, words
+    others = {name: outcome for name, outcome in gates.items() if outcome != "passed"}
+    assert others == {"resolved": "failed", "fair": "not shown"}
 
 
 def draw_photos(folder: Path) -> None:

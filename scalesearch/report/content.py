@@ -285,7 +285,7 @@ def candidate_row(
 
 def point_name(point: Candidate | GridPoint) -> str:
     """The coefficients of a network."""
-    return f"α {point.alpha:g}  β {point.beta:g}  γ {point.gamma:g}"
+    return f"α {point.alpha:.4g}  β {point.beta:.4g}  γ {point.gamma:.4g}"
 
 
 GROUPS = {

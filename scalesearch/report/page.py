@@ -45,6 +45,8 @@ def environment(finalize: Callable[[Any], str] | None = None) -> Environment:
         "provenance": words.provenance,
         "command": words.command,
         "more_seeds": words.more_seeds,
+        "stands": words.stands,
+        "on_the_model": words.on_the_model,
         "compared_by": words.compared_by,
         "what_loss_is": words.what_loss_is,
         "expected_loss": expected_loss,

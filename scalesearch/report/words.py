@@ -96,6 +96,17 @@ def command(content: Content) -> str:
     return shlex.join(words)
 
 
+def stands(content: Content) -> bool:
+    """Whether the candidates stand for networks of the model itself."""
+    return any(candidate.stand for candidate in content.plan.candidates)
+
+
+def on_the_model(row: Row) -> str:
+    """The images' side and the cost, over the baseline's, of the network that a row stands for."""
+    stand = row.network.stand
+    return f"{stand.resolution} px, {stand.ratio:.3f}x" if stand else "–"
+
+
 def more_seeds(content: Content) -> str:
     """The command that trains the seeds that would mend a gate, beside space.yaml; "" for none."""
     gates = content.selection.gates if content.selection else ()

@@ -152,7 +152,9 @@ def test_the_committed_report_says_what_its_files_hold() -> None:
     for words in (selection.headline, *selection.warnings, *(g.text for g in selection.gates)):
         assert words in said
     plan = read_content(SHIPPED).plan
-    assert all(c.stand is not None and f"{c.stand.resolution}" in said for c in plan.candidates)
+    for candidate in plan.candidates:
+        found = candidate.stand
+        assert found is not None and f"{found.resolution} px, {found.ratio:.3f}x" in said
 
 
 def test_the_card_has_the_gain_of_the_choice(reported: Path) -> None:

@@ -120,7 +120,7 @@ def placed(rows: list[Row]) -> list[Datum]:
             "loss": row.loss,
             "in_set": bool(row.standing and row.standing.in_set),
             "is_chosen": row.is_chosen,
-            "tip": hover(row) | {"gamma": f"{row.network.gamma:g}"},
+            "tip": hover(row) | {"gamma": f"{row.network.gamma:.4g}"},
         }
         for group in same.values()
         for i, row in enumerate(group)

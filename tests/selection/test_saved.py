@@ -36,5 +36,7 @@ def test_select_needs_neither_the_data_nor_a_new_plan(
     assert study.report("csv").exists()
     assert (found.headline, found.standings) == (before.headline, before.standings)
     assert found.baseline_loss == pytest.approx(before.baseline_loss)
-    assert study.selection == found and study.plan.feasible == len(study.plan.candidates)
+    plan = study.plan
+    assert study.selection == found
+    assert plan.feasible == len(plan.candidates) + len(plan.left_out)
     assert {path.name for path in tmp_path.iterdir()} == {"moved", "link"}, "no ghost of it"

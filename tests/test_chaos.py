@@ -5,6 +5,7 @@ the seed that repeats it.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ import pytest
 
 from scalesearch.search.progress import FILE
 from scalesearch.search.status import study_status
-from scalesearch.studies import JOURNAL
+from scalesearch.studies import JOURNAL, read_trials
 from tests.chaos import SEED, command, completions, exact, harass, start
 from tests.cluster import cluster
 from tests.forked import fork, wait
@@ -130,3 +131,26 @@ def test_a_second_interrupt_stops_now_and_leaves_nothing_running(
     said = (tmp_path / "stderr").read_text()
     assert "Ctrl-C again stops now" in said and "Traceback" not in said
     assert completions(folder) == {}
+
+
+@pytest.mark.xdist_group("chaos")
+def test_a_signal_to_all_processes_of_a_run_under_ray_ends_it_as_one_to_its_own(
+    tiny: Path, tmp_path: Path, undisturbed: Path
+) -> None:
+    """What `timeout`, make and a terminal do: Ray's processes must outlive the trials that run."""
+    line, folder = command(tiny, tmp_path, "group", "--workers", "1"), tmp_path / "group"
+    stderr = tmp_path / "stderr"
+    for seen in ("next: ", "[1/"):  # while Ray is started, and in the second trial
+        driver = fork(line, stderr)
+        while driver.is_alive() and not (stderr.exists() and seen in stderr.read_text()):
+            time.sleep(0.05)
+        os.killpg(driver.pid or 0, signal.SIGTERM)
+        assert wait(driver) == 130, stderr.read_text()
+        said = stderr.read_text()
+        assert "Ctrl-C again stops now" in said
+        assert said.endswith(f"\nstopped; the same command continues {folder}\n"), said
+        assert not re.search(r"\bray\b|GCS|SIGTERM|Traceback", said, re.IGNORECASE), said
+        stderr.unlink()
+    assert "WAITING" in set(read_trials(folder)["state"])
+    assert wait(fork([*line, "--runner", "inline"])) == 0
+    exact(folder, undisturbed)

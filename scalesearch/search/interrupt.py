@@ -24,18 +24,12 @@ def patient(tell: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         asked = True
         tell("the trials that run will end and be saved; Ctrl-C again stops now")
 
-    def has_asked() -> bool:
-        # Ray takes SIGTERM for itself where it starts, and would print a stack and leave
-        for number in SIGNALS:
-            signal.signal(number, handle)
-        return asked
-
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
-        yield has_asked
+        yield lambda: asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)

@@ -16,7 +16,13 @@ import ray
 from scalesearch.errors import ParameterError
 from scalesearch.networks.custom import PREFIX
 from scalesearch.scratch import scratch
-from scalesearch.trials.runners.local import on_loopback, session, start_options, with_token
+from scalesearch.trials.runners.local import (
+    on_loopback,
+    session,
+    signals_are_ours,
+    start_options,
+    with_token,
+)
 
 PACKAGE = Path(__file__).parents[2]
 CONNECT_SECONDS = 5.0
@@ -58,7 +64,7 @@ def joined(
             travels = travelling(functions, folder)
             options, place = {"address": address, "runtime_env": travels}, nullcontext()
         try:
-            with place:
+            with place, signals_are_ours():
                 ray.init(log_to_driver=verbose, logging_level=level, **options)
         except Exception as error:
             if address is None:

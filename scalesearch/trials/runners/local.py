@@ -1,17 +1,19 @@
-"""Ray started here: for this process alone, on the loopback, with a token."""
+"""Ray started here: for this process alone, on the loopback, with a token; signals stay ours."""
 
 import os
 import secrets
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ray._private import ray_constants
+from ray._private import ray_constants, services
+from ray._private import utils as ray_utils
 from ray._raylet import Config  # type: ignore[attr-defined]
 from ray.job_config import JobConfig
 
@@ -103,6 +105,35 @@ def on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+class Apart(services.ConsolePopen):
+    """A process of Ray's in a group of its own, where the kernel ends it with the one that started
+    it; elsewhere Ray ends the group of that one, which it then must be in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        shares = ray_utils.detect_fate_sharing_support()  # type: ignore[no-untyped-call]
+        super().__init__(*args, process_group=0 if shares else None, **kwargs)
+
+
+@contextmanager
+def signals_are_ours() -> Iterator[None]:
+    """Ray is started in here so that a signal which is to end the run is heard by the run alone.
+
+    A terminal, make and timeout send it to the whole group of processes. Ray's would end with it,
+    before the trials that run have ended, and the run would look for them for a minute and die.
+    And Ray would take SIGTERM for itself, would print a stack and leave.
+    """
+    before = services.ConsolePopen, ray_utils.set_sigterm_handler
+    services.ConsolePopen = Apart  # type: ignore[misc]
+    ray_utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        services.ConsolePopen, ray_utils.set_sigterm_handler = before  # type: ignore[misc]
+        if threading.current_thread() is threading.main_thread():
+            # what is written in C++ has its own, of which Python does not know
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
 def with_token() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from scalesearch.scratch import finish
+from scalesearch.studies.setup import DATA
 from tests.forked import fork, wait
 
 LONG = int(os.environ.get("CHAOS", "0"))
@@ -83,6 +84,8 @@ def killed_everywhere(case: Case, name: str, tiny: Path, start: Path, tmp: Path)
         shutil.copytree(start, folder)
         if name in CASES:
             (folder / "run.json").unlink()  # then no report is drawn
+        if name == "select":
+            (folder / DATA).unlink()  # which the first version did not keep
     if case.before:
         assert wait(fork(line(case.before)), SECONDS) == 0
     if name in STUDIES:

@@ -25,7 +25,7 @@ from scalesearch.spaces.space import Proxy, Space
 from scalesearch.studies import record
 from scalesearch.studies.images import Images
 from scalesearch.studies.record import RunRecord, find_record
-from scalesearch.studies.setup import open_search
+from scalesearch.studies.setup import DATA, open_search, read_images
 
 TRIALS = ["candidate", "seed", "split", "state", "epochs", "loss", "accuracy", "seconds", "error"]
 CURVES = ["candidate", "seed", "epoch", "loss", "accuracy"]
@@ -186,7 +186,7 @@ def read_content(folder: Path, new: Path | None = None) -> Content:
         selection=selection,
         run=find_record(place(record.FILE)),
         space=search.space,
-        images=search.images,
+        images=read_images(place(DATA), search.proxy),
         family=find_family(place(families.FILE)) if recommended else None,
         transfer=read_transfer(place(verification.FILE)),
         front=find_front(folder / FRONT),

@@ -174,7 +174,7 @@ def select_into(new: Path, search: Search) -> Selection:
     before = find_selection(search.folder)
     if before and not (search.folder / DATA).exists():  # as the first version left it
         search = replace(search, images=replace(search.images, notes=old_notes(before)))
-        write_images(search.folder, search.images)
+        write_images(new, search.images)
     study = open_study(search)
     answer.write_trials(new, search, study)
     selection = answer.select(search, study, decide(search, study))

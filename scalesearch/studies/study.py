@@ -288,7 +288,8 @@ class Study:
         record.workers_lost += 1
         self._note(key, workers_lost=record.workers_lost)
         if record.workers_lost > MAX_WORKERS_LOST:
-            self.fail(trial, f"its worker died {record.workers_lost} times")
+            died = f"its worker died {record.workers_lost} times"
+            self.fail(trial, f"{died}, killed or for lack of memory: give fewer workers")
         else:
             self._state(key, TrialState.WAITING)
             self._wanted[key] = self._planned[key]

@@ -178,7 +178,8 @@ def test_a_lost_worker_is_forgiven_five_times(tmp_path: Path) -> None:
     study.lost(study.ask())
     table = read_trials(tmp_path)
     assert table["state"].tolist() == ["FAIL"]
-    assert table["error"].tolist() == ["its worker died 6 times"]
+    said = "its worker died 6 times, killed or for lack of memory: give fewer workers"
+    assert table["error"].tolist() == [said]
 
 
 def test_a_failed_trial_is_run_again_only_when_asked_for(tmp_path: Path) -> None:

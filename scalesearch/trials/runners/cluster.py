@@ -21,6 +21,7 @@ from scalesearch.trials.runners.local import (
     session,
     signals_are_ours,
     start_options,
+    unheard,
     with_token,
 )
 
@@ -64,7 +65,7 @@ def joined(
             travels = travelling(functions, folder)
             options, place = {"address": address, "runtime_env": travels}, nullcontext()
         try:
-            with place, signals_are_ours():
+            with place, signals_are_ours(), nullcontext() if verbose else unheard():
                 ray.init(log_to_driver=verbose, logging_level=level, **options)
         except Exception as error:
             if address is None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ray._private import ray_constants, services
 from ray._private import utils as ray_utils
+from ray._private import worker as ray_worker
 from ray._raylet import Config  # type: ignore[attr-defined]
 from ray.job_config import JobConfig
 
@@ -134,6 +135,18 @@ def signals_are_ours() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             # what is written in C++ has its own, of which Python does not know
             signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """A Ray that is started in here prints nothing of workers that die: a whole page, on stdout,
+    where the answer stands. The runner says it, in a line."""
+    before = ray_worker.listen_error_messages
+    ray_worker.listen_error_messages = lambda worker, threads_stopped: None
+    try:
+        yield
+    finally:
+        ray_worker.listen_error_messages = before
 
 
 def with_token() -> None:

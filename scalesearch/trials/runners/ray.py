@@ -109,12 +109,14 @@ def trial_name(trial: Any) -> str:
 
 @dataclass(slots=True)
 class Slot:
-    """A worker in use: its trial, the worker's share of a GPU, what the trial has reported."""
+    """A worker in use: its trial, the worker's share of a GPU, what the trial has reported, when
+    that was, and whether the worker was given up as silent."""
 
     trial: Trial
     share: float
     curve: list[Metrics] = field(default_factory=list)
     heard: float = field(default_factory=time.monotonic)
+    given_up: bool = False
     failure: str = ""  # why its trial has failed with its worker
 
 
@@ -252,6 +254,10 @@ class DriverSearcher(Searcher):
         if slot is not None and slot.failure:
             self.guard(lambda: self.driver.fail(slot.trial, slot.failure))
         elif slot is not None:
+            if not slot.given_up:
+                said = "a worker of %s-seed%d died, killed or for lack of memory (fewer workers "
+                said += "need less): its trial is handed on"
+                log.warning(said, slot.trial.arch.key, slot.trial.seed)
             self.guard(lambda: self.driver.lost(slot.trial))
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
@@ -310,7 +316,7 @@ class Watch(tune.Callback):
                     slot.failure = f"TrialFailed: {too_long(custom.limit)}"
                 said = "a worker of %s has reported nothing for %.0f s: its trial %s"
                 log.warning(said, trial, silent, "has failed" if slot.failure else "is handed on")
-                slot.heard = now
+                slot.heard, slot.given_up = now, True
                 ray.kill(trial.temporary_state.ray_actor)
 
 

@@ -263,6 +263,10 @@ def train(
     retry_failed: bool = False,
     max_trials: int | None = None,
     max_hours: float | None = None,
+    accelerator: str | None = None,
+    log: Sequence[str] = (),
+    mirror: str | None = None,
+    stall: float = 600.0,
     cache: str | Path | None = None,
     quiet: bool = False,
 ) -> Front | None:
@@ -273,6 +277,7 @@ def train(
     by the recipe of a `proxy` of `space`; all begin from the weights in `start`, as far as they
     fit. Weights, cards and the report are in the study's `front`, or in `results`/`name`. The same
     call again adds what is lacking. None where `max_hours` or `max_trials` left nothing that ended.
+    How they are trained is as in `run`.
     """
     given = [targets] if isinstance(targets, str | Path) else targets
     options = RunOptions(
@@ -283,6 +288,10 @@ def train(
         retry_failed=retry_failed,
         max_trials=max_trials,
         max_hours=max_hours,
+        accelerator=accelerator,
+        log=tuple(log),
+        mirror=mirror,
+        stall=stall,
         cache=None if cache is None else Path(cache),
     )
     refuse_no_gpu(options)

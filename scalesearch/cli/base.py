@@ -113,6 +113,20 @@ Stall = Annotated[
 ]
 Address = Annotated[str | None, typer.Option(help="A Ray cluster: auto, HOST:PORT.")]
 
+Accelerator = Annotated[
+    str | None, typer.Option(help="Ray's accelerator_type that trials are pinned to.")
+]
+Log = Annotated[
+    str | None,
+    typer.Option(
+        help="tensorboard, mlflow, wandb, with commas between.",
+        autocompletion=complete.one_of("tensorboard", "mlflow", "wandb"),
+    ),
+]
+MirrorUrl = Annotated[
+    str | None, typer.Option(help="A URL to keep the study at too: s3://bucket/studies.")
+]
+
 
 def main() -> None:
     """Run the command line: exit code 0, or 2 after a one-line error, 130 when interrupted."""

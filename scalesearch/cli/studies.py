@@ -8,6 +8,7 @@ import typer
 
 from scalesearch.cli import complete
 from scalesearch.cli.base import (
+    Accelerator,
     Address,
     AsJson,
     Budget,
@@ -15,6 +16,8 @@ from scalesearch.cli.base import (
     Cost,
     Data,
     GpusPerTrial,
+    Log,
+    MirrorUrl,
     ProxyName,
     Results,
     Runner,
@@ -58,19 +61,9 @@ def run_command(
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,
     address: Address = None,
-    accelerator: Annotated[
-        str | None, typer.Option(help="Ray's accelerator_type that trials are pinned to.")
-    ] = None,
-    log: Annotated[
-        str | None,
-        typer.Option(
-            help="tensorboard, mlflow, wandb, with commas between.",
-            autocompletion=complete.one_of("tensorboard", "mlflow", "wandb"),
-        ),
-    ] = None,
-    mirror: Annotated[
-        str | None, typer.Option(help="A URL to keep the study at too: s3://bucket/studies.")
-    ] = None,
+    accelerator: Accelerator = None,
+    log: Log = None,
+    mirror: MirrorUrl = None,
     name: Annotated[str | None, typer.Option(help="The study's name. [space-data-budget]")] = None,
     results: Results = Path("results"),
     cache: Cache = None,
@@ -315,18 +308,22 @@ def verify_command(
     from scalesearch import api
     from scalesearch.cli.show import show_verified
 
-    document = api.study(study).verify(
-        phi,
-        top,
-        seeds,
-        runner=runner,
-        workers=workers,
-        gpus_per_trial=gpus_per_trial,
-        address=address,
-        cache=cache,
-        stall=seconds_of(stall),
-        quiet=as_json,
-    )
+    try:
+        document = api.study(study).verify(
+            phi,
+            top,
+            seeds,
+            runner=runner,
+            workers=workers,
+            gpus_per_trial=gpus_per_trial,
+            address=address,
+            cache=cache,
+            stall=seconds_of(stall),
+            quiet=as_json,
+        )
+    except KeyboardInterrupt:
+        say(f"stopped; the same command continues {study}", error=True)
+        raise SystemExit(130) from None
     if as_json:
         return print_json(document)
     show_verified(document)

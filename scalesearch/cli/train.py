@@ -8,20 +8,25 @@ import typer
 
 from scalesearch.cli import complete, parse
 from scalesearch.cli.base import (
+    Accelerator,
     Address,
     AsJson,
     Cache,
     Data,
     GpusPerTrial,
+    Log,
+    MirrorUrl,
     OutputStride,
     ProxyName,
     Results,
     Runner,
+    Stall,
     Trust,
     Verbose,
     Workers,
     app,
     print_json,
+    seconds_of,
     trusting,
 )
 from scalesearch.terminal import say
@@ -80,6 +85,9 @@ def train_command(
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,
     address: Address = None,
+    accelerator: Accelerator = None,
+    log: Log = None,
+    mirror: MirrorUrl = None,
     name: Annotated[
         str | None, typer.Option(help="The directory's name, without a study. [train-data]")
     ] = None,
@@ -89,6 +97,7 @@ def train_command(
     max_hours: Annotated[
         float | None, typer.Option(min=0, help="Hours of this run; 0 trains nothing.")
     ] = None,
+    stall: Stall = "10m",
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what it would take.")] = False,
     verbose: Verbose = False,
@@ -112,6 +121,10 @@ def train_command(
         retry_failed=retry_failed,
         max_trials=max_trials,
         max_hours=max_hours,
+        accelerator=accelerator,
+        log=parse.words(log) if log else (),
+        mirror=mirror,
+        stall=seconds_of(stall),
         verbose=verbose,
         cache=cache,
     )

@@ -4,7 +4,8 @@ Through the same journal, runners and checkpoints: exact after a kill, and added
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,24 +28,27 @@ from scalesearch.plans.document import FILE as PLAN
 from scalesearch.report import write_front_report, write_report
 from scalesearch.scratch import finish
 from scalesearch.search.clock import Clock
-from scalesearch.search.driver import Driven, drive
+from scalesearch.search.driver import Driven
 from scalesearch.search.estimate import seconds_of
 from scalesearch.search.events import Decided, Listener, Work
-from scalesearch.search.interrupt import patient
 from scalesearch.search.lines import failures, trials
 from scalesearch.search.options import (
     RunOptions,
-    Spending,
     check_options,
     device_here,
     runner_of,
     worker_count,
 )
-from scalesearch.search.training import epoch_weight, flops_of
+from scalesearch.search.progress import Progress, Watched, look_seldom, progress_of
+from scalesearch.search.tensorboard import board
+from scalesearch.search.training import drive_watched, epoch_weight, flops_of, workers_shown
 from scalesearch.spaces.space import Proxy
 from scalesearch.studies import JOURNAL, Study, locked
 from scalesearch.studies.images import packed
+from scalesearch.studies.mirror import Mirror, mirror_at
 from scalesearch.studies.tables import in_words
+from scalesearch.trials.key import TrialKey
+from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 from scalesearch.units import counted, duration
 
@@ -144,12 +148,13 @@ def run_training(
 ) -> Trained:
     """Train what a training lacks, in its directory, from the weights in `start` where it has one.
 
-    Raises ValueError where the directory has another training, or another process trains there;
-    KeyboardInterrupt as a search does.
+    With a mirror it goes on from what is at the URL, where that has come further. Raises ValueError
+    where the directory has another training, or another process trains there; KeyboardInterrupt as
+    a search does.
     """
     check_options(options)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with held(folder, options.mirror) as mirror:
         finish(folder)
         earlier = find_training(folder)
         training = joined(earlier, training) if earlier else training
@@ -161,7 +166,7 @@ def run_training(
             study.retry_failed()
         try:
             wanted = trials_of(training, source, weights_to_begin(training, start))
-            driven = train_members(training, wanted, study, folder, options, quiet)
+            driven = train_members(training, wanted, study, folder, options, quiet, mirror)
         finally:
             write_results(training, source, study, folder)
     return Trained(
@@ -170,6 +175,19 @@ def run_training(
         unfinished=driven.halted or None,
         remarks=training.remarks,
     )
+
+
+@contextmanager
+def held(folder: Path, url: str | None) -> Iterator[Mirror | None]:
+    """The directory of a training, locked, and its mirror at a URL: that of the whole study, where
+    it is a study's."""
+    if url is not None and is_of_study(folder):
+        study = folder.parent.resolve()
+        with locked(study), mirror_at(url, study) as mirror, locked(folder):
+            yield mirror
+    else:
+        with locked(folder), mirror_at(url, folder) as mirror:
+            yield mirror
 
 
 def report_of(folder: Path) -> Path | None:
@@ -229,15 +247,10 @@ def train_members(
     folder: Path,
     options: RunOptions,
     quiet: bool,
+    mirror: Mirror | None,
 ) -> Driven:
     """Train what the study lacks of a training, telling of each trial that ends."""
-    spending = Spending(options.max_trials, options.max_hours)
-    custom = training.custom
-    weight = flops_of(training.entries)
-    if custom is None:
-        weight = epoch_weight(models_of(training), training.recipe.batch_size, device_here(options))
-    clock = Clock(weight, options.max_trials)
-    model = models_of(training)[0]
+    custom, model = training.custom, models_of(training)[0]
     functions = (custom.function, *functions_named(model)) if custom else ()
     run = runner_of(options, folder, model, functions)
 
@@ -248,20 +261,56 @@ def train_members(
         )
         return Decided("the networks to their end", lacking, ahead)
 
-    with patient(log.warning) as interrupted:
+    def listeners(drawing: bool, show: Callable[[Progress], None]) -> list[Listener]:
+        return listeners_of(training, study, folder, options, quiet, drawing, show, mirror)
 
-        def halt(begun: int) -> str:
-            return "it was interrupted" if interrupted() else spending.spent(begun)
-
-        driven = drive(study, decide, run, listeners_of(clock, training, quiet), halt)
-        if interrupted():
-            raise KeyboardInterrupt
-    return driven
+    return drive_watched(folder, study, decide, run, listeners, options, quiet)
 
 
-def listeners_of(clock: Clock, training: Training, quiet: bool) -> list[Listener]:
+def listeners_of(
+    training: Training,
+    study: Study,
+    folder: Path,
+    options: RunOptions,
+    quiet: bool,
+    drawing: bool,
+    show: Callable[[Progress], None],
+    mirror: Mirror | None,
+) -> list[Listener]:
     """Who hears what happens; the clock first, for others ask it."""
-    if quiet:
-        return [clock.hear]
-    names = training.names
-    return [clock.hear, failures(clock, names), trials(clock, names, training.metric)]
+    weight = flops_of(training.entries)
+    if training.custom is None:
+        weight = epoch_weight(models_of(training), training.recipe.batch_size, device_here(options))
+    clock = Clock(weight, options.max_trials)
+    watched = watched_training(training, folder, options)
+
+    def look(stage: str, live: Mapping[TrialKey, Metrics]) -> Progress:
+        return progress_of(watched, study, None, live, stage, clock)
+
+    listeners = [clock.hear, look_seldom(look, show)]
+    if not quiet:
+        listeners.append(failures(clock, training.names))
+        listeners += [] if drawing else [trials(clock, training.names, training.metric)]
+    if "tensorboard" in options.log:
+        listeners.append(board(folder / "tensorboard", training.metric))
+    if mirror is not None:
+        listeners.append(lambda event: mirror.push_seldom())
+    return listeners
+
+
+def watched_training(training: Training, folder: Path, options: RunOptions) -> Watched:
+    """A training, as it is watched: its networks from the cheapest up."""
+    entries = sorted(training.entries, key=lambda one: one.flops)
+    images, recipe = training.images, training.recipe
+    return Watched(
+        folder=folder,
+        plan=f"{training.title}: {counted(len(entries), 'network')}, "
+        f"{counted(training.seeds, 'seed')}, {counted(recipe.epochs, 'epoch')} of {images.name}",
+        names={one.key: one.name for one in entries},
+        first=entries[0].key,
+        seeds=training.seeds,
+        workers=workers_shown(options),
+        gpus_per_trial=options.gpus_per_trial,
+        warnings=(*training.remarks, *images.notes),
+        metric=training.metric,
+    )

@@ -1,4 +1,4 @@
-"""How far a search is: what its screen shows, and progress.json keeps for `status`.
+"""How far a run is: what its screen shows, and progress.json keeps for `status`.
 
 The journal says what is trained; only the driver knows what comes next and how long that takes.
 """
@@ -92,21 +92,51 @@ class Progress:
 _PROGRESS = TypeAdapter(Progress)
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What stays as it is while a run is watched: its directory, what is trained in a line, the
+    networks' names by their keys, the first of them, seeds, workers, the share of a GPU.
+    """
+
+    folder: Path
+    plan: str
+    names: Mapping[str, str]
+    first: str
+    seeds: int
+    workers: int | None
+    gpus_per_trial: float
+    warnings: tuple[str, ...]
+    metric: Metric = LOSS
+
+
+def watched_search(search: Search, workers: int | None, gpus_per_trial: float) -> Watched:
+    """A search, as it is watched while so many workers train, None where the cluster decides."""
+    return Watched(
+        folder=search.folder,
+        plan=plan_text(search.plan),
+        names=search.plan.names,
+        first=search.plan.baseline.key,
+        seeds=search.proxy.seeds,
+        workers=workers,
+        gpus_per_trial=gpus_per_trial,
+        warnings=(*search.plan.remarks, *search.images.notes),
+        metric=search.space.compares,
+    )
+
+
 def progress_of(
-    search: Search,
+    run: Watched,
     study: Study,
     ranking: Ranking | None,
     live: Mapping[TrialKey, Metrics],
     stage: str,
     clock: Clock,
-    workers: int | None,
-    gpus_per_trial: float,
 ) -> Progress:
-    """How far a search is, with the ranking by its trials, None while these are too few.
+    """How far a run is, with the ranking by its trials, None while these are too few.
 
     `live` has the last epoch of the trials that run.
     """
-    names = search.plan.names
+    names = run.names
     running = study.running()
     curves = curves_of(study.history("val"))
     queue, failed = study.queue(), study.failed()
@@ -118,23 +148,23 @@ def progress_of(
         **{trial.arch.key: "training" for trial in running},
     }
     return Progress(
-        study=str(search.folder),
-        plan=plan_text(search.plan),
+        study=str(run.folder),
+        plan=run.plan,
         stage=stage,
-        rows=rows(names, search.plan.baseline.key, curves, states, search.proxy.seeds, ranking),
+        rows=rows(names, run.first, curves, states, run.seeds, ranking),
         running=tuple(running_text(trial, names, live.get(trial.key)) for trial in running),
         done=study.ended(),
         queue=len(queue),
         failed=len(failed),
-        workers=workers,
-        gpus_per_trial=gpus_per_trial,
+        workers=run.workers,
+        gpus_per_trial=run.gpus_per_trial,
         trained_seconds=study.trained_seconds(),
         seconds_left=clock.left(),
-        warnings=(*search.plan.remarks, *search.images.notes),
+        warnings=run.warnings,
         paused=study.paused(),
         ended=clock.ended,
         expected=clock.total,
-        metric=search.space.compares,
+        metric=run.metric,
     )
 
 
@@ -164,7 +194,7 @@ def rankings(search: Search, study: Study) -> Callable[[], Ranking | None]:
     return ranking
 
 
-def watched(
+def look_seldom(
     look: Callable[[str, Mapping[TrialKey, Metrics]], Progress], show: Callable[[Progress], None]
 ) -> Listener:
     """A listener that shows how far a run is whenever something happens, but not too often.

@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -45,7 +44,7 @@ from scalesearch.selection.selection import (
 )
 from scalesearch.selection.verification import Verification
 from scalesearch.studies import Study, locked, read_curves, read_trials
-from scalesearch.studies.mirror import Mirror, opened
+from scalesearch.studies.mirror import mirror_at
 from scalesearch.studies.record import RunRecord, find_record, write_record
 from scalesearch.studies.setup import (
     DATA,
@@ -125,16 +124,6 @@ def unfinished(driven: Driven) -> str | None:
         return None
     trained = "1 trial" if driven.trials == 1 else f"{driven.trials} trials"
     return f"this run has trained {trained}, and ended early: {driven.halted}"
-
-
-@contextmanager
-def mirror_at(url: str | None, folder: Path) -> Iterator[Mirror | None]:
-    """The mirror of a study's directory at a URL; None where none is wanted."""
-    if url is None:
-        yield None
-    else:
-        with opened(url, folder) as mirror:
-            yield mirror
 
 
 def as_fetched(search: Search) -> Search:

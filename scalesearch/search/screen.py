@@ -1,4 +1,4 @@
-"""What the terminal shows of a search that runs, always at the same place.
+"""What the terminal shows of a run, always at the same place.
 
 The driver's screen and `status` draw the same thing, from a Progress.
 """
@@ -24,7 +24,7 @@ WIDTH = 100
 TABLE_LINES = 3  # of the table beside its rows: its head, how many more, one to spare
 WRAP = 8  # columns that a line loses where it is broken between words
 COLUMNS = (
-    "alpha/beta/gamma",
+    "network",
     "state",
     "epochs",
     "seeds",
@@ -33,6 +33,7 @@ COLUMNS = (
     "behind, 95 %",
     "P(best)",
 )
+COMPARISON = 2  # of the columns, the last, which need a ranking
 
 
 @contextmanager
@@ -80,12 +81,15 @@ def networks(rows: Sequence[Row], most: int, metric: Metric = LOSS) -> Renderabl
     """A table of the first `most` networks by that metric, and how many more there are."""
     # collapsed, so that the eight columns fit into a terminal of 80
     table = Table(box=None, pad_edge=False, collapse_padding=True)
-    for i, name in enumerate(COLUMNS):
+    compared = any(row.p_best is not None for row in rows)  # a training compares nothing
+    columns = COLUMNS if compared else COLUMNS[:-COMPARISON]
+    for i, name in enumerate(columns):
         name = metric.name if name == "loss" else name
         table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
     for row in rows[:most]:
         table.add_row(
-            *map(rich_text, cells(row, metric)), style="dim" if row.state == "stopped" else ""
+            *map(rich_text, cells(row, metric)[: len(columns)]),
+            style="dim" if row.state == "stopped" else "",
         )
     return Group(table, rich_text(f"and {len(rows) - most} more")) if len(rows) > most else table
 

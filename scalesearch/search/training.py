@@ -1,17 +1,18 @@
-"""Training what a search wants: its loop, with everybody who listens to it."""
+"""Training what is wanted: a search's loop, with everybody who listens to it, and its screen."""
 
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
+from pathlib import Path
 
 from scalesearch.families.trained import Entry
 from scalesearch.networks.models import Model
 from scalesearch.plans.document import Candidate
 from scalesearch.search.clock import Clock
 from scalesearch.search.driver import Driven, drive, search_decisions
-from scalesearch.search.events import Listener
+from scalesearch.search.events import Decided, Listener
 from scalesearch.search.interrupt import patient
 from scalesearch.search.lines import decisions, failures, trials
 from scalesearch.search.options import (
@@ -23,9 +24,10 @@ from scalesearch.search.options import (
 )
 from scalesearch.search.progress import (
     Progress,
+    look_seldom,
     progress_of,
     rankings,
-    watched,
+    watched_search,
     write_progress,
 )
 from scalesearch.search.screen import on_screen
@@ -35,6 +37,7 @@ from scalesearch.studies.mirror import Mirror
 from scalesearch.studies.setup import Search, networks
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.pace import Pace, calibrate
+from scalesearch.trials.runners import AskTell
 from scalesearch.trials.train import Metrics
 
 log = logging.getLogger(__name__)
@@ -48,29 +51,51 @@ def train(
     Raises KeyboardInterrupt: after one interrupt when the trials that run have ended, at once
     after two.
     """
-    spending = Spending(options.max_trials, options.max_hours)
-    drawing = not (quiet or options.verbose) and sys.stderr.isatty()
     if not quiet:
         log.info("training in %s, %d at once", search.folder, worker_count(options))
     start, functions = search.plan.baseline.arch, search.space.functions
     run = runner_of(options, search.folder, start, functions)
+
+    def listeners(drawing: bool, show: Callable[[Progress], None]) -> list[Listener]:
+        return listeners_of(search, study, options, quiet, drawing, show, mirror)
+
+    decide_next = search_decisions(search, study)
+    driven = drive_watched(search.folder, study, decide_next, run, listeners, options, quiet)
+    if not driven.trials and not driven.halted:
+        log.info("nothing to train: every planned trial is in the study")
+    return driven
+
+
+def drive_watched(
+    folder: Path,
+    study: Study,
+    decide: Callable[[], Decided],
+    run: Callable[[AskTell], None],
+    listeners: Callable[[bool, Callable[[Progress], None]], list[Listener]],
+    options: RunOptions,
+    quiet: bool,
+) -> Driven:
+    """`drive` what is decided, as far as the options allow, on a screen where there is one.
+
+    `listeners` are given whether a screen is drawn, and what shows and keeps how far the run is.
+    Raises KeyboardInterrupt: after one interrupt when the trials that run have ended, at once
+    after two.
+    """
+    spending = Spending(options.max_trials, options.max_hours)
+    drawing = not (quiet or options.verbose) and sys.stderr.isatty()
     with patient(log.warning) as interrupted, on_screen() if drawing else nullcontext() as draw:
 
         def show(progress: Progress) -> None:
-            write_progress(search.folder, progress)
+            write_progress(folder, progress)
             if draw is not None:
                 draw(progress)
 
         def halt(trials: int) -> str:
             return "it was interrupted" if interrupted() else spending.spent(trials)
 
-        listeners = listeners_of(search, study, options, quiet, drawing, show, mirror)
-        decide_next = search_decisions(search, study)
-        driven = drive(study, decide_next, run, listeners, halt)
+        driven = drive(study, decide, run, listeners(drawing, show), halt)
         if interrupted():
             raise KeyboardInterrupt
-    if not driven.trials and not driven.halted:
-        log.info("nothing to train: every planned trial is in the study")
     return driven
 
 
@@ -90,15 +115,13 @@ def listeners_of(
     if search.space.train is not None:
         weight = flops_of([search.plan.baseline, *search.plan.candidates])
     clock = Clock(weight, options.max_trials)
-    workers = None if options.address and not options.workers else worker_count(options)
-
+    watched = watched_search(search, workers_shown(options), options.gpus_per_trial)
     ranking = rankings(search, study)
 
     def look(stage: str, live: Mapping[TrialKey, Metrics]) -> Progress:
-        gpus = options.gpus_per_trial
-        return progress_of(search, study, ranking(), live, stage, clock, workers, gpus)
+        return progress_of(watched, study, ranking(), live, stage, clock)
 
-    listeners = [clock.hear, watched(look, show)]
+    listeners = [clock.hear, look_seldom(look, show)]
     if not quiet:
         listeners += [decisions(clock, len(names) - 1), failures(clock, names)]
         metric = search.space.compares
@@ -108,6 +131,11 @@ def listeners_of(
     if mirror is not None:
         listeners.append(lambda event: mirror.push_seldom())
     return listeners
+
+
+def workers_shown(options: RunOptions) -> int | None:
+    """How many trials run at once; None where a cluster decides."""
+    return None if options.address and not options.workers else worker_count(options)
 
 
 def flops_of(networks: Iterable[Candidate | Entry]) -> Callable[[str], float]:

@@ -4,6 +4,7 @@ The top candidates' coefficients, and growth along one axis alone, are scaled to
 the proxy baseline's measured flops and trained as the study was (Tan & Le 2019, Figure 8).
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from scalesearch.plans.limits import share
 from scalesearch.scratch import finish
 from scalesearch.search.driver import drive
 from scalesearch.search.events import Decided
+from scalesearch.search.interrupt import patient
 from scalesearch.selection.answer import ranking_of
 from scalesearch.selection.effects import Effects, example_covariance, fit_effects
 from scalesearch.selection.law import Law, Shape, error, fit_law, rank_correlation
@@ -42,6 +44,7 @@ from scalesearch.studies.setup import Search, trial_of
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.runners import AskTell
 
+log = logging.getLogger(__name__)
 AXES = ("depth", "width", "resolution")
 # rounding leaves a small proxy few costs: the nearest of these that some network meets is taken
 TOLERANCES = (0.02, 0.05, 0.15)
@@ -105,7 +108,10 @@ def train_scaled(
     seeds: int,
     run: Callable[[AskTell], None],
 ) -> None:
-    """Train them with the first seeds, in a study of their own under the study's directory."""
+    """Train them with the first seeds, in a study of their own under the study's directory.
+
+    Raises KeyboardInterrupt as a search does.
+    """
     archs = {scaled.member.arch.key: scaled.member.arch for scaled in networks}
     folder = scaled_folder(search, phi)
     folder.mkdir(exist_ok=True)
@@ -115,7 +121,14 @@ def train_scaled(
         wanted = tuple(
             trial_of(search, arch, seed) for seed in range(seeds) for arch in archs.values()
         )
-        drive(study, lambda: Decided("the networks scaled up", wanted), run)
+        with patient(log.warning) as interrupted:
+
+            def halt(trials: int) -> str:
+                return "it was interrupted" if interrupted() else ""
+
+            drive(study, lambda: Decided("the networks scaled up", wanted), run, halt=halt)
+            if interrupted():
+                raise KeyboardInterrupt
 
 
 def effects_of(folder: Path, keys: list[str]) -> Effects:

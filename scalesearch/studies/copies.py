@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from scalesearch.studies.artifacts import CHECKPOINTS, LOSSES
+from scalesearch.studies.artifacts import CHECKPOINTS, LOSSES, WEIGHTS
 from scalesearch.studies.journal import JOURNAL
 
 Sums = dict[str, list[str | None]]
@@ -43,7 +43,7 @@ def is_checkpoint(name: str) -> bool:
 
 def needed(name: str) -> bool:
     """Whether a study is not whole without a file; the others can be made again."""
-    return is_journal(name) or PurePosixPath(name).parent.name == LOSSES
+    return is_journal(name) or PurePosixPath(name).parent.name in (LOSSES, WEIGHTS)
 
 
 def history_of(name: str, journals: list[str]) -> str:

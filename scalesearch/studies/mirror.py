@@ -117,7 +117,7 @@ class Mirror:
     def whole(self, name: str) -> bytes | None:
         """A file as it was copied, the newest copy; None where none is whole.
 
-        Raises ValueError where that must not be: a journal, or the losses of a trial.
+        Raises ValueError where that must not be: a journal, a trial's losses, its weights.
         """
         sums = self.sums[name]
         for place in (name + COMING, name) if len(sums) > 1 else (name,):
@@ -276,6 +276,16 @@ def opened(url: str, folder: Path) -> Iterator[Mirror]:
         yield mirror
     finally:
         mirror.push(ended=True)
+
+
+@contextmanager
+def mirror_at(url: str | None, folder: Path) -> Iterator[Mirror | None]:
+    """The mirror of a study's directory below a URL, `opened`; None where none is wanted."""
+    if url is None:
+        yield None
+    else:
+        with opened(url, folder) as mirror:
+            yield mirror
 
 
 def mirror_of(url: str, folder: Path) -> Mirror:

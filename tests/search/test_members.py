@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,19 +33,25 @@ INLINE = RunOptions(runner="inline")
 COEFFICIENTS = "1.25,1.25,1.1"
 
 
-def trained(study: Path, phi: int = 1, seeds: int = 1, axes: bool = True) -> Path:
+def trained(
+    study: Path,
+    phi: int = 1,
+    seeds: int = 1,
+    axes: bool = True,
+    options: RunOptions = INLINE,
+) -> Path:
     """The front of a study, trained in this process."""
     from scalesearch.cli import parse
 
-    options = TrainOptions(
+    wanted = TrainOptions(
         targets=(str(study),),
         phi=phi,
         seeds=seeds,
         axes=axes,
         coefficients=parse.coefficients(COEFFICIENTS),
     )
-    training, folder = prepare_training(options)
-    run_training(training, folder, INLINE, quiet=True)
+    training, folder = prepare_training(wanted)
+    run_training(training, folder, options, quiet=True)
     return folder
 
 
@@ -88,6 +95,24 @@ def test_what_is_added_later_is_what_one_go_trains(front: Path, finished: Path) 
     assert {path: path.stat().st_mtime_ns for path in before} == before, "none is trained again"
     exact(later, front)
     same_weights(later, front)
+
+
+def test_a_training_goes_on_elsewhere_from_its_mirror(
+    front: Path, undisturbed: Path, finished: Path, tmp_path: Path
+) -> None:
+    mirrored = replace(INLINE, mirror=f"file://{tmp_path}/mirror", log=("tensorboard",))
+    here = trained(finished, phi=1, seeds=1, options=mirrored)
+    copy = tmp_path / "mirror" / finished.name / "front"
+    same_weights(copy, here)
+    elsewhere = Path(shutil.copytree(undisturbed, tmp_path / "elsewhere" / finished.name))
+    limited = replace(mirrored, max_hours=0.0)
+    there = trained(elsewhere, phi=1, seeds=1, options=limited)
+    same_weights(there, here)
+    there = trained(elsewhere, phi=1, seeds=2, options=mirrored)
+    exact(there, front)
+    same_weights(there, front)
+    exact(copy, front)
+    assert list((there / "tensorboard").glob("*/events*"))
 
 
 def test_weights_give_the_losses_of_their_trial(front: Path) -> None:

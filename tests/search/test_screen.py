@@ -7,6 +7,7 @@ import pty
 import re
 import struct
 import subprocess
+import sys
 import termios
 from dataclasses import replace
 from pathlib import Path
@@ -133,12 +134,12 @@ def test_status_shows_how_a_study_stands(scalesearch: Command, undisturbed: Path
     assert document["run"]["failed"] == 0 and document["run"]["plan"] in said
 
 
-def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_path: Path) -> None:
+def on_a_terminal(line: list[str], place: Path) -> str:
+    """What a command that ends well shows on a terminal of 80 by 40, without what steers it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
-    line = command(tiny, tmp_path, "seen", "--runner", "inline", "--epochs", "8")
     environment = {**os.environ, "TERM": "xterm-256color"}
-    with subprocess.Popen(line, stdout=theirs, stderr=theirs, env=environment) as driver:
+    with subprocess.Popen(line, stdout=theirs, stderr=theirs, env=environment, cwd=place) as driver:
         os.close(theirs)
         seen = b""
         while True:
@@ -148,10 +149,30 @@ def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_pa
                 break
     os.close(ours)
     assert driver.returncode == 0
-    text = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).split())
+    return " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).split())
+
+
+def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_path: Path) -> None:
+    line = command(tiny, tmp_path, "seen", "--runner", "inline", "--epochs", "8")
+    text = on_a_terminal(line, tmp_path)
     assert "in the queue" in text and "of about 24 of this run" in text
-    assert re.search(r"alpha/beta/gamma +state +epochs .* behind, 95 % +P\(best\)", text)
+    assert re.search(r"network +state +epochs .* behind, 95 % +P\(best\)", text)
     assert re.search(r"next: 6 networks, seed 0, to epoch 8; about 24 trials to the end", text)
     assert re.search(r"training \S+( baseline)? seed \d.*: (begun|epoch \d)", text)
     assert "report: " in text.rpartition("P(best)")[2], "the answer stands last"
     assert "Traceback" not in text
+
+
+def test_a_training_has_the_screen_of_a_run(finished: Path, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "scalesearch", "train", str(finished), "--phi", "1"]
+    line += ["--coefficients", "1.2,1.2,1.2", "--no-axes", "--runner", "inline", "--epochs", "60"]
+    text = on_a_terminal(line, tmp_path)
+    assert "now: the networks to their end" in text and "of about 6 of this run" in text
+    assert re.search(r"network +state +epochs +seeds +after +loss small_1x ", text)
+    assert re.search(r"training small_\dx seed \d: (begun|epoch \d)", text)
+    assert "P(best)" not in text, "nothing is compared"
+    found = study_status(finished / "front").run
+    assert found is not None and (found.done, found.queue) == (6, 0)
+    trials = pd.read_csv(finished / "front/trials.csv")
+    means = trials.groupby("candidate")["loss"].mean()
+    assert {row.key: row.loss for row in found.rows} == pytest.approx(means.to_dict(), abs=1e-6)

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from scalesearch.scratch import finish
+from scalesearch.studies import JOURNAL
 from scalesearch.studies.setup import DATA
+from tests.chaos import exact
 from tests.forked import fork, wait
 
 LONG = int(os.environ.get("CHAOS", "0"))
@@ -119,3 +121,27 @@ def test_a_killed_command_leaves_the_old_state_or_the_new(
     case = CASES.get(name) or REPORTED[name]
     kills = killed_everywhere(case, name, tiny, undisturbed, tmp_path)
     print(f"{name}: {kills} kills", flush=True)
+
+
+@pytest.mark.xdist_group("chaos")
+def test_a_full_disk_during_verify_leaves_the_old_answer_and_verify_goes_on(
+    finished: Path, tmp_path: Path
+) -> None:
+    """The kernel takes no file beyond a size: no whole journal, then no whole report."""
+    there = Path(shutil.copytree(finished, tmp_path / "there" / finished.name))
+    start = [sys.executable, "-m", "scalesearch"]
+    here, line = ([*start, *f"{VERIFY} 2".format(folder=x).split()] for x in (there, finished))
+    assert wait(fork(here), SECONDS) == 0
+    old, said = files(finished), tmp_path / "said"
+    for what in (f"phi2/{JOURNAL}", "report.html"):
+        limit = (there / what).stat().st_size // 2
+        assert wait(fork(line, said, limit), SECONDS) == 2
+        assert said.read_text().splitlines()[-1].startswith("error: [Errno 27] File too large")
+        assert "Traceback" not in said.read_text() and hidden(finished) == []
+        now = files(finished)
+        assert {name: now[name] for name in now if not name.startswith("phi2/")} == old
+        journal = now[f"phi2/{JOURNAL}"]
+        assert len(journal) <= limit and journal.endswith(b"\n")
+    assert wait(fork(line), SECONDS) == 0
+    exact(finished / "phi2", there / "phi2")
+    assert (finished / "verify.json").read_bytes() == (there / "verify.json").read_bytes()

@@ -134,6 +134,7 @@ def harass(space: Path, results: Path, kinds: list[str], name: str) -> int:
                 began = trained(folder)  # the next fault hits what is trained after this one
                 kills += kill_a_worker(driver, rng)
         if driver.returncode == 0:
-            assert left_of(killed) == [], "the next run has cleared it"
+            left = left_of(killed)
+            assert left == [], f"the next run clears what killed ones left: {left}"
             return kills
         assert driver.returncode == -signal.SIGKILL

@@ -13,6 +13,7 @@ from scalesearch.networks.custom import functions_named
 from scalesearch.networks.models import Model
 from scalesearch.trials.runners import AskTell
 from scalesearch.trials.runners.inline import run_inline
+from scalesearch.trials.runners.session import clear_sessions
 
 RUNNERS = ("ray", "inline")
 LOGS = ("tensorboard", "mlflow", "wandb")
@@ -109,10 +110,13 @@ def runner_of(
 ) -> Callable[[AskTell], None]:
     """The runner that the options name, for the trials of that directory and of models like one.
 
-    `functions` are the user's own that trials call beside the model's.
+    `functions` are the user's own that trials call beside the model's. What killed runs left of Ray
+    here is cleared, whether there is anything to train or not.
     """
     if options.runner == "inline":
         return lambda driver: run_inline(driver, device_of(options))
+    if options.address is None:
+        clear_sessions()
     return lambda driver: run_with_ray(driver, options, folder, model, functions)
 
 

@@ -18,12 +18,12 @@ from scalesearch.networks.custom import PREFIX
 from scalesearch.scratch import scratch
 from scalesearch.trials.runners.local import (
     on_loopback,
-    session,
     signals_are_ours,
     start_options,
     unheard,
     with_token,
 )
+from scalesearch.trials.runners.session import session
 
 PACKAGE = Path(__file__).parents[2]
 CONNECT_SECONDS = 5.0

@@ -2,11 +2,8 @@
 
 import os
 import secrets
-import shutil
 import signal
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,64 +15,7 @@ from ray._private import worker as ray_worker
 from ray._raylet import Config  # type: ignore[attr-defined]
 from ray.job_config import JobConfig
 
-from scalesearch.files import unowned
-
 MODE = "RAY_AUTH_MODE"
-SESSION = "scalesearch-ray-"
-ROOM = 10  # characters of a place for it: the kernel takes 107 of a socket's path
-
-
-@contextmanager
-def session() -> Iterator[Path]:
-    """A temporary directory for Ray's session; what killed runs left of theirs is cleared.
-
-    Ray's own would stay for good, and a driver that is killed leaves two of Ray's agents for a
-    minute, which write to it.
-    """
-    place = tempfile.gettempdir()
-    place = place if len(place) <= ROOM else "/tmp"
-    for left in unowned(Path(place), rf"{SESSION}(\d+)-\w+"):
-        if left.stat().st_uid == os.getuid():
-            end_processes(left)
-            removed(left)
-    with tempfile.TemporaryDirectory(
-        dir=place, prefix=f"{SESSION}{os.getpid()}-", ignore_cleanup_errors=True
-    ) as made:
-        yield Path(made)
-
-
-def end_processes(folder: Path) -> None:
-    """End this user's processes of Ray with that session; none where no /proc tells.
-
-    Its daemons name it on their command line, its agents and workers have files in it.
-    """
-    ended = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has just ended, or is another user's
-            if of_session(process, folder):
-                os.kill(int(process.name), signal.SIGKILL)
-                ended.append(process)
-    for _ in range(100):  # until none of them writes there any more
-        if not any((process / "exe").exists() for process in ended):
-            return
-        time.sleep(0.02)
-
-
-def of_session(process: Path, folder: Path) -> bool:
-    """Whether a process, by its directory in /proc, is one of Ray's with that session."""
-    line = (process / "cmdline").read_bytes()
-    if line.startswith(b"ray::"):
-        return any(file.readlink().is_relative_to(folder) for file in (process / "fd").iterdir())
-    return b"/ray/" in line and os.fsencode(folder) in line
-
-
-def removed(folder: Path) -> None:
-    """Remove a folder into which processes that are ending may still write."""
-    for _ in range(50):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.02)
 
 
 def start_options(workers: int | None, folder: Path) -> dict[str, Any]:

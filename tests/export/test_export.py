@@ -37,7 +37,7 @@ from tests.conftest import Command
 from tests.networks.test_weights import golden, shapes
 
 ROOT = Path(__file__).parents[2]
-MEMBER = "results/reference/efficientnet-fashion-mnist-2x/family/efficientnet_b0_phi1.yaml"
+MEMBER = "results/reference/efficientnet-first-version-2x/family/efficientnet_b0_phi1.yaml"
 # maps above 32 px take torch's kernels in eval mode, smaller ones those of nets/fast.py
 EXPORTED = {
     "efficientnet_b0": 96,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scalesearch.families.front import Front, find_front
 from scalesearch.files import write_text
-from scalesearch.search.members import TrainOptions, prepare_training, report_of, run_training
+from scalesearch.search.members import TrainOptions, prepare_training, run_training
 from scalesearch.search.options import RunOptions
 from scalesearch.units import short
 
@@ -53,7 +53,6 @@ def main() -> None:
     )
     training, folder = prepare_training(options)
     run_training(training, folder, RunOptions(workers=asked.workers, max_hours=asked.max_hours))
-    report_of(folder)
     front = find_front(folder)
     if front is not None:
         write_text(folder / "lineage.md", page(front))

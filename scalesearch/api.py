@@ -39,7 +39,7 @@ from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.plans.document import Plan, plan_table, read_plan
 from scalesearch.plans.plan import make_plan
 from scalesearch.report import write_report
-from scalesearch.search.members import report_of, run_training
+from scalesearch.search.members import run_training
 from scalesearch.search.options import RunOptions, device_here, refuse_no_gpu
 from scalesearch.search.run import reselect, run_search, verify_study
 from scalesearch.search.status import StudyStatus, study_status
@@ -314,7 +314,6 @@ def train(
     )
     training, folder = prepare_training(wanted)
     run_training(training, folder, options, quiet, wanted.start)
-    report_of(folder)
     return find_front(folder)
 
 

@@ -109,7 +109,7 @@ def train_command(
         trusting(target, trust)
     from scalesearch.cli.show import show_trained
     from scalesearch.files import plain
-    from scalesearch.search.members import estimate_training, report_of, run_training
+    from scalesearch.search.members import estimate_training, run_training
     from scalesearch.search.options import RunOptions, refuse_no_gpu
     from scalesearch.search.targets import TrainOptions, prepare_training
 
@@ -156,12 +156,11 @@ def train_command(
     except KeyboardInterrupt:
         say(f"stopped; the same command continues {folder}", error=True)
         raise SystemExit(130) from None
-    report = report_of(folder)
     if as_json:
-        return print_json({**plain(trained), "report": report and str(report)})
+        return print_json(plain(trained))
     show_trained(training, f"{trained.trained} trials trained; weights in {trained.folder}/weights")
-    if report:
-        say(f"report: {report}")
+    if trained.report:
+        say(f"report: {trained.report}")
     if trained.unfinished:
         say(f"ended early, {trained.unfinished}: the same command goes on")
 

@@ -71,12 +71,14 @@ class TrainEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """How a training ended: how many trials this run trained, why no more, None at its end."""
+    """How a training ended: how many trials this run trained, why no more, None at its end; its
+    report, None where there is no front yet."""
 
     folder: Path
     trained: int
     unfinished: str | None
     remarks: tuple[str, ...]
+    report: Path | None = None
 
 
 def weights_to_begin(training: Training, start: Path | None) -> dict[str, bytes]:
@@ -146,7 +148,8 @@ def run_training(
     quiet: bool = False,
     start: Path | None = None,
 ) -> Trained:
-    """Train what a training lacks, in its directory, from the weights in `start` where it has one.
+    """Train what a training lacks, in its directory, from the weights in `start` where it has one,
+    and report.
 
     With a mirror it goes on from what is at the URL, where that has come further. Raises ValueError
     where the directory has another training, or another process trains there; KeyboardInterrupt as
@@ -155,20 +158,33 @@ def run_training(
     check_options(options)
     folder.mkdir(parents=True, exist_ok=True)
     with held(folder, options.mirror) as mirror:
-        finish(folder)
-        earlier = find_training(folder)
-        training = joined(earlier, training) if earlier else training
-        training, source = with_packed(training, earlier, options.cache)
-        write_training(folder, training)
-        study = Study(folder, keys_of(training))
-        study.release()
-        if options.retry_failed:
-            study.retry_failed()
-        try:
-            wanted = trials_of(training, source, weights_to_begin(training, start))
-            driven = train_members(training, wanted, study, folder, options, quiet, mirror)
-        finally:
-            write_results(training, source, study, folder)
+        trained = train_lacking(training, folder, options, quiet, start, mirror)
+        return replace(trained, report=report_of(folder))  # the mirror's last copies have it
+
+
+def train_lacking(
+    training: Training,
+    folder: Path,
+    options: RunOptions,
+    quiet: bool,
+    start: Path | None,
+    mirror: Mirror | None,
+) -> Trained:
+    """Train what a training lacks, in its directory, whose lock is held, and write its tables."""
+    finish(folder)
+    earlier = find_training(folder)
+    training = joined(earlier, training) if earlier else training
+    training, source = with_packed(training, earlier, options.cache)
+    write_training(folder, training)
+    study = Study(folder, keys_of(training))
+    study.release()
+    if options.retry_failed:
+        study.retry_failed()
+    try:
+        wanted = trials_of(training, source, weights_to_begin(training, start))
+        driven = train_members(training, wanted, study, folder, options, quiet, mirror)
+    finally:
+        write_results(training, source, study, folder)
     return Trained(
         folder=folder,
         trained=driven.trials,

@@ -17,11 +17,11 @@ from scalesearch.families.trained import find_training
 from scalesearch.networks.files import dump_model, read_model
 from scalesearch.networks.models import build_model
 from scalesearch.networks.weights import load_weights, read_weights
-from scalesearch.search.members import run_training
+from scalesearch.search.members import run_training, train_lacking
 from scalesearch.search.options import RunOptions
 from scalesearch.search.targets import TrainOptions, prepare_training
 from scalesearch.spaces.files import load_space
-from scalesearch.studies import read_losses, read_trials
+from scalesearch.studies import locked, read_losses, read_trials
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.train import make_evaluation
 from scalesearch.trials.trial import decoded, prepared
@@ -40,7 +40,7 @@ def trained(
     axes: bool = True,
     options: RunOptions = INLINE,
 ) -> Path:
-    """The front of a study, trained in this process."""
+    """The front of a study, trained in this process; with a mirror reported too."""
     from scalesearch.cli import parse
 
     wanted = TrainOptions(
@@ -51,7 +51,12 @@ def trained(
         coefficients=parse.coefficients(COEFFICIENTS),
     )
     training, folder = prepare_training(wanted)
-    run_training(training, folder, options, quiet=True)
+    folder.mkdir(exist_ok=True)
+    if options.mirror:
+        run_training(training, folder, options, quiet=True)
+    else:
+        with locked(folder):
+            train_lacking(training, folder, options, quiet=True, start=None, mirror=None)
     return folder
 
 
@@ -104,6 +109,8 @@ def test_a_training_goes_on_elsewhere_from_its_mirror(
     here = trained(finished, phi=1, seeds=1, options=mirrored)
     copy = tmp_path / "mirror" / finished.name / "front"
     same_weights(copy, here)
+    report = (copy.parent / "report.md").read_bytes()
+    assert report == (finished / "report.md").read_bytes() and b"## The front" in report
     elsewhere = Path(shutil.copytree(undisturbed, tmp_path / "elsewhere" / finished.name))
     limited = replace(mirrored, max_hours=0.0)
     there = trained(elsewhere, phi=1, seeds=1, options=limited)

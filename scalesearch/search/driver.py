@@ -101,7 +101,8 @@ class Loop:
         trial = self.study.ask() if self.may_begin() else None
         if trial is not None:
             self.begun += 1
-            self.tell(Asked(trial, self.study.trained(trial.key)))
+            before = trial.trained.epoch if trial.trained else self.study.trained(trial.key)
+            self.tell(Asked(trial, before))
         return trial
 
     def may_begin(self) -> bool:
@@ -155,7 +156,9 @@ def search_decisions(search: Search, study: Study) -> Callable[[], Decided]:
             ahead = expected_work(search, curves_of(study.history("val")), terms_of(search, study))
             return Decided(stage_text(decision.asks), trials, ahead, stopped)
         trials = tuple(trial for trial in checks(search, study) if study.lacks(trial))
-        ahead = tuple(Work(trial.key.network, trial.last) for trial in trials)
+        ahead = tuple(
+            Work(trial.key.network, 0 if study.evaluates(trial) else trial.last) for trial in trials
+        )
         return Decided(checks_text(trials), trials, ahead, stopped, decision.ended)
 
     return decide_next
@@ -185,6 +188,7 @@ def asked_trials(search: Search, asks: Iterable[Ask]) -> tuple[Trial, ...]:
         replace(
             trial_of(search, archs[ask.key], ask.seed),
             pause=ask.epochs if ask.epochs < last else None,
+            look=looked_at_test(search),
         )
         for ask in asks
     )
@@ -195,7 +199,8 @@ def checks(search: Search, study: Study) -> list[Trial]:
 
     The sweep is of two candidates with the first seeds, at the recipe's rate too where the search
     left that out; the look is of the chosen network and the baseline, with every seed that they
-    have finished. Raises ValueError where the trials do not make a selection.
+    have finished, at the weights that these ended with where they are there. Raises ValueError
+    where the trials do not make a selection.
     """
     ranking = answer.ranking_of(search, study)
     archs = {arch.key: arch for arch in networks(search)}

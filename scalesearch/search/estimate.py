@@ -95,7 +95,8 @@ def expected_checks(search: Search) -> list[Work]:
     candidates, epochs = search.plan.candidates, search.proxy.recipe.epochs
     swept = answer.swept(search) * (answer.swept_seeds(search) * (len(RATES) - 1))
     tested = [search.plan.baseline.key, candidates[0].key] if looked_at_test(search) else []
-    return [Work(key, epochs) for key in (*swept, *tested * search.proxy.seeds)]
+    looks = [Work(key, 0) for key in tested * search.proxy.seeds]  # at weights that are there
+    return [*(Work(key, epochs) for key in swept), *looks]
 
 
 def looked_at_test(search: Search) -> bool:

@@ -43,7 +43,7 @@ from scalesearch.selection.selection import (
     write_selection,
 )
 from scalesearch.selection.verification import Verification
-from scalesearch.studies import Study, locked, read_curves, read_trials
+from scalesearch.studies import Study, clear_ends, locked, read_curves, read_trials
 from scalesearch.studies.mirror import mirror_at
 from scalesearch.studies.record import RunRecord, find_record, write_record
 from scalesearch.studies.setup import (
@@ -96,6 +96,8 @@ def run_search(search: Search, options: RunOptions, quiet: bool = False) -> Fini
             study.retry_failed()
         started = time.monotonic()
         driven = train(search, study, options, quiet, mirror)
+        if not driven.halted:
+            clear_ends(search.folder)
         record = run_record(search, options, started, driven.trials)
         with all_or_none(search.folder) as new:
             write_record(new, record)

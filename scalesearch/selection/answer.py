@@ -116,16 +116,17 @@ def gates_of(search: Search, study: Study, ranking: Ranking) -> tuple[Gate, ...]
 
 
 def remedy_of(search: Search, study: Study) -> Remedy:
-    """What more trials of this study would take: the mean of those that it has."""
+    """What more trials of this study would take: the mean of those that have ended."""
     count, seeds = len(search.plan.candidates), search.proxy.seeds
-    known = len([key for key in study.finished("val") if key.network != search.plan.baseline.key])
-    ended = max(1, len(study.finished("val")))
+    ended, curves = study.finished("val"), study.history("val")
+    known = len([key for key in ended if key.network != search.plan.baseline.key])
+    seconds = sum(curves[key][-1].seconds for key in ended) / max(1, len(ended))
     whole = 1.0 if search.space.policy == "grid" else SHARE
 
     def seeds_for(trials: int) -> int:
         return max(seeds + 1, math.ceil((known + trials) / (count * whole)))
 
-    return Remedy(study.trained_seconds() / ended, seeds_for)
+    return Remedy(seconds, seeds_for)
 
 
 def swept(search: Search) -> list[str]:

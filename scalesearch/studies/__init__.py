@@ -4,7 +4,7 @@ The only importer of optuna. One process at a time writes it, which a lock on th
 directory sees to.
 """
 
-from scalesearch.studies.artifacts import read_losses
+from scalesearch.studies.artifacts import clear_ends, read_losses
 from scalesearch.studies.journal import (
     JOURNAL,
     STUDY_NAME,
@@ -29,6 +29,7 @@ __all__ = [
     "Status",
     "Study",
     "StudyLocked",
+    "clear_ends",
     "cut_torn_tail",
     "in_words",
     "locked",

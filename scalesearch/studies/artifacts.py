@@ -45,6 +45,22 @@ def write_weights(folder: Path, trial: Trial, weights: bytes) -> None:
     write_bytes(weights_path(folder, trial.keep, trial.seed), weights, synced=True)
 
 
+def end_path(folder: Path, key: TrialKey) -> Path:
+    """Where the weights that a trial ended with wait for a look at the test split."""
+    return folder / CHECKPOINTS / f"{key.stem}-end.safetensors"
+
+
+def write_end(folder: Path, key: TrialKey, weights: bytes) -> None:
+    """Leave the weights that a trial ended with, whole or not at all."""
+    write_bytes(end_path(folder, key), weights, synced=True)
+
+
+def clear_ends(folder: Path) -> None:
+    """Remove the weights that wait for a look which is over."""
+    for path in (folder / CHECKPOINTS).glob("*-end.safetensors"):
+        path.unlink()
+
+
 def checkpoint_path(folder: Path, key: TrialKey) -> Path:
     """Where a trial that is not at its end yet keeps what it goes on from."""
     return folder / CHECKPOINTS / f"{key.stem}.pt"

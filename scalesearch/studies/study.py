@@ -16,7 +16,9 @@ from scalesearch.studies.artifacts import (
     CHECKPOINTS,
     LOSSES,
     checkpoint_path,
+    end_path,
     read_checkpoint,
+    write_end,
     write_losses,
     write_weights,
 )
@@ -215,7 +217,19 @@ class Study:
         self._reported[key] = []
         # epochs that are not on record cannot be gone on from: their losses would be missing
         start = read_checkpoint(self.folder, key) if self._records[key].curve else None
+        if self.evaluates(trial):
+            validated = key._replace(part="val")
+            weights = end_path(self.folder, validated).read_bytes()
+            return replace(trial, begin=weights, trained=self._records[validated].curve[-1])
         return replace(trial, start=start)
+
+    def evaluates(self, trial: Trial) -> bool:
+        """Whether a trial trains nothing, for the weights that it is to look at are there."""
+        validated = trial.key._replace(part="val")
+        complete = validated in self._records and self._records[validated].ended
+        return (
+            trial.split == "test" and bool(complete) and end_path(self.folder, validated).exists()
+        )
 
     def report(self, trial: Trial, metrics: Metrics) -> bool:
         """Record the validation loss after an epoch, and its checkpoint; whether to stop there."""
@@ -251,7 +265,10 @@ class Study:
         key = trial.key
         write_losses(self.folder, trial, curve[-1].losses)
         if curve[-1].weights is not None:
-            write_weights(self.folder, trial, curve[-1].weights)
+            if trial.keep:
+                write_weights(self.folder, trial, curve[-1].weights)
+            else:
+                write_end(self.folder, key, curve[-1].weights)
         self._records[key].ended = curve[-1].epoch
         self._note(key, made_with=device, ended=curve[-1].epoch)
         self._keep(trial, curve)

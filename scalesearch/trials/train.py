@@ -80,9 +80,7 @@ def train(
     its checkpoint as `start` goes on from there, to the same bits on a CPU. Raises TrialFailed when
     the loss is not finite.
     """
-    held_out = data.val if split == "val" else data.test
-    if held_out is None:
-        raise TrialFailed(f"data {data.name} has no test split")
+    held_out = held_out_of(data, split)
     device = data.train.labels.device
     optimizer = make_optimizer(network, recipe, device)
     shown = copy.deepcopy(network) if recipe.average else network
@@ -137,6 +135,26 @@ def train(
         if epoch == recipe.epochs:
             blend(network, shown, 0.0)
         yield Metrics(epoch, mean, accuracy, train_loss, seconds, losses, checkpoint)
+
+
+def held_out_of(data: DataSet, split: Split) -> Images:
+    """The images that a network is evaluated on. Raises TrialFailed where there are none."""
+    held_out = data.val if split == "val" else data.test
+    if held_out is None:
+        raise TrialFailed(f"data {data.name} has no test split")
+    return held_out
+
+
+def looked(network: nn.Module, data: DataSet, split: Split, trained: Point) -> Metrics:
+    """Metrics on that split of a network whose training has ended, so: what `train` ends with.
+
+    The seconds are of the evaluation alone. Raises TrialFailed where there is no such split.
+    """
+    started = time.perf_counter()
+    losses, accuracy = make_evaluation(network, data, held_out_of(data, split))()
+    seconds = time.perf_counter() - started
+    mean = float(losses.mean())
+    return Metrics(trained.epoch, mean, accuracy, trained.train_loss, seconds, losses)
 
 
 def mirrored(n: int, recipe: Recipe, flips: torch.Generator, seed: int, epoch: int) -> Tensor:

@@ -16,11 +16,12 @@ from scalesearch.networks.device import placed
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.weights import as_safetensors, start_from, tensors_of
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.curve import Point
 from scalesearch.trials.custom import CustomTraining, TrainingRun, custom_epochs, trial_folder
 from scalesearch.trials.growth import grown
 from scalesearch.trials.key import TrialKey, part_at
 from scalesearch.trials.memory import keep_freed_memory
-from scalesearch.trials.train import Metrics, Split, train
+from scalesearch.trials.train import Metrics, Split, looked, train
 
 RESIDENT_BYTES = 2**27  # of a split at another side than its own, copied for this process
 GPU_SHARE = 0.25  # of the memory that is free, which a split may take
@@ -32,7 +33,9 @@ class Trial:
     """All that a worker needs to train one network: nothing else decides its metrics.
 
     `begin` are the weights that it begins from, as safetensors, None for fresh ones.
-    `keep` is the name under which its weights are kept at its end, "" where they are not.
+    `keep` is the name under which its weights are kept at its end, "" where they are not; with
+    `look` they are left for a look at the test split. That trial begins from them, and where they
+    are `trained` to the end it has nothing to do but look.
     `rate` multiplies the recipe's learning rate; by `grown_by`, its flops and its depth over the
     baseline's, it has more of what the recipe lets grow. It pauses after the epoch `pause`, if that
     is given, and goes on from the checkpoint `start`. The runner sets the `device`, cpu or cuda:
@@ -50,7 +53,9 @@ class Trial:
     rate: float = 1.0
     grown_by: tuple[float, float] = (1.0, 1.0)
     keep: str = ""
+    look: bool = False
     begin: bytes | None = field(default=None, repr=False)
+    trained: Point | None = None
     pause: int | None = None
     start: bytes | None = field(default=None, repr=False)
     device: str = "cpu"
@@ -98,6 +103,9 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
         yield from run_custom(trial, trial.custom, network, data)
         return
     assert data is not None
+    if trial.trained is not None:
+        yield looked(network, data, trial.split, trial.trained)
+        return
     side = trial.arch.train_resolution or trial.arch.resolution
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
     epochs = train(network, data, recipe, trial.seed, trial.split, trial.start, trial.pause, side)
@@ -107,7 +115,7 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
 
 def with_weights(trial: Trial, network: nn.Module, metrics: Metrics) -> Metrics:
     """The metrics of an epoch, after the last with the weights where the trial keeps them."""
-    if not trial.keep or metrics.epoch != trial.recipe.epochs:
+    if not (trial.keep or trial.look) or metrics.epoch != trial.recipe.epochs:
         return metrics
     return replace(metrics, weights=as_safetensors(network.state_dict()))
 

@@ -85,7 +85,8 @@ def show_evaluated(found: Evaluated) -> None:
     )
     say(
         f"{found.model} on {found.images:,} {found.split} images of {found.data} at "
-        f"{found.resolution} px: accuracy {found.accuracy:.2%}, top-5 {found.top5:.2%}, loss "
+        f"{found.resolution} px: accuracy {found.accuracy:.2%}, balanced over classes "
+        f"{found.balanced_accuracy:.2%}, top-5 {found.top5:.2%}, loss "
         f"{found.loss:.4f}, expected calibration error {found.calibration_error:.4f}, "
         f"{found.images_per_second:,.0f} images a second"
     )

@@ -57,8 +57,9 @@ class ClassRow:
 class Evaluated:
     """A network on a split of images.
 
-    `calibration_error` is the expected one (Guo et al. 2017, arXiv:1706.04599), over 15 bins of
-    confidence; `confusion` has a row for each true class, a column for each predicted one.
+    `balanced_accuracy` is the mean recall of the classes that have images. `calibration_error` is the
+    expected one (Guo et al. 2017, arXiv:1706.04599), over 15 bins of confidence; `confusion` has a
+    row for each true class, a column for each predicted one.
     """
 
     model: str
@@ -68,6 +69,7 @@ class Evaluated:
     images: int
     resolution: int
     accuracy: float
+    balanced_accuracy: float
     top5: float
     loss: float
     calibration_error: float
@@ -186,6 +188,7 @@ def measure(found: Ready, data: DataSet, source: str, split: str) -> Evaluated:
     confusion.index_put_((labels, said), torch.ones_like(said), accumulate=True)
     top = logits.topk(min(TOP, classes), 1).indices
     right = said == labels
+    rows = class_rows(data.classes, confusion.numpy())
     return Evaluated(
         model=found.name,
         weights=found.weights,
@@ -194,11 +197,12 @@ def measure(found: Ready, data: DataSet, source: str, split: str) -> Evaluated:
         images=len(labels),
         resolution=found.resolution,
         accuracy=float(right.double().mean()),
+        balanced_accuracy=balanced_accuracy(rows),
         top5=float((top == labels[:, None]).any(1).double().mean()),
         loss=float(torch.nn.functional.cross_entropy(logits.double(), labels)),
         calibration_error=calibration_error(shares.amax(1).numpy(), right.double().numpy()),
         images_per_second=len(labels) / seconds,
-        classes=class_rows(data.classes, confusion.numpy()),
+        classes=rows,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
     )
 
@@ -234,3 +238,9 @@ def class_rows(names: tuple[str, ...], confusion: NDArray[np.int64]) -> tuple[Cl
         )
         for i, name in enumerate(names)
     )
+
+
+def balanced_accuracy(rows: tuple[ClassRow, ...]) -> float:
+    """The mean recall of the classes that have images, whatever their number."""
+    recalls = [row.recall for row in rows if row.recall is not None]
+    return sum(recalls) / len(recalls)

@@ -12,6 +12,7 @@ from scalesearch.export import ExportOptions, export
 from scalesearch.export.evaluate import (
     EvaluateOptions,
     Ready,
+    balanced_accuracy,
     calibration_error,
     class_rows,
     evaluate,
@@ -95,6 +96,7 @@ def test_calibration_and_class_rows_are_arithmetic() -> None:
         (4 / 6, 4 / 5),
         (None, None),
     ]
+    assert balanced_accuracy(rows) == pytest.approx((3 / 4 + 4 / 6) / 2), "accuracy is 7 of 10"
 
 
 def test_evaluate_prints_classes_and_says_what_is_missing(

@@ -57,9 +57,9 @@ class ClassRow:
 class Evaluated:
     """A network on a split of images.
 
-    `balanced_accuracy` is the mean recall of the classes that have images. `calibration_error` is the
-    expected one (Guo et al. 2017, arXiv:1706.04599), over 15 bins of confidence; `confusion` has a
-    row for each true class, a column for each predicted one.
+    `balanced_accuracy` is the mean recall of the classes that have images. `calibration_error` is
+    the expected one (Guo et al. 2017, arXiv:1706.04599), over 15 bins of confidence; `confusion`
+    has a row for each true class, a column for each predicted one.
     """
 
     model: str

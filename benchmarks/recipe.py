@@ -1,245 +1,223 @@
-"""Which recipe brings the baseline proxy to a given validation loss soonest, on one CPU thread?
+"""What if the quick proxy's recipe were another? Losses of one network under each, seed by seed.
 
-    python -m benchmarks.recipe [--seeds 3] [--write]
+    python -m benchmarks.recipe [--seeds 6] [--write]
 
-The network is the 1x baseline of the efficientnet space's `quick` proxy on Fashion-MNIST. A
-schedule ends when the training does, so a recipe is trained to its end in 3 epochs and in 5, and
-the epochs that it needs for a loss are read between the two. The loss to reach is the shipped
-recipe's after 4. Seconds are of the process, training alone: other work disturbs them least, but
-images and epochs are what to compare. An exponential moving average of the weights is kept
-beside each run (torch.optim.swa_utils) and validated as well.
+The networks are the 1x baseline of the efficientnet space's `quick` proxy on Fashion-MNIST, and for
+the learning rate the same at 1.7 times the depth. Each recipe is the shipped one with the keys in
+its row changed, and each seed draws the same order of the images for all of them: differences are
+within a seed, with the interval of 95 % that Student's t gives. *Scatter* is the standard deviation
+of the loss from seed to seed, which a comparison of networks must overcome. Seconds are of the
+process. What is trained is kept in results/benchmarks/recipe.csv; the command goes on from there.
 """
 
 import argparse
 import os
 import platform
-import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from scipy.stats import t as student
 
-from scalesearch.data import DataSet, resized
-from scalesearch.networks.blocks import zero_residuals
-from scalesearch.networks.models import build_model
+from scalesearch.files import write_csv, write_text
+from scalesearch.networks.arch import Arch
+from scalesearch.networks.scaling import Scale, scale_arch
+from scalesearch.spaces.augmentation import Augmentation
 from scalesearch.spaces.files import load_space
 from scalesearch.spaces.proxy import proxy_baseline
 from scalesearch.spaces.space import Proxy, Recipe
-from scalesearch.trials.step import make_optimizer, make_step, normaliser
-from scalesearch.trials.train import make_evaluation, schedule, train_side
-from scalesearch.trials.trial import decoded, prepared
+from scalesearch.trials.trial import Trial, run_trial
 
-RESULT = Path(__file__).parents[1] / "results" / "benchmarks" / "recipe.md"
-LENGTHS = (3, 5)  # epochs of a whole schedule
-TARGET_EPOCHS = 4
-T_95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # by seeds: two-sided, of seeds - 1 degrees
-DECAY = 0.98  # of the average, a step: some 50 of the 63 steps of an epoch
-
-
-def linear(progress: float, warmup: float) -> float:
-    """A linear rise over `warmup`, then a linear fall to zero."""
-    if progress < warmup:
-        return schedule(progress, warmup)
-    return (1 - progress) / (1 - warmup)
+RESULTS = Path(__file__).parents[1] / "results" / "benchmarks"
+PAGE, RECORD = RESULTS / "recipe.md", RESULTS / "recipe.csv"
+SHIPPED = "as shipped"
+BASE, DEEP = "1x", "1.7 times the depth"
+RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
+COLUMNS = ["network", "recipe", "seed", "loss", "accuracy", "seconds"]
 
 
-def constant(progress: float, warmup: float) -> float:
-    """A linear rise over `warmup`, then the peak."""
-    return schedule(progress, warmup) if progress < warmup else 1.0
+class Setting(NamedTuple):
+    """A network under a recipe, by their names."""
 
-
-@dataclass(frozen=True)
-class Setting:
-    """A recipe under its name, and its learning rate over the training."""
-
+    network: str
     name: str
     recipe: Recipe
-    rates: Callable[[float, float], float] = schedule
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training to its end: losses of the weights and of their average, and seconds."""
-
-    loss: float
-    averaged: float
-    accuracy: float
-    seconds: float
-    averaging: float
-
-
-def settings(shipped: Recipe) -> list[Setting]:
-    """The shipped recipe first, then each with one thing changed."""
-    root = 2**0.5  # a batch twice as large has half the noise: AdamW's rate goes as its root
-    rate = shipped.learning_rate
-    changed = {
-        "warm-up 0": replace(shipped, warmup=0.0),
-        "label smoothing 0.1": replace(shipped, label_smoothing=0.1),
-        f"rate {rate / 2:g}": replace(shipped, learning_rate=rate / 2),
-        f"rate {rate * 2:g}": replace(shipped, learning_rate=rate * 2),
-        f"batch 64, rate {rate / root:.3g}": replace(
-            shipped, batch_size=64, learning_rate=rate / root
-        ),
-        f"batch 256, rate {rate * root:.3g}": replace(
-            shipped, batch_size=256, learning_rate=rate * root
-        ),
-        "images from 0.6 of their size": replace(shipped, resize_from=0.6),
+def settings(shipped: Recipe, images: int) -> Iterator[Setting]:
+    """What is trained: the shipped recipe with one thing changed at a time; for depth the rate."""
+    steps = shipped.epochs * -(-images // shipped.batch_size)
+    # the time constant of decay is 1 / (rate * decay) steps: here the training, and a fifth of it
+    acts = round(1 / (shipped.learning_rate * steps), 2)
+    changes: dict[str, dict[str, Any]] = {
+        SHIPPED: {},
+        "not averaged": {"average": 0.0},
+        "cosine, not averaged": {"schedule": "cosine", "average": 0.0},
+        "cosine, averaged": {"schedule": "cosine"},
+        **{f"rate x {by:g}": {"learning_rate": shipped.learning_rate * by} for by in RATES},
+        "cosine, not averaged, rate x 4": {
+            "schedule": "cosine",
+            "average": 0.0,
+            "learning_rate": shipped.learning_rate * 4,
+        },
+        "batch 32": {"batch_size": 32},
+        "batch 128": {"batch_size": 128},
+        "no weight decay": {"weight_decay": 0.0},
+        f"weight decay {acts:g}": {"weight_decay": acts},
+        f"weight decay {5 * acts:g}": {"weight_decay": 5 * acts},
+        "label smoothing 0.1": {"label_smoothing": 0.1},
+        "not mirrored": {"flip": False},
+        "mirrored in every other epoch": {"flip": "alternate"},
+        "shifted crops": {"augment": Augmentation(shift=0.125)},
+        "random crops of half the image or more": {"augment": Augmentation(crop=0.5)},
+        "residual branches not begun at zero": {"zero_residuals": False},
+        "images from 0.6 of their size": {"resize_from": 0.6},
     }
-    return [
-        Setting("as shipped: cosine", shipped),
-        Setting("linear", shipped, linear),
-        Setting("constant", shipped, constant),
-        *(Setting(name, recipe) for name, recipe in changed.items()),
-    ]
+    changes.pop("rate x 1")
+    for name, changed in changes.items():
+        yield Setting(BASE, name, replace(shipped, **changed))
+    for by in RATES:
+        rate = shipped.learning_rate * by
+        name = SHIPPED if by == 1 else f"rate x {by:g}"
+        yield Setting(DEEP, name, replace(shipped, learning_rate=rate))
 
 
-def train(setting: Setting, network: nn.Module, data: DataSet, seed: int, epochs: int) -> Run:
-    """One run of `epochs`, with the orders and flips of scalesearch.trials.train."""
-    recipe = replace(setting.recipe, epochs=epochs)
-    optimizer = make_optimizer(network, recipe, torch.device("cpu"))
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(DECAY))
-    order = torch.Generator().manual_seed(seed)
-    flips = torch.Generator().manual_seed(seed + 1_000_003)
-    n, side, step_side = len(data.train.labels), data.train.pixels.shape[-1], 0
-    batches = -(-n // recipe.batch_size)
-    seconds = averaging = 0.0
-    for epoch in range(1, epochs + 1):
-        network.train()
-        started = time.process_time()
-        if step_side != (step_side := train_side(recipe, side, epoch)):
-            images = resized(data.train, step_side)
-            step = make_step(network, optimizer, data, images, recipe)
-        flipped = torch.rand(n, generator=flips) < 0.5
-        permutation = torch.randperm(n, generator=order)
-        for i, batch in enumerate(permutation.split(recipe.batch_size)):
-            progress = ((epoch - 1) * batches + i) / (epochs * batches)
-            rate = recipe.learning_rate * setting.rates(progress, recipe.warmup)
-            step(batch, flipped[batch], rate)
-            apart = time.process_time()
-            average.update_parameters(network)
-            averaging += time.process_time() - apart
-        seconds += time.process_time() - started
-    apart, normalise = time.process_time(), normaliser(data)
-    # averaged weights make other activations than those whose statistics were kept
-    update_bn((normalise(pixels) for pixels in data.train.pixels.split(500)), average)
-    averaging, seconds = averaging + time.process_time() - apart, seconds - averaging
-    losses, accuracy = make_evaluation(network, data, data.val)()
-    averaged, _ = make_evaluation(average, data, data.val)()
-    return Run(float(losses.mean()), float(averaged.mean()), accuracy, seconds, averaging)
-
-
-def runs_of(setting: Setting, proxy: Proxy, seed: int) -> list[Run]:
-    """A run of each of LENGTHS, of the proxy's baseline."""
-    arch = proxy_baseline(load_space("efficientnet"), proxy, 1, 10)
-    side = arch.resolution
-    data = prepared(
-        decoded, str(proxy.data), proxy.train_examples, proxy.val_examples, side, side, "cpu", "val"
-    )
-    found = []
-    for epochs in LENGTHS:
-        torch.manual_seed(seed)
-        network = build_model(arch)
-        zero_residuals(network)
-        found.append(train(setting, network, data, seed, epochs))
-    return found
-
-
-def epochs_to(target: float, ends: Sequence[float]) -> float:
-    """The epochs at which a recipe's last loss is the target: on the line of loss in log epochs.
-
-    Beyond the two lengths it is the line drawn on, which the table marks.
-    """
-    (a, b), (low, high) = np.log(LENGTHS), ends
-    if high >= low:
-        return float("inf")
-    return float(np.exp(a + (target - low) * (b - a) / (high - low)))
-
-
-def table(found: dict[str, list[list[Run]]], images: int) -> list[str]:
-    """A row for each setting, and one for the average of the shipped recipe's weights."""
-    first, *_ = found.values()
-    share = np.log(TARGET_EPOCHS / LENGTHS[0]) / np.log(LENGTHS[1] / LENGTHS[0])
-    ends = np.array([[run.loss for run in runs] for runs in first])
-    target = float((ends[:, 0] + share * (ends[:, 1] - ends[:, 0])).mean())
-    lines = [
-        f"The loss to reach is {target:.4f}. Differences against the shipped recipe are within a "
-        "seed, with their standard error; better or worse is what a t test at 95 % says of them.",
-        "",
-        "| recipe | loss, 3 epochs | loss, 5 epochs | against shipped, 5 | verdict | accuracy, 5 "
-        "| epochs to the loss | images | s | averaged weights, 5 | s an epoch |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, of_seeds in found.items():
-        losses = np.array([[run.loss for run in runs] for runs in of_seeds])
-        averaged = np.array([[run.averaged for run in runs] for runs in of_seeds])
-        apart = losses[:, 1] - ends[:, 1]
-        error = float(apart.std(ddof=1) / len(apart) ** 0.5)
-        beyond = error > 0 and abs(apart.mean()) > T_95[len(apart)] * error
-        verdict = ("better" if apart.mean() < 0 else "worse") if beyond else "not told apart"
-        verdict = verdict if error else ""  # the shipped recipe's own
-        seconds = np.array([[run.seconds for run in runs] for runs in of_seeds])
-        pace = float((seconds / np.array(LENGTHS)).mean())
-        needed = epochs_to(target, losses.mean(axis=0))
-        mark = "" if LENGTHS[0] <= needed <= LENGTHS[1] else "*"
-        accuracy = np.mean([runs[1].accuracy for runs in of_seeds])
-        lines.append(
-            f"| {name} | {losses[:, 0].mean():.4f} | {losses[:, 1].mean():.4f} "
-            f"| {apart.mean():+.4f} ± {error:.4f} | {verdict} | {100 * accuracy:.2f} % "
-            f"| {needed:.2f}{mark} | {needed * images:,.0f}{mark} | {needed * pace:.1f}{mark} "
-            f"| {averaged[:, 1].mean():.4f} | {pace:.2f} |"
+def trained(arch: Arch, proxy: Proxy, recipe: Recipe, seed: int) -> tuple[float, float, float]:
+    """Loss and accuracy at the end, and the seconds of this process."""
+    started = time.process_time()
+    *_, end = run_trial(
+        Trial(
+            arch=arch,
+            seed=seed,
+            data=str(proxy.data),
+            train_examples=proxy.train_examples,
+            val_examples=proxy.val_examples,
+            recipe=recipe,
         )
-    averaging = np.mean([r.averaging / r.seconds for runs in first for r in runs])
-    lines += ["", f"\\* outside of 3 to 5 epochs. The average takes {averaging:.1%} more time."]
-    return lines
+    )
+    assert end.accuracy is not None
+    return end.loss, end.accuracy, time.process_time() - started
 
 
-def document(lines: Sequence[str], proxy: Proxy, seeds: int) -> str:
-    """The table with what it says, and what it was made with."""
+def differences(table: pd.DataFrame, network: str) -> pd.DataFrame:
+    """A row for each recipe of a network, in the order of the record: its loss and accuracy, and
+    its difference to the shipped one within a seed, with its interval; nothing of a single seed.
+    """
+    mine = table[table["network"] == network]
+    losses = mine.pivot_table(index="seed", columns="recipe", values="loss", sort=False).dropna()
+    rows = []
+    for name in losses.columns:
+        apart = losses[name] - losses[SHIPPED]
+        n = len(apart)
+        half = float(student.ppf(0.975, n - 1) * apart.std(ddof=1) / n**0.5) if n > 1 else np.nan
+        of_it = mine[(mine["recipe"] == name) & mine["seed"].isin(losses.index)]
+        rows.append(
+            {
+                "recipe": name,
+                "loss": float(losses[name].mean()),
+                "scatter": float(losses[name].std(ddof=1)),
+                "accuracy": float(of_it["accuracy"].mean()),
+                "seconds": float(of_it["seconds"].median()),
+                "apart": float(apart.mean()),
+                "half": half,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def verdict(apart: float, half: float) -> str:
+    """What an interval says of a difference in loss."""
+    if not apart:
+        return ""
+    return "not told apart" if abs(apart) <= half else "better" if apart < 0 else "worse"
+
+
+def rows_of(found: pd.DataFrame) -> list[str]:
+    """The table of a network's recipes in Markdown."""
+    return [
+        "| recipe | loss | scatter | against shipped (95 %) | verdict | accuracy | CPU s |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {row.recipe} | {row.loss:.4f} | {row.scatter:.4f} | {row.apart:+.4f} "
+            f"({row.apart - row.half:+.4f} to {row.apart + row.half:+.4f}) "
+            f"| {verdict(row.apart, row.half)} | {row.accuracy:.1%} | {row.seconds:.0f} |"
+            for row in found.itertuples()
+        ),
+    ]
+
+
+def document(table: pd.DataFrame, proxy: Proxy) -> str:
+    """The page."""
+    what = " ".join((__doc__ or "").split("\n\n")[2].split())
     shipped = proxy.recipe
+    base, deep = differences(table, BASE), differences(table, DEEP)
+    seeds = table.groupby(["network", "recipe"])["seed"].nunique().min()
     return "\n".join(
         [
-            "# Recipes: to a given validation loss",
+            "# Recipes: what another would change",
             "",
-            (__doc__ or "").split("\n\n")[2].strip(),
+            what,
             "",
-            f"{seeds} seeds; {proxy.train_examples} images, {proxy.val_examples} for validation; "
-            f"one thread of {os.cpu_count()} cores, {platform.machine()}, torch "
-            f"{torch.__version__}. Shipped: {shipped.epochs} epochs, batch {shipped.batch_size}, "
-            f"rate {shipped.learning_rate:g}, warm-up {shipped.warmup:g}, weight decay "
-            f"{shipped.weight_decay:g}, label smoothing {shipped.label_smoothing:g}, images at "
-            f"{shipped.resize_from:g} of their size from the start.",
+            f"{seeds} seeds; {proxy.train_examples:,} images for {shipped.epochs} epochs, "
+            f"{proxy.val_examples:,} for validation; one thread of {os.cpu_count()} cores, "
+            f"{platform.machine()}, torch {torch.__version__}. Shipped: batch "
+            f"{shipped.batch_size}, rate {shipped.learning_rate:g}, {shipped.schedule} after a "
+            f"warm-up of {shipped.warmup:g}, averaged with {shipped.average:g}, weight decay "
+            f"{shipped.weight_decay:g}, mirrored at random.",
             "",
-            *lines,
+            "## The baseline",
+            "",
+            *rows_of(base),
+            "",
+            f"## {DEEP[0].upper()}{DEEP[1:]}",
+            "",
+            *rows_of(deep),
             "",
         ]
     )
 
 
+def missing(
+    table: pd.DataFrame, wanted: Sequence[Setting], seeds: int
+) -> list[tuple[Setting, int]]:
+    """What is yet to be trained, seed by seed, so that what slows the machine slows all alike."""
+    there = set(zip(table["network"], table["recipe"], table["seed"], strict=True))
+    return [
+        (setting, seed)
+        for seed in range(seeds)
+        for setting in wanted
+        if (setting.network, setting.name, seed) not in there
+    ]
+
+
 def main() -> None:
-    """Print the table after each seed from the second; a line on stderr as a setting is done."""
+    """Train what the record lacks, and draw the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, choices=T_95)
+    parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    proxy = load_space("efficientnet").proxies["quick"]
-    found: dict[str, list[list[Run]]] = {}
-    # seed by seed, so that what slows the machine slows all settings
-    for seed in range(options.seeds):
-        for setting in settings(proxy.recipe):
-            found.setdefault(setting.name, []).append(runs_of(setting, proxy, seed))
-            print(seed, setting.name, found[setting.name][-1], file=sys.stderr, flush=True)
-        if seed == 0:
-            continue  # one seed has no spread
-        lines = table(found, proxy.train_examples or 0)
-        print("\n".join(lines), flush=True)
+    space = load_space("efficientnet")
+    proxy = space.proxies["quick"]
+    base = proxy_baseline(space, proxy, 1, 10)
+    archs = {BASE: base, DEEP: scale_arch(base, Scale(depth=1.7))}
+    wanted = list(settings(proxy.recipe, proxy.train_examples or 0))
+    table = pd.read_csv(RECORD) if RECORD.exists() else pd.DataFrame(columns=COLUMNS)
+    for setting, seed in missing(table, wanted, options.seeds):
+        end = trained(archs[setting.network], proxy, setting.recipe, seed)
+        row = pd.DataFrame([[setting.network, setting.name, seed, *end]], columns=COLUMNS)
+        table = pd.concat([table, row]) if len(table) else row
+        print(*table.iloc[-1], flush=True)
         if options.write:
-            RESULT.write_text(document(lines, proxy, seed + 1))
+            write_csv(RECORD, table)
+    page = document(table, proxy)
+    print(page)
+    if options.write:
+        write_text(PAGE, page)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Which cheap proxy orders candidates as a dear one does, and for how many seconds?
 
-    python -m benchmarks.proxies [benchmarks/proxies.yaml] [--only NAME,NAME] [--write]
+    python -m benchmarks.proxies [--only NAME,NAME] [--write]
 
-A space file has the reference under `reference`, and other proxies beside it. Each becomes a study
-of its own, trained by `scalesearch run` with every candidate and seed, under --studies; the same
-command again goes on where it was stopped, and trains nothing that is there. Candidates are the
-same depths and widths under each proxy (the grid solves gamma), and are compared where both have
-them within the budget. The rank correlation is Spearman's of mean losses; regret is what the
-reference loses by the proxy's first over its own first. Intervals are of 2,000 draws of seeds with
-replacement, of both studies; the reference stands against itself by halves of its seeds.
+The reference is the tabular benchmark, results/lattice-fashion-mnist. Every proxy of
+benchmarks/proxies.yaml becomes a study of its own, trained by `scalesearch run` with every
+candidate and seed, under --studies; the same command again goes on where it was stopped, and trains
+nothing that is there. Candidates are compared where both have the same depth and width multipliers.
+The rank correlation is Spearman's of mean losses; regret is what the reference loses by the proxy's
+first over its own first. Intervals are of 2,000 draws of seeds with replacement, of both studies;
+the reference stands against itself by halves of its seeds.
 """
 
 import argparse
@@ -19,16 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 import scalesearch as ss
+from scalesearch.plans.document import read_plan
+from scalesearch.spaces.files import load_space
 from scalesearch.spaces.space import Proxy, Space
 
 HERE = Path(__file__).parent
-RESULT = HERE.parent / "results" / "benchmarks" / "proxies.md"
-REFERENCE = "reference"
+RESULTS = HERE.parent / "results"
+RESULT = RESULTS / "benchmarks" / "proxies.md"
+REFERENCE = RESULTS / "lattice-fashion-mnist"
 DRAWS = 2000
 Floats = NDArray[np.float64]
 Shape = tuple[float, float]  # alpha and beta
@@ -60,8 +64,7 @@ class Fidelity:
 
 def read_losses(folder: Path) -> Losses | None:
     """The trials of a study; None where not all of them have run to the end."""
-    study = ss.study(folder)
-    plan, trials = study.plan, study.trials()
+    plan, trials = read_plan(folder), pd.read_csv(folder / "trials.csv")
     done = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "val")]
     keys = [candidate.key for candidate in plan.candidates]
     wide = done.pivot_table(index="candidate", columns="seed", values="loss").reindex(keys)
@@ -128,7 +131,6 @@ def with_intervals(common: int, found: tuple[float, float], drawn: Floats) -> Fi
 
 def row(name: str, proxy: Proxy, of: Losses, found: Fidelity | None) -> str:
     """A proxy's line of the table."""
-    stride = proxy.output_stride or "own"
     told = ["–", "–", "–"]
     if found is not None:
         (r, r_low, r_high), (g, g_low, g_high) = found.correlation, found.regret
@@ -137,27 +139,30 @@ def row(name: str, proxy: Proxy, of: Losses, found: Fidelity | None) -> str:
             f"{r:+.2f} ({r_low:+.2f} to {r_high:+.2f})",
             f"{g:.4f} ({g_low:.4f} to {g_high:.4f})",
         ]
+    recipe = proxy.recipe
     cells = [
-        *(name, f"{proxy.resolution}", f"{stride}", f"{proxy.width:g}"),
-        *(f"{proxy.train_examples or 'all'}", f"{proxy.recipe.epochs}", f"{of.losses.shape[1]}"),
+        *(name, f"{proxy.resolution}", f"{proxy.width:g}", f"{proxy.train_examples or 'all'}"),
+        *(f"{recipe.epochs}", f"{recipe.learning_rate:g}", f"{of.losses.shape[1]}"),
         *(f"{of.flops / 1e6:.2f}M", f"{of.accuracy:.1%}", f"{of.seconds:.1f}", *told),
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def table(space: Space, found: dict[str, Losses]) -> list[str]:
-    """The table of all proxies whose studies are complete, the reference first."""
+    """The reference, then all proxies whose studies are complete, the dearest first."""
     rng = np.random.default_rng(0)
+    reference = read_losses(REFERENCE)
+    if reference is None:
+        raise SystemExit(f"{REFERENCE} must have every trial of the tabular benchmark")
+    [theirs] = load_space(REFERENCE / "space.yaml").proxies.values()
     lines = [
-        "| proxy | px | output stride | width | images | epochs | seeds | 1x | accuracy at 1x "
+        "| proxy | px | width | images | epochs | rate | seeds | 1x | accuracy at 1x "
         "| s a trial | candidates | rank correlation (95 %) | regret (95 %) |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        row("the reference", theirs, reference, halves(reference, rng)),
     ]
-    if REFERENCE not in found:
-        return [*lines, "", "The reference is not trained yet."]
-    reference = found[REFERENCE]
     for name, losses in sorted(found.items(), key=lambda item: -item[1].seconds):
-        agreed = halves(reference, rng) if name == REFERENCE else fidelity(losses, reference, rng)
+        agreed = fidelity(losses, reference, rng)
         lines.append(row(name, space.proxies[name], losses, agreed))
     return lines
 
@@ -172,7 +177,8 @@ def document(space: Space, lines: Sequence[str]) -> str:
             what,
             "",
             f"{space.model} at {space.budget}, one thread a trial, {os.cpu_count()} cores, "
-            f"{platform.machine()}, torch {torch.__version__}.",
+            f"{platform.machine()}, torch {torch.__version__}; the reference's seconds are of the "
+            "machine that it was trained on.",
             "",
             *lines,
             "",
@@ -205,7 +211,7 @@ def main() -> None:
                 runner=options.runner,
                 workers=options.workers,
             )
-        if (options.studies / name / "study.journal").exists():
+        if (options.studies / name / "trials.csv").exists():
             losses = read_losses(options.studies / name)
             found |= {} if losses is None else {name: losses}
         lines = table(space, found)

@@ -4,7 +4,6 @@ Every function takes what its command takes, by the same names, and raises Value
 for what is not in order.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,6 @@ from scalesearch.files import plain
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import Cost
 from scalesearch.networks.cost import cost as measured_cost
-from scalesearch.networks.custom import PREFIX
 from scalesearch.networks.files import find_model, model_file, weights_beside
 from scalesearch.networks.models import (
     Model,
@@ -54,7 +52,7 @@ from scalesearch.spaces.files import costed_by, load_space, named_space, narrow
 from scalesearch.spaces.space import Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
 from scalesearch.studies.setup import check_study, data_info, prepare, trust_study
-from scalesearch.trials.custom import Train
+from scalesearch.trials.custom import Train, reference_of
 
 PHIS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
@@ -228,23 +226,23 @@ def run(
 def trained_by(space: Space, train: Train) -> tuple[Space, Train | None]:
     """The space with that training; and the function, where no module has it under its name.
 
-    Raises ValueError where the space has no metric.
+    Raises ValueError where the space has no metric, or the function no name.
     """
     if space.metric is None:
         raise ParameterError(
             "train", f"needs a metric in space {space.name}: {{name: mAP, goal: max}}"
         )
-    module, name = train.__module__, train.__qualname__
-    has_it = module != "__main__" and getattr(sys.modules.get(module), name, None) is train
-    return replace(space, train=f"{PREFIX}{module}:{name}"), None if has_it else train
+    name, call = reference_of(train)
+    return replace(space, train=name), call
 
 
 def train(
-    targets: str | Path | Sequence[str | Path],
+    targets: str | Path | SavedStudy | Sequence[str | Path],
     data: str | None = None,
     *,
     space: str = "efficientnet",
     proxy: str = "quick",
+    train: Train | None = None,
     phi: int = 2,
     coefficients: Sequence[float] | None = None,
     match: Sequence[str] | None = None,
@@ -277,9 +275,11 @@ def train(
     by the recipe of a `proxy` of `space`; all begin from the weights in `start`, as far as they
     fit. Weights, cards and the report are in the study's `front`, or in `results`/`name`. The same
     call again adds what is lacking. None where `max_hours` or `max_trials` left nothing that ended.
-    How they are trained is as in `run`.
+    How they are trained is as in `run`; `train` is the function that the study was run with, where
+    no module has it.
     """
-    given = [targets] if isinstance(targets, str | Path) else targets
+    target = targets.folder if isinstance(targets, SavedStudy) else targets
+    given = [target] if isinstance(target, str | Path) else target
     options = RunOptions(
         runner=runner,
         workers=workers,
@@ -311,6 +311,7 @@ def train(
         start=None if start is None else Path(start),
         name=name,
         results=Path(results),
+        train=train,
     )
     training, folder = prepare_training(wanted)
     run_training(training, folder, options, quiet, wanted.start)

@@ -9,7 +9,7 @@ from scalesearch.data import absolute
 from scalesearch.errors import ParameterError
 from scalesearch.families.lines import Made, named_lines, study_lines
 from scalesearch.families.trained import FRONT, Training, training_of
-from scalesearch.networks.models import build_model
+from scalesearch.networks.models import build_model, load_function
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.weights import read_any_weights, start_from
 from scalesearch.plans.grid import MOST_PIXELS
@@ -26,6 +26,7 @@ from scalesearch.studies.setup import (
     plan_again,
     study_folder,
 )
+from scalesearch.trials.custom import Train, reference_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class TrainOptions:
     Names without a study are trained on the data and by the recipe of a proxy of `space`. `phi` is
     the largest of the lines of a study, `match` None the models that its space names. `start` is a
     file of weights that networks begin from, as far as they fit: ours, or torchvision's state dict.
+    `train` is the function that a study was run with, where no module has it.
     """
 
     targets: tuple[str, ...]
@@ -52,6 +54,7 @@ class TrainOptions:
     start: Path | None = None
     results: Path = Path("results")
     name: str | None = None
+    train: Train | None = None
 
 
 def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
@@ -65,9 +68,11 @@ def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
     names = [name for name in options.targets if name not in studies]
     if studies:
         check_study(Path(studies[0]))
-        search = plan_again(Path(studies[0]))
+        search = with_function(plan_again(Path(studies[0])), options.train)
         training = for_study(search, names, options)
         return begun_from(training, options.start), search.folder / FRONT
+    if options.train is not None:
+        raise ParameterError("train", f"trains a study's networks, got {', '.join(names)} alone")
     space = named_space(options.space)
     refuse_custom(space)
     data = absolute(options.data) if options.data else None
@@ -109,6 +114,31 @@ def refuse_custom(space: Space) -> None:
             f"space {space.name} is trained by {space.train}, and models without a study are "
             "trained by our own recipe alone: run a study of the space and name that"
         )
+
+
+def with_function(search: Search, train: Train | None) -> Search:
+    """The search, its networks trained by that function, or by the one that its space names.
+
+    Raises ValueError where the study was run with another, or with one that is to be given.
+    """
+    named = search.space.train
+    if train is not None:
+        name, call = reference_of(train)
+        if name != named:
+            raise ParameterError(
+                "train",
+                f"must be what {search.folder} was run with, {named or 'our training'}, got {name}",
+            )
+        return replace(search, train=call)
+    if named is not None:
+        try:
+            load_function(named)
+        except ValueError as error:
+            raise ValueError(
+                f"{error}: a function that is in no module is given in Python, to "
+                "scalesearch.train as `train`"
+            ) from None
+    return search
 
 
 def for_study(search: Search, names: Sequence[str], options: TrainOptions) -> Training:

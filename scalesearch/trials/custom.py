@@ -2,6 +2,7 @@
 
 import math
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from scalesearch.data import DataSet
+from scalesearch.errors import ParameterError
+from scalesearch.networks.custom import PREFIX
 from scalesearch.networks.models import load_function
 from scalesearch.scratch import scratch
 from scalesearch.spaces.metric import Metric
@@ -69,6 +72,18 @@ class CustomTraining:
         default=None, compare=False, repr=False
     )
     memory: float | None = field(default=None, compare=False)
+
+
+def reference_of(train: Train) -> tuple[str, Train | None]:
+    """A function as a space names it; and the function itself where no module has it by that name.
+
+    Raises ParameterError for what has no name, as a functools.partial.
+    """
+    module, name = (getattr(train, at, None) for at in ("__module__", "__qualname__"))
+    if not (callable(train) and module and name):
+        raise ParameterError("train", f"must be a function with a name, got {train!r}")
+    has_it = module != "__main__" and getattr(sys.modules.get(module), name, None) is train
+    return f"{PREFIX}{module}:{name}", None if has_it else train
 
 
 def custom_epochs(

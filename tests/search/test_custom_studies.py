@@ -145,15 +145,34 @@ def rows(study: ss.SavedStudy) -> pd.DataFrame:
     return study.trials().sort_values(["candidate", "seed"])[["candidate", "seed", "agreement"]]
 
 
-def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(space: Path) -> None:
+def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(
+    space: Path, scalesearch: Command
+) -> None:
     def here(network: nn.Module, run: TrainingRun) -> Iterator[float]:
         yield from (float(told["agreement"].detach()) for told in fit(network, run))
 
-    given: dict[str, Any] = {"train": here, "max_trials": 3, "workers": 1, "quiet": True}
+    given: dict[str, Any] = {"train": here, "max_trials": 2, "workers": 1, "quiet": True}
     one, other = (
         ss.run(space, runner=runner, name=runner, **given) for runner in ("inline", "ray")
     )
     assert rows(one).equals(rows(other))
+    # so does the family of such a study
+    along: dict[str, Any] = {"coefficients": (1.1, 1.2, 1.25), "axes": False, "epochs": 1}
+    ss.train(one, runner="inline", **along, **given)
+    ss.train(other, runner="ray", **along, **given)
+    ended = [pd.read_csv(study.folder / "front" / "trials.csv") for study in (one, other)]
+    assert (ended[0]["state"] == "COMPLETE").sum() == 2
+    columns = ["candidate", "seed", "state", "agreement"]
+    assert ended[0][columns].equals(ended[1][columns])
+
+    with pytest.raises(ValueError, match=r"train must be what .* got python:.*:fit$"):
+        ss.train(one, train=fit, **along)
+    with pytest.raises(ValueError, match="trains a study's networks, got lenet5 alone"):
+        ss.train("lenet5", "shapes", train=here)
+    line = ("train", one.folder, "--coefficients", "1.1,1.2,1.25")
+    told = scalesearch(*line, "--no-axes", "--epochs", 1, "--runner", "inline")
+    assert told.returncode == 2 and told.stderr.count("\n") == 1
+    assert "is given in Python, to scalesearch.train as `train`" in told.stderr
 
 
 @pytest.mark.xdist_group("chaos")

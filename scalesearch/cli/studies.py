@@ -244,7 +244,8 @@ def show_inside(plan: "Plan") -> None:
     """Print what the maps of a plan's networks are like."""
     from scalesearch.cli.tables import show_table
 
-    rows = [(plan.names[row.key], row, row.inside) for row in (plan.baseline, *plan.candidates)]
+    names = plan.names
+    rows = [(names[row.key], row, row.inside) for row in (plan.baseline, *plan.candidates)]
     of = "" if plan.images is None else f"; the images have {plan.images}"
     show_table(
         f"inside: px of the maps after the stem and each stage{of}",

@@ -81,7 +81,8 @@ class Stage:
 
     def with_width(self, in_width: int) -> "Stage":
         """The row with its output channels written out."""
-        return replace(self, width=self.width_after(in_width))
+        width = self.width_after(in_width)
+        return self if width == self.width else replace(self, width=width)
 
     @property
     def kernel_padding(self) -> int | tuple[int, int]:

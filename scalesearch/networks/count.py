@@ -32,9 +32,11 @@ def count(model: Model) -> Cost:
     Equal to `cost(model)`, which a test holds over the whole zoo, in a hundredth of the time: that
     is what lets a plan look at every network of a grid. A user's model is measured.
     """
-    if isinstance(model, CustomModel):
-        return cost(model)
-    arch = model
+    return cost(model) if isinstance(model, CustomModel) else _count(model)
+
+
+@lru_cache(maxsize=16384)  # a plan asks for each network's four times, for its own model's at each
+def _count(arch: Arch) -> Cost:
     style = style_of(arch)
     total = Cost(0, 0, 0, 0)
     side, width = arch.resolution, arch.channels

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from scalesearch.networks.arch import Arch
-from scalesearch.networks.blocks.layers import style_of
+from scalesearch.networks.arch import Arch, Stage
+from scalesearch.networks.blocks.layers import Style, style_of
 from scalesearch.networks.blocks.layout import map_sides, no_maps, placed_blocks, run_block
 from scalesearch.networks.count import count
 from scalesearch.networks.custom import CustomModel
@@ -63,14 +63,23 @@ class Reach(NamedTuple):
         )
 
 
-class Trace(TorchFunctionMode):
-    """Follows what is made of the images through a network: the reach of every map, and the side
-    and multiply-adds of every convolution."""
+class Followed(NamedTuple):
+    """What is followed through a network or a block: the side and multiply-adds of every
+    convolution, and how many pixels of the images the widest window sees."""
 
-    def __init__(self, images: Sequence[Tensor]) -> None:
+    convolutions: tuple[tuple[int, int], ...]
+    field: int
+
+
+class Trace(TorchFunctionMode):
+    """Follows what is made of the images, or of maps of that reach, through a network: the reach of
+    every map, and the side and multiply-adds of every convolution. Maps of no reach, which has been
+    lost in a pool, are not followed."""
+
+    def __init__(self, images: Sequence[Tensor], reach: Reach | None) -> None:
         super().__init__()
         # the tensors too, so that no other is given their place in memory
-        self.known = {id(image): (image, Reach()) for image in images}
+        self.known = {id(image): (image, reach) for image in images if reach}
         self.convolutions: list[tuple[int, int]] = []
         self.field = 1
 
@@ -85,6 +94,11 @@ class Trace(TorchFunctionMode):
             for made in flat([out]):
                 self.known[id(made)] = (made, reach)
         return out
+
+    @property
+    def followed(self) -> Followed:
+        """What has been followed so far."""
+        return Followed(tuple(self.convolutions), self.field)
 
     def after_window(self, name: str, reach: Reach, out: Tensor, args: Any, given: Any) -> Reach:
         """The reach after a convolution or a pool, which are noted."""
@@ -114,16 +128,17 @@ def look(model: Model) -> Look:
     Raises ValueError, naming the row, where the images are too small for it.
     """
     trained = as_trained(model)
-    trace = traced_blocks(trained) if isinstance(trained, Arch) else traced_network(trained)
-    narrow = sum(flops for side, flops in trace.convolutions if side < NARROW)
     if isinstance(trained, Arch):
         sides, blocks = stage_sides(trained), block_sides(trained)
+        found = traced_blocks(trained)
     else:
-        blocks = [side for side, _ in trace.convolutions]
+        found = traced_network(trained)
+        blocks = [side for side, _ in found.convolutions]
         sides = tuple(side for side, _ in groupby(blocks))
+    narrow = sum(flops for side, flops in found.convolutions if side < NARROW)
     return Look(
         sides=sides,
-        receptive_field=trace.field,
+        receptive_field=found.field,
         blocks=len(blocks),
         narrow_blocks=sum(side < NARROW for side in blocks),
         tiny_blocks=sum(side <= TINY for side in blocks),
@@ -137,25 +152,42 @@ def as_trained(model: Model) -> Model:
     return replace(model, resolution=model.train_resolution) if smaller else model
 
 
-def traced_network(model: CustomModel) -> Trace:
-    """A pass of one image through a function's network."""
+def traced_network(model: CustomModel) -> Followed:
+    """What is followed through a function's network, by a pass of one image."""
     example = example_of(model)
-    trace = Trace(tensors_in(example))
+    trace = Trace(tensors_in(example), Reach())
     with torch.no_grad(), trace:
         called(build_model(model).eval(), example)
-    return trace
+    return trace.followed
 
 
-def traced_blocks(arch: Arch) -> Trace:
-    """A pass of no images through a table's network, up to its last map."""
-    map_sides(arch)  # names the row that the images are too small for
-    style, maps = style_of(arch), no_maps(arch.channels, arch.resolution)
-    trace = Trace([maps])
+def traced_blocks(arch: Arch) -> Followed:
+    """What is followed through a table's network, up to its last map, block by block."""
+    style, side = style_of(arch), arch.resolution
+    reach: Reach | None = Reach()
+    convolutions: list[tuple[int, int]] = []
+    field = 1
+    for place in placed_blocks(arch):
+        row = replace(place.stage, depth=1, stride=place.stride)
+        found, side, reach = traced_block(style, row, place.in_width, side, reach)
+        convolutions += found.convolutions
+        field = max(field, found.field)
+    return Followed(tuple(convolutions), field)
+
+
+@lru_cache(maxsize=65536)
+def traced_block(
+    style: Style, row: Stage, in_width: int, side: int, reach: Reach | None
+) -> tuple[Followed, int, Reach | None]:
+    """What is followed through one block, by a pass of no maps of that reach; and the side and the
+    reach of what it writes, None behind a pool to one size. The networks of a grid share most of
+    their blocks."""
+    maps = no_maps(in_width, side)
+    trace = Trace([maps], reach)
     with trace:
-        for place in placed_blocks(arch):
-            row = replace(place.stage, depth=1, stride=place.stride)
-            maps = run_block(style, row, maps)
-    return trace
+        written = run_block(style, row, maps)
+    _, after = trace.known.get(id(written), (None, None))
+    return trace.followed, written.shape[-1], after
 
 
 def stage_sides(arch: Arch) -> tuple[int, ...]:

@@ -13,14 +13,14 @@ import scalesearch as ss
 from scalesearch.cli.studies import show_plan
 from scalesearch.files import plain
 from scalesearch.networks import zoo
-from scalesearch.networks.arch import Arch, InputTooSmall
+from scalesearch.networks.arch import Arch, InputTooSmall, Stage
 from scalesearch.networks.blocks import build_network
 from scalesearch.networks.count import count
 from scalesearch.networks.custom import CustomModel, custom_model
 from scalesearch.networks.models import realised
 from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.networks.stride import with_output_stride
-from scalesearch.plans.look import Look, look
+from scalesearch.plans.look import Look, look, traced_block
 from scalesearch.plans.remarks import remarks
 
 FAMILIES = [next(iter(family.MODELS)) for family in zoo.FAMILIES.values()]
@@ -99,6 +99,25 @@ def test_shares_are_of_blocks_and_of_multiply_adds() -> None:
     for i, depth, inputs in [(4, 1, 32), (4, 5, 64), (5, 1, 64), (5, 1, 128)]:
         narrow += depth * found.sides[i] ** 2 * inputs * (9 + wide[i])
     assert found.narrow_flops == pytest.approx(narrow / count(arch).flops)
+
+
+def test_networks_of_a_grid_share_the_looks_at_their_blocks() -> None:
+    arch = zoo.find("efficientnet_b0")  # 18 blocks, of 9 kinds and more
+    before = traced_block.cache_info().misses
+    fields = {look(replace(arch, resolution=px)).receptive_field for px in range(200, 240)}
+    assert fields == {851}
+    assert traced_block.cache_info().misses - before < 18 * 40 / 4
+
+
+def test_what_a_pool_to_one_size_leaves_is_not_followed() -> None:
+    rows = [Stage(block="conv", width=8, stride=2), Stage(block="adaptive_pool", kernel=3)]
+    last = Stage(block="conv", width=8)
+    before, after = (
+        look(Arch(name="pooled", resolution=32, stem=(), stages=(*rows[:n], last))) for n in (1, 2)
+    )
+    assert (before.sides, before.receptive_field) == ((16, 16), 7)
+    assert (after.sides, after.receptive_field) == ((16, 3, 3), 3)
+    assert after.narrow_flops == 0
 
 
 def test_training_images_are_looked_at_where_they_are_smaller() -> None:

@@ -31,6 +31,11 @@ def counted(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
+def gpus(amount: float) -> str:
+    """What a trial has of GPUs: 0.25 of a GPU, 2 GPUs."""
+    return f"{amount:g} of a GPU" if amount < 1 else counted(round(amount), "GPU")
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 42 s, 3 min 20 s, 2 h 5 min."""
     seconds = round(seconds)

@@ -22,7 +22,9 @@ from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies import read_trials
 from scalesearch.testing.runners import check_same
+from scalesearch.trials.runners.together import run_together
 from scalesearch.trials.step import make_optimizer, make_step
+from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial, run_trial
 
 pytestmark = [
@@ -161,3 +163,14 @@ def test_a_capture_that_fails_leaves_the_card_usable() -> None:
 
 def test_equal_trials_are_equal(repeatable: None) -> None:
     check_same(list(run_trial(trial(5, 2))), list(run_trial(trial(5, 2))))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU")
+def test_two_cards_train_what_one_does() -> None:
+    recipe = Recipe(epochs=2, batch_size=128, learning_rate=1e-3)
+    wanted = Trial(small("mobilenet_v2"), 0, "shapes", 1000, 500, recipe, device="cuda")
+    one, two = list(run_trial(wanted)), list(run_together(wanted, size=2))
+    for mine, theirs in zip(two, one, strict=True):
+        assert isinstance(mine, Metrics), mine
+        assert mine.loss == pytest.approx(theirs.loss, rel=0.02), "in bfloat16"
+        assert mine.train_loss == pytest.approx(theirs.train_loss, rel=0.02)

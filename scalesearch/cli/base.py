@@ -103,7 +103,10 @@ Runner = Annotated[
     ),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Trials at once. [cores]")]
-GpusPerTrial = Annotated[float, typer.Option(min=0, help="Share of a GPU for a trial.")]
+GpusPerTrial = Annotated[
+    float,
+    typer.Option(min=0, help="Share of a GPU for a trial, or how many GPUs train it together."),
+]
 Stall = Annotated[
     str,
     typer.Option(

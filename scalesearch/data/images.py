@@ -121,6 +121,8 @@ def resized(images: Images, side: int) -> Images:
         return images
     if images.shown:
         return replace(images, shown=(*images.shown, side))
+    if not len(images):  # as a process's share of a small batch is
+        return Images(images.pixels.new_empty(0, images.pixels.shape[1], side, side), images.labels)
     chunks = []
     for start in range(0, len(images), RESIZE_CHUNK):
         chunk = images.pixels[start : start + RESIZE_CHUNK].float()

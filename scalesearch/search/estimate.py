@@ -1,5 +1,6 @@
 """What a run is expected to take: all the trials still to come, and their time on this machine."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from scalesearch.networks.models import Model
 from scalesearch.search.events import Work
-from scalesearch.search.options import RunOptions, device_here, worker_count
+from scalesearch.search.options import RunOptions, device_here, processes_of, worker_count
 from scalesearch.selection import answer
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.policy import POLICIES, grid
@@ -16,7 +17,7 @@ from scalesearch.spaces.space import Recipe
 from scalesearch.studies.setup import Search, networks
 from scalesearch.trials.key import RATES
 from scalesearch.trials.pace import calibrate
-from scalesearch.units import counted, duration
+from scalesearch.units import counted, duration, gpus
 
 RAY_START = 12.0
 EVALUATION = 0.3  # of a training step: forward alone, in larger batches
@@ -124,7 +125,7 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
         f"trial); {long} with {counted(worker_count(options), 'worker')}"
     )
     if options.gpus_per_trial:
-        text += f", {options.gpus_per_trial:g} of a GPU each"
+        text += f", {gpus(options.gpus_per_trial)} each"
         if wall is not None and device_here(options) == "cpu":
             text += "; steps were timed on this machine's CPU, for torch finds no GPU here"
     return Estimate(
@@ -156,7 +157,8 @@ def seconds_of(
     steps = (trained_on + EVALUATION * held_out) / recipe.batch_size
     archs = {arch.key: arch for arch in models}
     workers, device = worker_count(options), device_here(options)
-    pace = calibrate([*archs.values()], recipe.batch_size, workers, device)
+    share = math.ceil(recipe.batch_size / processes_of(options))
+    pace = calibrate([*archs.values()], share, workers, device)
     step = {key: pace.step_seconds(arch) for key, arch in archs.items()}
     busy = sum(steps * part.epochs * step[part.network] for part in work)
     return busy / workers + (RAY_START if options.runner == "ray" else 0)

@@ -74,6 +74,18 @@ def slots(cards: int, share: float) -> int:
     return int(cards // share)
 
 
+def processes_of(options: RunOptions) -> int:
+    """How many processes train a network together: one for each of its GPUs.
+
+    Raises ParameterError where these are more than one and no whole number.
+    """
+    gpus = options.gpus_per_trial
+    if gpus > 1 and gpus % 1 != 0:
+        rule = "must be a share of one GPU, or a whole number of them"
+        raise ParameterError("gpus_per_trial", f"{rule}, got {gpus:g}")
+    return max(1, int(gpus))
+
+
 def device_of(options: RunOptions) -> str:
     """The device that trials run on: a GPU where they are given one or a share of one."""
     return "cuda" if options.gpus_per_trial > 0 else "cpu"
@@ -95,8 +107,12 @@ def refuse_no_gpu(options: RunOptions) -> None:
 
 
 def check_options(options: RunOptions) -> None:
-    """Raises ValueError for a runner or a log that is none, or that do not go together."""
+    """Raises ValueError for a runner, a log or GPUs that are none, or that do not go together."""
     check_choice("runner", options.runner, RUNNERS)
+    processes, cards = processes_of(options), torch.cuda.device_count()
+    if options.runner == "inline" and processes > max(1, cards):
+        rule = f"must be at most {cards}, for torch finds so many GPUs here"
+        raise ParameterError("gpus_per_trial", f"{rule}, got {options.gpus_per_trial:g}")
     for name in options.log:
         check_choice("log", name, LOGS)
         if name != "tensorboard" and options.runner != "ray":
@@ -114,7 +130,7 @@ def runner_of(
     here is cleared, whether there is anything to train or not.
     """
     if options.runner == "inline":
-        return lambda driver: run_inline(driver, device_of(options))
+        return lambda driver: run_inline(driver, device_of(options), processes_of(options))
     if options.address is None:
         clear_sessions()
     return lambda driver: run_with_ray(driver, options, folder, model, functions)
@@ -135,6 +151,7 @@ def run_with_ray(
             workers=workers,
             gpus_per_trial=options.gpus_per_trial,
             accelerator=options.accelerator,
+            processes=processes_of(options),
             functions=functions or functions_named(model),
             callbacks=callbacks([x for x in options.log if x != "tensorboard"], folder),
             verbose=options.verbose,

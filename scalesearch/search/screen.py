@@ -18,7 +18,7 @@ from scalesearch.search.progress import Progress, Row
 from scalesearch.search.status import StudyStatus, study_status
 from scalesearch.spaces.metric import LOSS, Metric
 from scalesearch.terminal import rich_text
-from scalesearch.units import duration
+from scalesearch.units import duration, gpus
 
 WIDTH = 100
 TABLE_LINES = 3  # of the table beside its rows: its head, how many more, one to spare
@@ -135,7 +135,7 @@ def spending(progress: Progress, seconds: float) -> str:
         who = f"{progress.workers} at once"
     if progress.gpus_per_trial:
         hours = progress.gpus_per_trial * progress.trained_seconds / 3600
-        who += f", {progress.gpus_per_trial:g} of a GPU each ({hours:.2f} GPU hours so far)"
+        who += f", {gpus(progress.gpus_per_trial)} each ({hours:.2f} GPU hours so far)"
     parts = [who, f"{duration(progress.trained_seconds)} of training"]
     if seconds:
         parts.append(f"{duration(seconds)} since the start")

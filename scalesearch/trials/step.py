@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from inspect import unwrap
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,20 @@ from scalesearch.networks.device import Capture, Compute, channels_last, replaye
 from scalesearch.spaces.augmentation import Augmentation
 from scalesearch.spaces.space import Recipe
 from scalesearch.trials.augment import changed, erased, mixed_with_last, mixes, reshaped
+from scalesearch.trials.team import team_size
 
-# a batch, by indices of images or itself where it is streamed; which of its images are mirrored, or
-# all that augmentation has drawn for them; the learning rate -> the mean loss
-Step = Callable[[Tensor | Images, Tensor, float], Tensor]
+
+class Step(Protocol):
+    """A step on a batch, by indices of images or itself where it is streamed.
+
+    It is told which of the images are mirrored, or all that augmentation has drawn for them; the
+    learning rate; of a process's share of a batch how many images the whole has. It returns the
+    loss, whose mean over the processes is that of the batch.
+    """
+
+    def __call__(
+        self, batch: Tensor | Images, drawn: Tensor, rate: float, whole: int | None = None
+    ) -> Tensor: ...
 
 
 class AdamW(torch.optim.AdamW):
@@ -64,34 +74,47 @@ def make_step(
 ) -> Step:
     """A step on batches of `images`, normalised as `data` is; augmented to `side` pixels, if given.
 
-    With `capture` it is captured once for each size of batch: the whole ones, and the last.
+    With `capture` it is captured once for each size of batch: the whole ones, and the last. A
+    network that a team has joined is trained on this process's shares of batches.
     """
-    loss_of = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+    loss_of = partial(batch_loss, size=team_size(network), smoothing=recipe.label_smoothing)
     prepare = augmenter(data, recipe, side or images.side)
     by_size: dict[int, Compute] = {}
     resident = (images.pixels, images.labels)
 
-    def compute(drawn: Tensor, *batch: Tensor) -> Tensor:
+    def compute(whole: int, drawn: Tensor, *batch: Tensor) -> Tensor:
         pixels, labels = batch if len(batch) == 2 else (x[batch[0]] for x in resident)
         x, labels = prepare(pixels, labels, drawn)
         with mixed(x.device):
-            loss = weighted_loss(network, x, partial(loss_of, target=labels))
+            loss = weighted_loss(network, x, partial(loss_of, labels=labels, whole=whole))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         return loss.detach()
 
-    def step(batch: Tensor | Images, drawn: Tensor, rate: float) -> Tensor:
+    def step(
+        batch: Tensor | Images, drawn: Tensor, rate: float, whole: int | None = None
+    ) -> Tensor:
         set_rate(optimizer, rate)
+        one = partial(compute, whole or len(batch))
         inputs = (batch,) if isinstance(batch, Tensor) else (batch.pixels, batch.labels)
         if capture is None:
-            return compute(drawn, *inputs)
+            return one(drawn, *inputs)
         if len(batch) not in by_size:
             kept = unchanged(network, optimizer)
-            by_size[len(batch)] = replayed(compute, (drawn, *inputs), capture, kept)
+            by_size[len(batch)] = replayed(one, (drawn, *inputs), capture, kept)
         return by_size[len(batch)](drawn, *inputs)
 
     return step
+
+
+def batch_loss(logits: Tensor, labels: Tensor, whole: int, size: int, smoothing: float) -> Tensor:
+    """The mean cross-entropy over a batch; of a share of it that whose mean over so many processes
+    is the batch's of `whole` images, for that is what they do with gradients."""
+    if size == 1:
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    own = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+    return own * (size / whole)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from scalesearch.trials.augment import draws
 from scalesearch.trials.curve import Point
 from scalesearch.trials.feed import fed, in_order
 from scalesearch.trials.step import Step, make_optimizer, make_step, normaliser
+from scalesearch.trials.team import ALONE, Team
 
 EVAL_BATCH = 500
 EVAL_PIXELS = 4_000_000  # of a batch on a GPU, which small images would leave idle
@@ -71,18 +72,21 @@ def train(
     start: bytes | None = None,
     pause: int | None = None,
     side: int | None = None,
+    team: Team = ALONE,
 ) -> Iterator[Metrics]:
     """Metrics on the validation split after each epoch of training `network` in place.
 
     The seed alone fixes the order of the images and what is done to them, so that every network
     sees the same; where they are cropped, it is to `side` pixels, their own unless given. The test
     split is looked at after the last epoch only. With `pause` training stops after that epoch, and
-    its checkpoint as `start` goes on from there, to the same bits on a CPU. Raises TrialFailed when
-    the loss is not finite.
+    its checkpoint as `start` goes on from there, to the same bits on a CPU. In a `team` a process
+    trains on its share of every batch, and the first alone evaluates and yields. Raises TrialFailed
+    when the loss is not finite.
     """
     held_out = held_out_of(data, split)
     device = data.train.labels.device
     optimizer = make_optimizer(network, recipe, device)
+    joined = team.joined(network)
     shown = copy.deepcopy(network) if recipe.average else network
     order = torch.Generator().manual_seed(seed)
     flips = torch.Generator().manual_seed(seed + FLIPS)
@@ -94,7 +98,7 @@ def train(
     crops = recipe.augment.crop < 1
     side, step_side, saved = side or data.train.side, 0, seconds
     last = min(pause or recipe.epochs, recipe.epochs)
-    capture = capture_on(device)
+    capture = capture_on(device) if team == ALONE else None
     step: Step | None = None
     evaluate = make_evaluation(shown, data, held_out, capture if split == "val" else None)
     for epoch in range(done + 1, last + 1):
@@ -104,22 +108,24 @@ def train(
             # a crop is of the images as they are
             images = data.train if crops else resized(data.train, step_side)
             step = None  # what the last one captured is let go of before the next captures
-            step = make_step(network, optimizer, data, images, recipe, capture, step_side)
+            step = make_step(joined, optimizer, data, images, recipe, capture, step_side)
         assert step is not None
+        team.draws_for_itself(seed, epoch)
         permutation = torch.randperm(n, generator=order).to(device)
         flipped = mirrored(n, recipe, flips, seed, epoch)
         plain = recipe.augment == Augmentation()
         drawn = flipped if plain else draws(recipe.augment, flipped, seed, epoch)
         drawn = drawn.to(device)
         total = torch.zeros((), device=device)
-        for i, (chosen, batch) in enumerate(fed(images, permutation.split(recipe.batch_size))):
+        whole = permutation.split(recipe.batch_size)
+        for i, (chosen, batch) in enumerate(fed(images, [team.share(of) for of in whole])):
             progress = ((epoch - 1) * batches + i) / (recipe.epochs * batches)
             rate = recipe.learning_rate * rate_at(recipe, progress)
-            total += step(batch, drawn[chosen], rate) * len(batch)
+            total += step(batch, drawn[chosen], rate, len(whole[i])) * len(whole[i])
             blend(shown, network, share_kept(recipe.average, (epoch - 1) * batches + i))
-        train_loss = float(total) / n
+        train_loss = float(team.mean(total)) / n
         seconds += time.perf_counter() - started
-        if split == "test" and epoch < recipe.epochs:
+        if team.rank > 0 or (split == "test" and epoch < recipe.epochs):
             continue
         losses, accuracy = evaluate()
         mean = float(losses.mean())

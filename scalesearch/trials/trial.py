@@ -21,6 +21,7 @@ from scalesearch.trials.custom import CustomTraining, TrainingRun, custom_epochs
 from scalesearch.trials.growth import grown
 from scalesearch.trials.key import TrialKey, part_at
 from scalesearch.trials.memory import keep_freed_memory
+from scalesearch.trials.team import ALONE, Team
 from scalesearch.trials.train import Metrics, Split, looked, train
 
 RESIDENT_BYTES = 2**27  # of a split at another side than its own, copied for this process
@@ -79,10 +80,11 @@ def decoded(source: str, train_examples: int | None, val_examples: int) -> DataS
     return load(source, train_examples=train_examples, val_examples=val_examples)
 
 
-def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
+def run_trial(trial: Trial, read: Reader = decoded, team: Team = ALONE) -> Iterator[Metrics]:
     """Metrics after each epoch. The seed fixes the weights, then the order of the images.
 
-    `read` gives the data set of a source with so many training and validation images. On a CPU the
+    `read` gives the data set of a source with so many training and validation images; `team` says
+    which of how many processes this one is that train the network together. On a CPU the
     process uses one thread: many workers beat many threads, and the sums of the kernels are then
     the same wherever the trial runs.
     """
@@ -108,8 +110,8 @@ def run_trial(trial: Trial, read: Reader = decoded) -> Iterator[Metrics]:
         return
     side = trial.arch.train_resolution or trial.arch.resolution
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
-    epochs = train(network, data, recipe, trial.seed, trial.split, trial.start, trial.pause, side)
-    for metrics in epochs:
+    at = (trial.split, trial.start, trial.pause)
+    for metrics in train(network, data, recipe, trial.seed, *at, side, team):
         yield with_weights(trial, network, metrics)
 
 

@@ -10,7 +10,7 @@ import torch
 from benchmarks import gpu, gpu_steps
 from scalesearch.search.options import RunOptions, device_of, slots, worker_count
 from scalesearch.testing.runners import SOUND, Notes
-from scalesearch.trials.runners import inline
+from scalesearch.trials.runners import together
 from scalesearch.trials.runners.ask_tell import Failure, advance
 from scalesearch.trials.runners.inline import run_inline
 from scalesearch.trials.runners.worker import Job, begun
@@ -32,12 +32,12 @@ def test_the_inline_runner_gives_its_device_and_ends_after_a_sticky_error(
 ) -> None:
     asked = []
 
-    def run(trial: Trial) -> Iterator[Metrics]:
+    def run(trial: Trial, read: Reader) -> Iterator[Metrics]:
         asked.append(trial.device)
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
         yield
 
-    monkeypatch.setattr(inline, "run_trial", run)
+    monkeypatch.setattr(together, "run_trial", run)
     notes = Notes([*SOUND])
     with pytest.raises(ValueError, match="type the same command again"):
         run_inline(notes.driver(), "cuda")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from scalesearch.networks.arch import Arch, Auxiliary, Hidden, width_after
 from scalesearch.networks.blocks.blocks import row_layers
@@ -107,6 +108,8 @@ class Network(nn.Module):
 def weighted_loss(network: nn.Module, images: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
     """`loss` of the logits for `images`, and of auxiliary heads' by their weights in training."""
     outputs: Tensor | tuple[Tensor, ...] = network(images)
+    if isinstance(network, DistributedDataParallel):
+        network = network.module
     if isinstance(outputs, Tensor) or not isinstance(network, Network):
         return loss(outputs if isinstance(outputs, Tensor) else outputs[0])
     total = loss(outputs[0])

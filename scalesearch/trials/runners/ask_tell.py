@@ -8,6 +8,11 @@ from scalesearch.trials.guarded import TooMuchMemory
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Trial
 
+DIED = (
+    "%s of %s-seed%d died, killed or for lack of memory (fewer workers need less): its trial is "
+    "handed on"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AskTell:
@@ -44,8 +49,8 @@ class Failure:
         return self.breaks_device or self.holds_memory
 
 
-def advance(epochs: Iterator[Metrics]) -> Metrics | Failure | None:
-    """The next epoch's metrics, the failure that it met, or None after the last."""
+def advance(epochs: Iterator[Metrics | Failure]) -> Metrics | Failure | None:
+    """The next epoch's metrics, the failure that it met, or None where there is no other."""
     try:
         return next(epochs, None)
     except Exception as error:

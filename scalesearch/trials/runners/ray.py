@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import ray
@@ -18,11 +19,12 @@ from ray.tune.search import Searcher
 from scalesearch.data import PACK
 from scalesearch.scratch import scratch
 from scalesearch.trials.guarded import too_long
-from scalesearch.trials.runners.ask_tell import AskTell, Failure
+from scalesearch.trials.runners.ask_tell import DIED, AskTell, Failure
 from scalesearch.trials.runners.cluster import joined
+from scalesearch.trials.runners.together import run_together
 from scalesearch.trials.runners.worker import Job, Outcome, Run, Worker, packed
 from scalesearch.trials.train import Metrics
-from scalesearch.trials.trial import Trial, decoded, run_trial
+from scalesearch.trials.trial import Trial, decoded
 
 EPOCHS = 10  # of the longest seen, for which a worker may be silent
 Result = TypeVar("Result")
@@ -32,23 +34,26 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class RayOptions:
     """Where and how wide: Ray's address (None: start one here), workers, the share of a GPU for
-    each trial and the kind of GPU; the user's own functions, whose modules travel; Tune's
-    callbacks; whether Ray's own messages and its workers' output are shown; for how many seconds a
-    worker may be silent.
+    each trial, or how many, and the kind of GPU; how many processes train a network together; the
+    user's own functions, whose modules travel; Tune's callbacks; whether Ray's own messages and its
+    workers' output are shown; for how many seconds a worker may be silent.
     """
 
     address: str | None = None
     workers: int | None = None
     gpus_per_trial: float = 0.0
     accelerator: str | None = None
+    processes: int = 1
     functions: Sequence[str] = ()
     callbacks: Sequence[tune.Callback] = ()
     verbose: bool = False
     stall: float = 600.0
 
 
-def run_ray(driver: AskTell, options: RayOptions, run: Run = run_trial) -> None:
-    """Run every trial that the driver has on Ray's workers, one CPU thread each."""
+def run_ray(driver: AskTell, options: RayOptions, run: Run | None = None) -> None:
+    """Run every trial that the driver has on Ray's workers, one CPU thread a process; by `run`, if
+    it is given."""
+    run = run or partial(run_together, size=options.processes)
     here = options.workers if options.address is None else None
     with joined(options.address, here, options.functions, options.verbose):
         if lacking := lacking_resources(options):
@@ -235,7 +240,8 @@ class DriverSearcher(Searcher):
                 return False
         elif isinstance(step, Failure):
             self.failed(slot, step)
-        else:
+        else:  # one of the processes that train it together has died
+            log.warning(DIED, "a process", trial.arch.key, trial.seed)
             self.driver.lost(trial)
         return True
 
@@ -255,9 +261,7 @@ class DriverSearcher(Searcher):
             self.guard(lambda: self.driver.fail(slot.trial, slot.failure))
         elif slot is not None:
             if not slot.given_up:
-                said = "a worker of %s-seed%d died, killed or for lack of memory (fewer workers "
-                said += "need less): its trial is handed on"
-                log.warning(said, slot.trial.arch.key, slot.trial.seed)
+                log.warning(DIED, "a worker", slot.trial.arch.key, slot.trial.seed)
             self.guard(lambda: self.driver.lost(slot.trial))
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:

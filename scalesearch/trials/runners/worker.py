@@ -19,7 +19,7 @@ from scalesearch.trials.runners.ask_tell import Failure, advance
 from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Reader, Trial, decoded, versions
 
-Run = Callable[[Trial, Reader], Iterator[Metrics]]
+Run = Callable[[Trial, Reader], Iterator[Metrics | Failure]]
 Arrays = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -100,7 +100,7 @@ def stored(content: bytes | None) -> Any:
     return None if content is None else ray.put(content)
 
 
-def begun(job: Job) -> Iterator[Metrics]:
+def begun(job: Job) -> Iterator[Metrics | Failure]:
     """The epochs of a job; what goes wrong before the first is met there."""
     limit_memory(job.share)
     start = job.start and ray.get(job.start)

@@ -252,6 +252,7 @@ def train(
     examples: int | None = None,
     output_stride: int | None = None,
     start: str | Path | None = None,
+    latency: int | None = None,
     name: str | None = None,
     results: str | Path = "results",
     runner: str = "ray",
@@ -273,10 +274,10 @@ def train(
     A study's lines begin at its baseline and cost up to ratio^`phi` times its flops; `match` are
     the models that are made as costly, its space's own unless given. Models are trained on `data`
     by the recipe of a `proxy` of `space`; all begin from the weights in `start`, as far as they
-    fit. Weights, cards and the report are in the study's `front`, or in `results`/`name`. The same
-    call again adds what is lacking. None where `max_hours` or `max_trials` left nothing that ended.
-    How they are trained is as in `run`; `train` is the function that the study was run with, where
-    no module has it.
+    fit; with `latency` they are timed at that batch size. Weights, cards and the report are in the
+    study's `front`, or in `results`/`name`. The same call again adds what is lacking. None where
+    `max_hours` or `max_trials` left nothing that ended. How they are trained is as in `run`;
+    `train` is the function that the study was run with, where no module has it.
     """
     target = targets.folder if isinstance(targets, SavedStudy) else targets
     given = [target] if isinstance(target, str | Path) else target
@@ -309,6 +310,7 @@ def train(
         examples=examples,
         output_stride=output_stride,
         start=None if start is None else Path(start),
+        latency=latency,
         name=name,
         results=Path(results),
         train=train,

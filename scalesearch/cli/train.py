@@ -81,6 +81,9 @@ def train_command(
         Path | None,
         typer.Option(help="Begin from weights: a .safetensors file, or torchvision's state dict."),
     ] = None,
+    latency: Annotated[
+        int | None, typer.Option(min=1, help="Time the networks at that batch size as well.")
+    ] = None,
     runner: Runner = "ray",
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,
@@ -142,6 +145,7 @@ def train_command(
         examples=examples,
         output_stride=output_stride,
         start=start,
+        latency=latency,
         results=results,
         name=name,
     )

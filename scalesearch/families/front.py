@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scalesearch.families.trained import Kind, Line, Training
 from scalesearch.files import optional_document, write_document
 from scalesearch.networks.cost import CONVENTION
+from scalesearch.networks.latency import Conditions, Timings
 from scalesearch.selection.effects import Effects, fit_effects
 from scalesearch.selection.losses import loss_matrix
 from scalesearch.spaces.metric import Metric
@@ -29,7 +30,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontRow:
-    """A network that was trained: what it costs, and its accuracy and loss over `seeds` trials."""
+    """A network that was trained: what it costs, and its accuracy and loss over `seeds` trials.
+
+    Milliseconds, with their interval, are there where it was timed.
+    """
 
     name: str
     resolution: int
@@ -40,6 +44,9 @@ class FrontRow:
     accuracy: float
     interval: Interval | None
     loss: float
+    ms: float | None = None
+    ms_low: float | None = None
+    ms_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +83,8 @@ class Step:
 class Front:
     """Trained networks in their lines, and how the first line compares with the others.
 
-    With a `metric` of a user's own what is called accuracy here is that, gains too.
+    With a `metric` of a user's own what is called accuracy here is that, gains too. `timed` is what
+    the networks' latencies depend on.
     """
 
     title: str
@@ -91,14 +99,18 @@ class Front:
     steps: tuple[Step, ...]
     remarks: tuple[str, ...] = ()
     metric: Metric | None = None
+    timed: Conditions | None = None
 
     def row(self, name: str) -> FrontRow:
         """The row of that network."""
         return next(row for row in self.rows if row.name == name)
 
 
-def front_of(training: Training, ends: Mapping[TrialKey, Point]) -> Front | None:
-    """The front of the trials that have ended; None where none has."""
+def front_of(
+    training: Training, ends: Mapping[TrialKey, Point], timings: Timings | None = None
+) -> Front | None:
+    """The front of the trials that have ended, with latencies where there are; None where none has
+    ended."""
     keys = [one.key for one in training.entries if any(key.network == one.key for key in ends)]
     if not keys:
         return None
@@ -108,6 +120,7 @@ def front_of(training: Training, ends: Mapping[TrialKey, Point]) -> Front | None
     lines = trained_lines(training, {entries[key].name for key in keys})
     rows = []
     for i, key in enumerate(keys):
+        ms, low, high = latency_of(key, timings)
         one, mine = entries[key], [end for at, end in ends.items() if at.network == key]
         rows.append(
             FrontRow(
@@ -120,6 +133,9 @@ def front_of(training: Training, ends: Mapping[TrialKey, Point]) -> Front | None
                 accuracy=told(metric, float(effects.means[i])),
                 interval=span(metric, within(effects.draws[:, i])) if len(effects.draws) else None,
                 loss=float(np.mean([end.loss for end in mine])),
+                ms=ms,
+                ms_low=low,
+                ms_high=high,
             )
         )
     curves = {line.name: curve_of(line, rows, effects) for line in lines}
@@ -143,7 +159,17 @@ def front_of(training: Training, ends: Mapping[TrialKey, Point]) -> Front | None
         ),
         remarks=training.remarks,
         metric=metric,
+        timed=timings.conditions if timings and any(row.ms for row in rows) else None,
     )
+
+
+def latency_of(
+    key: str, timings: Timings | None
+) -> tuple[float | None, float | None, float | None]:
+    """A network's milliseconds and their interval; None where it was not timed."""
+    if timings is None or key not in timings.visits:
+        return None, None, None
+    return timings[key].median, *timings[key].interval
 
 
 def told(metric: Metric | None, merit: float) -> float:

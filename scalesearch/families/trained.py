@@ -55,7 +55,8 @@ class Training:
 
     `data`, `examples` of the training images (None for all) and `held_out` are a trial's; `remarks`
     say what could not be made and why. `start` is the SHA-256 of the weights that all begin from.
-    With `custom` a user's function trains them; `data` may then be "", for none of ours.
+    With `custom` a user's function trains them; `data` may then be "", for none of ours. With
+    `latency` they are timed as well, at that batch size.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Training:
     lines: tuple[Line, ...]
     remarks: tuple[str, ...] = ()
     custom: CustomTraining | None = None
+    latency: int | None = None
 
     @property
     def metric(self) -> Metric:
@@ -125,7 +127,8 @@ def joined(earlier: Training, new: Training) -> Training:
     """Both trainings as one: what was trained stays, its seeds and members are added to.
 
     Raises ParameterError where they are not of the same images and recipe, a name has become
-    another network's, or what has been trained would have grown over another network.
+    another network's, what has been trained would have grown over another network, or latencies
+    would be of two batch sizes.
     """
     for what in ("data", "examples", "held_out", "recipe", "start", "custom"):
         before, now = getattr(earlier, what), getattr(new, what)
@@ -134,6 +137,9 @@ def joined(earlier: Training, new: Training) -> Training:
                 "name",
                 f"must be another for another training: {changed(what, before, now)}",
             )
+    if earlier.latency and new.latency and earlier.latency != new.latency:
+        rule = f"must be {earlier.latency}, at which networks have been timed, got {new.latency}"
+        raise ParameterError("latency", rule)
     known = {entry.name: entry.key for entry in earlier.entries}
     for one in new.entries:
         if known.get(one.name, one.key) != one.key:
@@ -155,6 +161,7 @@ def joined(earlier: Training, new: Training) -> Training:
         entries=tuple(entries.values()),
         lines=joined_lines((*earlier.lines, *new.lines), entries),
         remarks=tuple(dict.fromkeys((*earlier.remarks, *new.remarks))),
+        latency=new.latency or earlier.latency,
     )
 
 

@@ -53,6 +53,9 @@ def environment(finalize: Callable[[Any], str] | None = None) -> Environment:
         "times_text": words.times_text,
         "step_text": words.step_text,
         "score_text": words.score_text,
+        "costs_drawn": words.costs_drawn,
+        "latency_text": words.latency_text,
+        "timed_text": words.timed_text,
     }
     return made
 

@@ -5,19 +5,21 @@ from collections.abc import Mapping, Sequence
 
 from scalesearch.families.front import Efficiency, Front, FrontRow, Step
 from scalesearch.files import plain
+from scalesearch.networks.latency import Conditions, is_told
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.report.content import Content, Row
 from scalesearch.selection.gates import Gate
 from scalesearch.spaces.growth import added
 from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.space import Growth
-from scalesearch.units import duration
+from scalesearch.units import counted, duration, milliseconds
 
 CHANGES = {
     "alpha": ("the network", "deeper", "shallower", "depth"),
     "beta": ("the layers", "wider", "narrower", "width"),
     "gamma": ("the images", "larger", "smaller", "image size"),
 }
+AGAINST = {"flops": "flops", "params": "parameters", "activations": "activations", "ms": "latency"}
 
 
 def in_a_sentence(content: Content) -> str:
@@ -264,6 +266,26 @@ def score_text(row: FrontRow, metric: Metric | None) -> str:
         return said
     low, high = (level_text(end, metric) for end in row.interval)
     return f"{said} ({low} to {high})"
+
+
+def costs_drawn(front: Front) -> dict[str, str]:
+    """What a front is drawn against, and what the page calls it: latency where that was timed."""
+    return {cost: name for cost, name in AGAINST.items() if cost != "ms" or front.timed}
+
+
+def latency_text(row: FrontRow) -> str:
+    """A network's milliseconds and half of their interval, where it was timed."""
+    return milliseconds(row.ms, row.ms_low, row.ms_high) or "–"
+
+
+def timed_text(timed: Conditions) -> str:
+    """What milliseconds are of, in a sentence."""
+    if is_told(timed):
+        return f"ms are what {timed.device} tells of a batch of {timed.batch}."
+    return (
+        f"ms are of a forward pass of {counted(timed.batch, 'image')} in eval mode, float32, on "
+        f"{timed.device}, {counted(timed.threads, 'thread')}: medians and 95 % intervals."
+    )
 
 
 def step_text(step: Step, front: Front) -> str:

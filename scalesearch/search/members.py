@@ -22,9 +22,11 @@ from scalesearch.families.trained import (
 )
 from scalesearch.files import write_csv
 from scalesearch.networks.custom import functions_named
+from scalesearch.networks.latency import Timings, conditions_here, timed
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.weights import as_safetensors, read_any_weights, renamed
 from scalesearch.plans.document import FILE as PLAN
+from scalesearch.plans.document import read_timings, write_timings
 from scalesearch.report import write_front_report, write_report
 from scalesearch.scratch import finish
 from scalesearch.search.clock import Clock
@@ -53,6 +55,8 @@ from scalesearch.trials.trial import Trial
 from scalesearch.units import counted, duration
 
 log = logging.getLogger(__name__)
+LATENCIES = "latency.json"
+ROUNDS = 9  # of timing each network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +187,8 @@ def train_lacking(
     try:
         wanted = trials_of(training, source, weights_to_begin(training, start))
         driven = train_members(training, wanted, study, folder, options, quiet, mirror)
+        if training.latency is not None and not driven.halted:
+            time_members(training, training.latency, folder, options)
     finally:
         write_results(training, source, study, folder)
     return Trained(
@@ -238,6 +244,18 @@ def with_packed(
     return replace(training, images=images), source
 
 
+def time_members(training: Training, batch: int, folder: Path, options: RunOptions) -> None:
+    """Time a training's networks that have not been, now that no trial runs beside them.
+
+    Raises ValueError where others were timed under other conditions.
+    """
+    log.info("timing %s at batch size %d", counted(len(training.entries), "network"), batch)
+    timings = read_timings(folder / LATENCIES)
+    timings = timings or Timings(conditions_here(batch, device_here(options)))
+    models = {one.key: one.arch for one in training.entries if one.model is not None}
+    write_timings(folder / LATENCIES, timed(timings, models, ROUNDS))
+
+
 def write_results(training: Training, source: str, study: Study, folder: Path) -> None:
     """Write the tables of a training's trials, and the card of each network that has ended, where
     our training says what is in it."""
@@ -245,7 +263,8 @@ def write_results(training: Training, source: str, study: Study, folder: Path) -
     write_csv(folder / "curves.csv", in_words(study.curves(), training.metric))
     curves = study.history("val")
     finished = study.finished("val")
-    found = front_of(training, {key: curves[key][-1] for key in finished})
+    ends = {key: curves[key][-1] for key in finished}
+    found = front_of(training, ends, read_timings(folder / LATENCIES))
     if found is not None:
         write_front(folder, found)
     entries = {one.key: one for one in training.entries}

@@ -35,7 +35,8 @@ class TrainOptions:
 
     Names without a study are trained on the data and by the recipe of a proxy of `space`. `phi` is
     the largest of the lines of a study, `match` None the models that its space names. `start` is a
-    file of weights that networks begin from, as far as they fit: ours, or torchvision's state dict.
+    file of weights that networks begin from, as far as they fit: ours, or torchvision's state dict;
+    `latency` the batch size at which they are timed as well.
     `train` is the function that a study was run with, where no module has it.
     """
 
@@ -52,6 +53,7 @@ class TrainOptions:
     examples: int | None = None
     output_stride: int | None = None
     start: Path | None = None
+    latency: int | None = None
     results: Path = Path("results")
     name: str | None = None
     train: Train | None = None
@@ -70,7 +72,7 @@ def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
         check_study(Path(studies[0]))
         search = with_function(plan_again(Path(studies[0])), options.train)
         training = for_study(search, names, options)
-        return begun_from(training, options.start), search.folder / FRONT
+        return begun_from(training, options), search.folder / FRONT
     if options.train is not None:
         raise ParameterError("train", f"trains a study's networks, got {', '.join(names)} alone")
     space = named_space(options.space)
@@ -83,14 +85,16 @@ def prepare_training(options: TrainOptions) -> tuple[Training, Path]:
     made = named_lines(names, images, options.output_stride)
     training = trained_on(label, [made], proxy, images, options.seeds)
     folder = study_folder(options.results, options.name or label)
-    return begun_from(training, options.start), folder
+    return begun_from(training, options), folder
 
 
-def begun_from(training: Training, start: Path | None) -> Training:
-    """The training from those weights, its remarks saying what of each network began fresh.
+def begun_from(training: Training, options: TrainOptions) -> Training:
+    """The training from the weights to start from, its remarks saying what of each network began
+    fresh; and timed, where it is to be.
 
-    Raises ValueError where none of them fits a network.
+    Raises ValueError where none of the weights fits a network.
     """
+    training, start = replace(training, latency=options.latency), options.start
     if start is None:
         return training
     weights = read_any_weights(start)

@@ -9,7 +9,9 @@ import pytest
 
 from scalesearch.families.front import Front, front_of, write_front
 from scalesearch.families.trained import Entry, Line, Training
+from scalesearch.networks.latency import Conditions, Timings
 from scalesearch.report import write_front_report
+from scalesearch.report.figures.front import fronts
 from scalesearch.report.words import step_text, times_text
 from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.space import Recipe
@@ -30,7 +32,12 @@ ACCURACIES = {
 }
 
 
-def front(noise: float = 1e-4, seeds: int = 4, metric: Metric | None = None) -> Front:
+def front(
+    noise: float = 1e-4,
+    seeds: int = 4,
+    metric: Metric | None = None,
+    timings: Timings | None = None,
+) -> Front:
     """The front of four lines whose trials scatter by that much; of a user's own training, whose
     metric is the accuracy or the error."""
     entries, ends, rng = [], {}, np.random.default_rng(0)
@@ -73,7 +80,7 @@ def front(noise: float = 1e-4, seeds: int = 4, metric: Metric | None = None) -> 
             for line in ACCURACIES
         ),
     )
-    found = front_of(training, ends)
+    found = front_of(training, ends, timings)
     assert found is not None
     return found
 
@@ -151,3 +158,36 @@ def test_the_report_of_a_front_says_what_it_found(tmp_path: Path) -> None:
         assert (tmp_path / "figures" / f"front_{cost}.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="got none yet"):
         write_front_report(tmp_path / "figures")
+
+
+def test_latency_is_drawn_where_it_was_timed() -> None:
+    conditions = Conditions("CPU of a test", "2.13", 1, 8)
+    times = {
+        f"{line}-{i}": (1.0 + i, 3.0 + i, 2.0 + i) for line in ("found", "depth") for i in (0, 1)
+    }
+    found = front(timings=Timings(conditions, times))
+    assert (found.row("found_1").ms, found.row("found_1").ms_low) == (3.0, 2.0)
+    assert found.row("matched_1").ms is None and found.timed == conditions
+    *counted, drawn = fronts(found)
+    assert [figure.name for figure in counted] == [
+        "front_flops",
+        "front_params",
+        "front_activations",
+    ]
+    assert drawn.name == "front_ms" and "ms of 8 images on CPU of a test" in drawn.alt
+    assert [entry.label for entry in drawn.legend] == ["found", "depth"]
+    assert ": 4 networks in 2 lines" in drawn.alt
+    assert front(timings=Timings(conditions)).timed is None, "none of these was"
+
+
+def test_published_accuracies_stand_beside_the_families_that_have_some() -> None:
+    lines = tuple(
+        replace(line, name={"matched": "resnet18", "worse": "lenet5"}.get(line.name, line.name))
+        for line in front().lines
+    )
+    figures = {figure.name: figure for figure in fronts(replace(front(), lines=lines))}
+    beside = figures["front_published_params"]
+    assert [entry.label for entry in beside.legend] == ["ResNet, ResNeXt, Wide ResNet"]
+    assert "trained on ImageNet, at full size" in beside.caption
+    assert "front_published_ms" not in figures
+    assert not any("published" in figure.name for figure in fronts(front())), "of no family"

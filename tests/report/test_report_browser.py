@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from scalesearch.report import write_report
+from scalesearch.families.front import write_front
+from scalesearch.networks.latency import Conditions, Timings
+from scalesearch.report import write_front_report, write_report
+from tests.families.test_front import ACCURACIES, front
 from tests.report.test_report import LATTICE, REFERENCE, SHIPPED, edit
 
 DRIVER = shutil.which("chromedriver")
@@ -232,3 +236,24 @@ def test_a_phone_and_the_dark_show_all(browser: webdriver.Chrome, page: Path) ->
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_front_is_switched_by_pointer_and_by_key(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    times = {f"{line}-{i}": (1.0 + i,) for line in ACCURACIES for i in range(3)}
+    found = front(timings=Timings(Conditions("CPU", "2.13", 1, 1), times))
+    write_front(tmp_path, replace(found, lines=(replace(found.lines[0], name="resnet18"),)))
+    opened(browser, write_front_report(tmp_path))
+
+    def shown() -> list[str | None]:
+        drawn = browser.find_elements(By.CSS_SELECTOR, "figure[data-figure]")
+        return [one.get_attribute("data-figure") for one in drawn if one.is_displayed()]
+
+    assert shown() == ["front_flops", "front_published_flops"]
+    widths = {one.size["width"] for one in browser.find_elements(By.CSS_SELECTOR, ".live svg")}
+    assert len(widths) == 1, "as wide as those that are shown"
+    browser.find_element(By.CSS_SELECTOR, "label[for=front-ms]").click()
+    assert shown() == ["front_ms"], "nobody published latencies of this machine"
+    browser.find_element(By.ID, "front-ms").send_keys(Keys.ARROW_LEFT)
+    assert shown() == ["front_activations", "front_published_activations"]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from scalesearch.families.cards import find_card
+from scalesearch.families.front import find_front
 from scalesearch.families.trained import find_training
 from scalesearch.networks.files import dump_model, read_model
 from scalesearch.networks.models import build_model
@@ -174,6 +175,7 @@ def test_names_are_fitted_to_the_images_and_trained(
     small = dump_model(load_space(str(tiny)).model)
     (tmp_path / "small.yaml").write_text(small)
     command = ("train", "small.yaml", "lenet5", "--space", tiny, "--seeds", 1, "--epochs", 1)
+    command += ("--latency", 2)
     said = scalesearch(*command, "--dry-run", "--workers", 1)
     assert said.returncode == 0, said.stderr
     assert "2 networks in 2 lines" in said.stdout and not (tmp_path / "results").exists()
@@ -185,5 +187,10 @@ def test_names_are_fitted_to_the_images_and_trained(
     assert training is not None
     assert {one.resolution for one in training.entries} <= set(range(1, 33))
     assert len(read_trials(folder)) == 2
+    front = find_front(folder)
+    assert front is not None and front.timed is not None and front.timed.batch == 2
+    assert all(row.ms and row.ms_low and row.ms_low > 0 for row in front.rows)
+    other = scalesearch(*command[:-1], 4, "--runner", "inline")
+    assert other.stderr.startswith("error: --latency must be 2, at which networks have been timed")
     again = scalesearch(*command, "--runner", "inline", "--epochs", 2)
     assert again.stderr.startswith("error: --name must be another for another training: recipe.")

@@ -125,16 +125,18 @@ def present(entries: Iterable[Entry], rows: Sequence[Datum]) -> tuple[Entry, ...
     return tuple(entry for entry in entries if entry.label in groups)
 
 
-def log_cost(rows: Sequence[Datum], field: str = "flops") -> alt.X:
-    """A log axis of a cost, with a little room at both ends."""
+def log_cost(rows: Sequence[Datum], field: str = "flops", title: str | None = None) -> alt.X:
+    """A log axis of a cost, with a little room at both ends; `title` is not the usual."""
     values = [row[field] for row in rows]
     low, high = min(values) / 1.4, max(values) * 1.4
-    ticks = [d * 10.0**k for k in range(16) for d in (1, 2, 5) if low <= d * 10.0**k <= high]
+    ticks = [d * 10.0**k for k in range(-4, 16) for d in (1, 2, 5) if low <= d * 10.0**k <= high]
     return alt.X(
         f"{field}:Q",
-        title=f"{COSTS[field]}, log scale",
+        title=f"{title or COSTS[field]}, log scale",
         scale=alt.Scale(type="log", domain=[low, high], nice=False),
-        axis=alt.Axis(format="~s", values=ticks, labelOverlap="greedy", labelFlush=False),
+        axis=alt.Axis(
+            format="~s" if low >= 1 else "~g", values=ticks, labelOverlap="greedy", labelFlush=False
+        ),
     )
 
 

@@ -1,11 +1,14 @@
 """The front: accuracy of trained networks against what they cost, a line for each family."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle
 
 import altair as alt
 
 from scalesearch.families.front import Front, FrontRow
 from scalesearch.families.trained import Kind, Line
+from scalesearch.networks import zoo
 from scalesearch.report.figures.figure import (
     COSTS,
     Datum,
@@ -15,12 +18,14 @@ from scalesearch.report.figures.figure import (
     data,
     hiding,
     log_cost,
+    present,
     shapes,
     tips,
 )
-from scalesearch.report.words import level_text
+from scalesearch.report.figures.published import published, published_rows
+from scalesearch.report.words import AGAINST, level_text, listed
 from scalesearch.spaces.metric import Metric
-from scalesearch.units import short
+from scalesearch.units import counted, milliseconds, short
 
 COLOURS = ("tied", "green", "purple", "teal", "brown", "pink", "other")
 SHAPES: dict[Kind, str] = {
@@ -33,8 +38,42 @@ DASHES = [5, 4]
 
 
 def fronts(front: Front) -> list[Figure]:
-    """Accuracy against flops, parameters and activations."""
-    return [against(front, cost) for cost in COSTS]
+    """Accuracy against each cost, and what others published of the same families against it."""
+    families = {family for line in front.lines if (family := family_of(line.name))}
+    figures = [against(front, cost) for cost in costs_of(front)]
+    rows = [row for row in published_rows() if row["family"] in families]
+    if rows and front.metric is None:
+        figures += [published_beside(cost, rows) for cost in COSTS]
+    return figures
+
+
+def published_beside(cost: str, rows: Sequence[Datum]) -> Figure:
+    """What others published of the front's families, in a panel of its own beside the front."""
+    drawn = published(cost, rows)
+    families = listed([entry.label for entry in drawn.legend])
+    return replace(
+        drawn,
+        name=f"front_published_{cost}",
+        title=f"Published, ImageNet: top-1 against {AGAINST[cost]}",
+        alt=f"Scatter plot of published ImageNet top-1 accuracy against {COSTS[cost]} on a log "
+        f"axis: {len(rows)} models of {families}.",
+        caption=f"For orientation, {families} as others published them: trained on ImageNet, at "
+        "full size and by recipes that differ. Nothing of it was measured here but the costs.",
+    )
+
+
+def costs_of(front: Front) -> dict[str, str]:
+    """What accuracy is drawn against, and what that is in words: latency where it was timed."""
+    if front.timed is None:
+        return COSTS
+    batch, device = front.timed.batch, front.timed.device
+    return {**COSTS, "ms": f"ms of {counted(batch, 'image')} on {device}"}
+
+
+def family_of(line: str) -> str | None:
+    """The family of the zoo that a line is of, by its name; None where it is of none."""
+    owners = {name: family for family, room in zoo.FAMILIES.items() for name in room.MODELS}
+    return line if line in zoo.FAMILIES else owners.get(line)
 
 
 def entries_of(front: Front) -> tuple[Entry, ...]:
@@ -48,9 +87,11 @@ def entries_of(front: Front) -> tuple[Entry, ...]:
 
 def against(front: Front, cost: str) -> Figure:
     """Validation accuracy against one cost on a log axis, with the intervals over seeds."""
-    drawn = [mark(front, line, name) for line in front.lines for name in line.members]
-    entries = entries_of(front)
-    x = log_cost(drawn, cost)
+    every_mark = [mark(front, line, name) for line in front.lines for name in line.members]
+    drawn = [row for row in every_mark if row[cost] is not None]
+    entries = present(entries_of(front), drawn)
+    cost_text = costs_of(front)[cost]
+    x = log_cost(drawn, cost, cost_text)
     metric = front.metric
     name = metric.name if metric else "accuracy"
     what = f"validation {name}" if metric is None else name
@@ -72,7 +113,8 @@ def against(front: Front, cost: str) -> Figure:
             shade,
             shapes(entries),
             tooltip=[
-                *tips(("network", "line", "resolution", "flops", "params")),
+                *tips(("network", "line", "resolution", "flops", "params", "activations")),
+                *(tips(("latency",)) if front.timed else ()),
                 alt.Tooltip("tip.accuracy:N", title=name),
             ],
         ),
@@ -84,12 +126,13 @@ def against(front: Front, cost: str) -> Figure:
     if front.held_out:
         images = f"{front.held_out:,} images held out of {front.images}"
     heading = what[0].upper() + what[1:]
+    networks = len({row["tip"]["network"] for row in drawn})
     return Figure(
         f"front_{cost}",
-        f"The front: {name} against {cost}",
-        f"Lines of {what} against {COSTS[cost]} on a log axis: {len(front.rows)} networks in "
+        f"The front: {name} against {AGAINST[cost]}",
+        f"Lines of {what} against {cost_text} on a log axis: {networks} networks in "
         f"{len(entries)} lines, from {lowest} to {highest}.",
-        f"{heading} of every network that was trained, on {images}, against {COSTS[cost]}. A mark "
+        f"{heading} of every network that was trained, on {images}, against {cost_text}. A mark "
         "is the mean of the seeds, the bar its 95 % interval; lines are families, dashed ones grow "
         "along one axis alone.",
         chart,
@@ -102,7 +145,7 @@ def mark(front: Front, line: Line, name: str) -> Datum:
     row, by = front.row(name), 100 if front.metric is None else 1
     low, high = row.interval or (row.accuracy, row.accuracy)
     return {
-        **{cost: getattr(row, cost) for cost in COSTS},
+        **{cost: getattr(row, cost) for cost in AGAINST},
         "accuracy": by * row.accuracy,
         "low": by * low,
         "high": by * high,
@@ -120,5 +163,7 @@ def tip(row: FrontRow, line: Line, metric: Metric | None) -> dict[str, str]:
         "resolution": f"{row.resolution} px",
         "flops": short(row.flops),
         "params": short(row.params),
+        "activations": short(row.activations),
+        "latency": f"{milliseconds(row.ms, row.ms_low, row.ms_high)} ms" if row.ms else "not timed",
         "accuracy": f"{level_text(row.accuracy, metric)}, {row.seeds} seeds",
     }

@@ -1,5 +1,7 @@
 """What others published on ImageNet, against the costs that our counter gives the same networks."""
 
+import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -8,6 +10,7 @@ import altair as alt
 from scalesearch.networks.accuracies import model_rows
 from scalesearch.report.figures.figure import (
     COSTS,
+    Datum,
     Entry,
     Figure,
     colours,
@@ -69,6 +72,7 @@ def published_rows() -> tuple[dict[str, Any], ...]:
         rows.append(
             {
                 "model": row["model"],
+                "family": row["family"],
                 "group": FAMILIES[row["family"]],
                 "line": row["family"] if row["model"].startswith(LINED) else row["model"],
                 "label": NAMED.get(row["model"], ""),
@@ -90,18 +94,19 @@ def published_rows() -> tuple[dict[str, Any], ...]:
 
 def published_figures() -> list[Figure]:
     """Published top-1 on ImageNet against flops, parameters and activations."""
-    return [published(cost) for cost in COSTS]
+    return [published(cost, published_rows()) for cost in COSTS]
 
 
-def published(cost: str) -> Figure:
-    """Published top-1 on ImageNet against one cost, on a log axis."""
-    rows = list(published_rows())
+def published(cost: str, rows: Sequence[Datum]) -> Figure:
+    """Published top-1 on ImageNet of those rows against one cost, on a log axis."""
     entries = present(ENTRIES, rows)
     x = log_cost(rows, cost)
+    low, high = (f(row["top1"] for row in rows) for f in (min, max))
+    domain = [2 * math.floor(low / 2 - 1), 2 * math.ceil(high / 2 + 0.5)]
     y = alt.Y(
         "top1:Q",
         title="published ImageNet top-1 (%)",
-        scale=alt.Scale(domain=[54, 88], nice=False),
+        scale=alt.Scale(domain=domain, nice=False),
         axis=alt.Axis(tickCount=8),
     )
     base = alt.Chart(data(rows))

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from scalesearch.families.front import Front, find_front
 from scalesearch.files import write_text
-from scalesearch.search.members import TrainOptions, prepare_training, run_training
+from scalesearch.search.members import run_training
 from scalesearch.search.options import RunOptions
+from scalesearch.search.targets import TrainOptions, prepare_training
 from scalesearch.units import short
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -1,6 +1,7 @@
 """The structure: what may import what, and who owns which dependency."""
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
 
@@ -99,6 +100,18 @@ def test_a_module_imports_only_from_the_rooms_before_it(path: Path) -> None:
             assert below(path, OWNERS[top]), f"{top} belongs to {OWNERS[top]}"
         if top == "torch":
             assert not any(below(path, place) for place in WITHOUT_TORCH), f"{path} imports torch"
+
+
+def test_what_benchmarks_import_of_the_package_is_there() -> None:
+    """They are no part of the suite, and run seldom."""
+    for path in (PACKAGE.parent / "benchmarks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("scalesearch"):
+                module = importlib.import_module(str(node.module))
+                for alias in node.names:
+                    name = f"{node.module}.{alias.name}"
+                    there = hasattr(module, alias.name) or importlib.util.find_spec(name)
+                    assert there, f"{path.name} imports {name}"
 
 
 def test_nothing_is_unpickled_or_evaluated() -> None:

@@ -129,7 +129,8 @@ def log_cost(rows: Sequence[Datum], field: str = "flops", title: str | None = No
     """A log axis of a cost, with a little room at both ends; `title` is not the usual."""
     values = [row[field] for row in rows]
     low, high = min(values) / 1.4, max(values) * 1.4
-    ticks = [d * 10.0**k for k in range(-4, 16) for d in (1, 2, 5) if low <= d * 10.0**k <= high]
+    steps = (1, 2, 5) if high > 30 * low else (1, 1.5, 2, 3, 4, 5, 6, 8)
+    ticks = [d * 10.0**k for k in range(-4, 16) for d in steps if low <= d * 10.0**k <= high]
     return alt.X(
         f"{field}:Q",
         title=f"{title or COSTS[field]}, log scale",

@@ -1,6 +1,7 @@
 """Clusters of several nodes: a study on them, a node lost in the middle, who is let in."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from scalesearch.studies import read_trials
 from scalesearch.trials.runners.cluster import reachable, source_of, travelling
 from tests.chaos import command, exact
 from tests.cluster import Cluster, cluster
+from tests.search.test_members import COEFFICIENTS, same_weights, trained
 
 pytestmark = pytest.mark.xdist_group("chaos")
 
@@ -41,6 +43,30 @@ def test_a_node_is_lost_in_the_middle_and_the_study_ends_exactly(
     assert driver.returncode == 0, said
     exact(folder, undisturbed)
     assert read_trials(folder)["node"].notna().any(), "where each trial ran is on record"
+
+
+def test_a_node_is_lost_while_a_family_is_trained_and_it_ends_exactly(
+    nodes: Cluster, finished: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    alone = trained(Path(shutil.copytree(undisturbed, tmp_path / "alone")), seeds=2)
+    if nodes.process("two", "raylet") is None:  # it was lost to a study
+        nodes.stop("two")
+        nodes.join("two")
+        nodes.ready()
+    line = [sys.executable, "-m", "scalesearch", "train", str(finished), "--phi", "1"]
+    line += ["--seeds", "2", "--coefficients", COEFFICIENTS, "--address", nodes.address]
+    driver = subprocess.Popen(
+        line, env=nodes.environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    folder = finished / "front"
+    while driver.poll() is None and not list(folder.glob("weights/*.safetensors")):
+        time.sleep(0.05)
+    assert driver.poll() is None, driver.communicate()
+    nodes.kill("two", "raylet")
+    said = driver.communicate(timeout=240)
+    assert driver.returncode == 0, said
+    exact(folder, alone)
+    same_weights(folder, alone)
 
 
 def test_a_wrong_token_is_refused_in_one_line(nodes: Cluster, tiny: Path, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ __all__ = [
     "space",
     "study",
     "table",
+    "to_measure",
     "train",
     "trust",
 ]

@@ -32,10 +32,12 @@ from scalesearch.networks.models import (
     realised,
 )
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.networks.told import write_networks
 from scalesearch.networks.weights import load_torchvision as load_torchvision_weights
 from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.plans.document import Plan, plan_table, read_plan
 from scalesearch.plans.plan import make_plan
+from scalesearch.plans.plan import to_measure as networks_to_measure
 from scalesearch.report import write_report
 from scalesearch.search.members import run_training
 from scalesearch.search.options import RunOptions, device_here, refuse_no_gpu
@@ -49,7 +51,7 @@ from scalesearch.selection.terms import Policy
 from scalesearch.selection.verification import Verification
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import costed_by, load_space, named_space, narrow
-from scalesearch.spaces.space import Space
+from scalesearch.spaces.space import Proxy, Space
 from scalesearch.studies import JOURNAL, read_curves, read_trials
 from scalesearch.studies.setup import check_study, data_info, prepare, trust_study
 from scalesearch.trials.custom import Train, reference_of
@@ -143,19 +145,43 @@ def plan(
     data: str | None = None,
     *,
     latency: int | None = None,
-    cost: str | None = None,
+    cost: str | Path | None = None,
 ) -> Plan:
     """The distinct networks that meet a budget, measured; trains nothing and writes nothing.
 
     `budget` is the space's own unless given; with `latency` they are timed at that batch size too.
-    Where `cost` names a function, python:module:function, that tells what is timed else. `table`
-    makes a DataFrame of a plan.
+    Where `cost` names a function, python:module:function, or a table, FILE.csv or FILE.json, that
+    tells what is timed else; `to_measure` writes such a table. `table` makes a DataFrame of a plan.
     """
     chosen = narrow(costed_by(as_space(space), cost), proxy, data=data)
-    info = data_info(chosen.proxies[proxy])
-    channels, classes = (info.channels, len(info.classes)) if info else (None, None)
-    side = info.side if info else None
+    channels, classes, side = shape_of(chosen.proxies[proxy])
     return make_plan(chosen, proxy, budget, channels, classes, batch=latency, images=side)
+
+
+def to_measure(
+    space: Space | str | Path = "efficientnet",
+    budget: str | None = None,
+    proxy: str = "quick",
+    data: str | None = None,
+    *,
+    out: str | Path,
+) -> pd.DataFrame:
+    """The networks whose cost on another device a budget in ms asks for, written to a folder.
+
+    A row each: key, file, resolution, flops, params, activations, cost. In `out` are a YAML of each
+    and this table, networks.csv, whose column `cost` is to be filled in for `plan` and `run`; what
+    is filled in stays. Raises ValueError for a budget without ms.
+    """
+    chosen = narrow(as_space(space), proxy, data=data)
+    channels, classes, _ = shape_of(chosen.proxies[proxy])
+    networks = networks_to_measure(chosen, proxy, budget, channels, classes)
+    return pd.read_csv(write_networks(Path(out), networks), dtype={"key": str})
+
+
+def shape_of(proxy: Proxy) -> tuple[int | None, int | None, int | None]:
+    """Channels, classes and side in pixels of a proxy's data; None where it has none."""
+    info = data_info(proxy)
+    return (info.channels, len(info.classes), info.side) if info else (None, None, None)
 
 
 def run(
@@ -164,7 +190,7 @@ def run(
     proxy: str = "quick",
     data: str | None = None,
     *,
-    cost: str | None = None,
+    cost: str | Path | None = None,
     train: Train | None = None,
     seeds: int | None = None,
     sweep_seeds: int | None = None,

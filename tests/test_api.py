@@ -199,9 +199,12 @@ def test_a_verification_at_no_budget_is_refused(phi: float) -> None:
 PRINTED = {"as_json", "verbose", "trust", "dry_run"}
 
 
-@pytest.mark.parametrize("name", ["plan", "run", "train", "evaluate", "scale", "verify", "select"])
+@pytest.mark.parametrize(
+    "name", ["plan", "to_measure", "run", "train", "evaluate", "scale", "verify", "select"]
+)
 def test_a_function_takes_what_its_command_takes(name: str) -> None:
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    command = commands[name.replace("_", "-")]
     function = getattr(ss, name, None) or getattr(ss.SavedStudy, name)
     taken = {*inspect.signature(function).parameters, "study"}
     assert {option.name for option in command.params} - PRINTED <= taken

@@ -58,8 +58,8 @@ Budget = Annotated[
 Cost = Annotated[
     str | None,
     typer.Option(
-        help="python:module:function that tells the ms of a budget, for another device. [timed "
-        "here]"
+        help="What tells the ms of a budget, for another device: python:module:function, or a "
+        "table, FILE.csv or FILE.json. [timed here]"
     ),
 ]
 ProxyName = Annotated[

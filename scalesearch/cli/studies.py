@@ -159,10 +159,35 @@ def plan_command(
     show_plan(document)
 
 
+@app.command(
+    "to-measure",
+    epilog="Example: scalesearch to-measure mobilenet_v2 --budget 2x,1.6xms --out phone",
+)
+def to_measure_command(
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    space: SpaceName = "efficientnet",
+    budget: Budget = None,
+    proxy: ProxyName = "quick",
+    data: Data = None,
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the networks whose ms a budget asks of another device, and the table for --cost."""
+    trusting(space, trust)
+    from scalesearch import api
+    from scalesearch.units import counted
+
+    found = api.to_measure(space, budget, proxy, data, out=out)
+    if as_json:
+        return print_json(found.astype(object).where(found.notna(), None).to_dict("records"))
+    lacking = counted(int(found["cost"].isna().sum()), "cost")
+    say(f"{counted(len(found), 'network')} in {out}, {lacking} to fill in: {out}/networks.csv")
+
+
 def show_plan(plan: "Plan") -> None:
     """Print a plan as a table."""
     from scalesearch.cli.tables import show_table
-    from scalesearch.networks.latency import is_told
+    from scalesearch.networks.told import is_told
     from scalesearch.units import amount, milliseconds, short
 
     start, measure, timed = plan.baseline, plan.measure, plan.latency
@@ -176,7 +201,7 @@ def show_plan(plan: "Plan") -> None:
     if timed:
         say(
             f"ms are what {timed.device} tells of a batch of {timed.batch}"
-            if is_told(timed.conditions)
+            if is_told(timed.device)
             else f"ms are of a forward pass of {timed.batch} images in eval mode, float32, on "
             f"{timed.device}, {timed.threads} thread: medians and 95 % intervals; "
             f"{timed.unclear} networks too noisy to tell were left out"

@@ -126,14 +126,15 @@ def by_ratio(
     measure: Measure = "flops",
     batch: int = 1,
     tolerance: float | None = None,
-    device: str | None = None,
+    source: str | None = None,
 ) -> Member:
     """The scale-up along `coefficients` that costs `ratio` times the baseline by `measure`.
 
-    A latency is one of `batch` images on `device`, cpu or cuda. Raises ValueError as `by_budget`.
+    A latency is one of `batch` images on the `source` cpu or cuda, or as a function tells it.
+    Raises ValueError as `by_budget`.
     """
     if measure == "ms":
-        return by_latency(baseline, coefficients, ratio, name, phi, batch, tolerance, device)
+        return by_latency(baseline, coefficients, ratio, name, phi, batch, tolerance, source)
     target = figure(cost(baseline), measure) * ratio
     return by_budget(baseline, coefficients, target, name, phi, tolerance, measure)
 
@@ -145,12 +146,14 @@ def by_amount(
     name: str,
     measure: Measure = "flops",
     batch: int = 1,
+    source: str | None = None,
 ) -> Member:
-    """The scale-up along `coefficients` that costs `amount` by `measure`."""
+    """The scale-up along `coefficients` that costs `amount` by `measure`, a latency as in
+    `by_ratio`."""
     if measure != "ms":
         return by_budget(baseline, coefficients, amount, name, measure=measure)
-    ratio = amount / time_one(baseline, batch).median
-    return by_latency(baseline, coefficients, ratio, name, None, batch)
+    ratio = amount / time_one(baseline, batch, source).median
+    return by_latency(baseline, coefficients, ratio, name, None, batch, source=source)
 
 
 def by_budget(
@@ -200,14 +203,14 @@ def by_latency(
     phi: float | None = None,
     batch: int = 1,
     tolerance: float | None = None,
-    device: str | None = None,
+    source: str | None = None,
 ) -> Member:
     """The network along `coefficients` whose latency is nearest to `ratio` times the baseline's.
 
     Both are timed in the same rounds. Raises ValueError where it is further than the tolerance.
     """
     within = TOLERANCE["ms"] if tolerance is None else tolerance
-    found = nearest_latency(baseline, coefficients, ratio, batch, within / 5, device)
+    found = nearest_latency(baseline, coefficients, ratio, batch, within / 5, source)
     reached, arch = found.ratio.median, replace(found.arch, name=name)
     if abs(reached / ratio - 1) > within:
         raise ValueError(
@@ -288,14 +291,18 @@ def matched(
     coefficients: Coefficients,
     targets: Sequence[Member],
     output_stride: int | None = None,
+    source: str | None = None,
 ) -> dict[str, tuple[Member, ...]]:
-    """Other models scaled along `coefficients` to what each target costs by its own measure."""
+    """Other models scaled along `coefficients` to what each target costs by its own measure.
+
+    A latency is as in `by_ratio`.
+    """
     others = {name: at_output_stride(zoo.find(name), output_stride) for name in names}
     return {
         name: tuple(
             by_amount(
                 *(other, coefficients, target.figure, f"{name}_as_{target.name}"),
-                *(target.measure, target.batch),
+                *(target.measure, target.batch, source),
             )
             for target in targets
         )

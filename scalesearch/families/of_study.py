@@ -3,7 +3,7 @@
 from scalesearch.families.document import Family, family
 from scalesearch.families.members import Member, by_ratio, matched, member
 from scalesearch.networks.cost import cost
-from scalesearch.networks.latency import device_of, refuse_elsewhere
+from scalesearch.networks.latency import refuse_elsewhere, source_of
 from scalesearch.networks.models import Model, at_resolution, realised, scale_model
 from scalesearch.networks.scaling import Coefficients, Scale
 from scalesearch.plans.document import Plan
@@ -28,13 +28,13 @@ def scale_up(
             refuse_elsewhere(plan.latency.conditions)
         except ValueError as error:
             return [], [f"not scaled up: {error}"]
-    device = device_of(plan.latency.conditions) if plan.latency else None
+    source = source_of(plan.latency.conditions) if plan.latency else None
     for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
         ratio, name, batch = plan.ratio**phi, f"{own.name}_phi{phi}", plan.asked.batch or 1
         try:
             found = own_stand(own, plan, coefficients, name) if phi == 1 else None
             found = found or by_ratio(
-                own, coefficients, ratio, name, phi, plan.measure, batch, device=device
+                own, coefficients, ratio, name, phi, plan.measure, batch, source=source
             )
         except ValueError as error:
             warnings.append(f"phi {phi}: {error}")
@@ -58,5 +58,6 @@ def own_stand(own: Model, plan: Plan, coefficients: Coefficients, name: str) -> 
 def family_of_study(space: Space, plan: Plan, chosen: Coefficients) -> Family:
     """The space's baseline scaled up by the chosen coefficients, and the models that match it."""
     members, warnings = scale_up(space, plan, chosen)
-    others = matched(space.matched, chosen, members)
+    source = source_of(plan.latency.conditions) if plan.latency else None
+    others = matched(space.matched, chosen, members, source=source)
     return family(space.name, "budget", realised(baseline(space)), members, others, warnings)

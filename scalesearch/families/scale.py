@@ -8,6 +8,7 @@ from scalesearch.families.document import Family, family, write_family
 from scalesearch.families.members import Member, by_amount, by_formula, by_ratio, by_table, matched
 from scalesearch.families.strategies import find, nominal_phi
 from scalesearch.networks.cost import cost
+from scalesearch.networks.latency import conditions_of, refuse_elsewhere
 from scalesearch.networks.models import Model, at_output_stride, realised
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.scratch import all_or_none
@@ -57,19 +58,21 @@ def scale(options: ScaleOptions) -> Family:
             raise ParameterError(
                 "output_stride", "must not be given beside published, whose networks have theirs"
             )
-        members = by_table(options.space_name)
+        members, source = by_table(options.space_name), None
         mode, start = "published", members[0].arch
         named = members[1:8]
         coefficients, name = options.coefficients, options.space_name
     else:
         check_choice("mode", options.mode, MODES)
         space = named_space(options.space_name)
-        mode, name = options.mode, space.name
+        mode, name, source = options.mode, space.name, space.cost
+        if source is not None and any(term.measure == "ms" for term in options.targets):
+            refuse_elsewhere(conditions_of(1, source))
         start = at_output_stride(realised(baseline(space)), stride)
         coefficients = wanted_coefficients(options)
-        members = named = scaled_members(options, start, coefficients)
+        members = named = scaled_members(options, start, coefficients, source)
     names = wanted_matches(options)
-    others = matched(names, coefficients, named, stride) if coefficients else {}
+    others = matched(names, coefficients, named, stride, source) if coefficients else {}
     found = family(name, mode, start, members, others)
     if options.out is not None:
         with all_or_none(options.out) as new:
@@ -77,9 +80,12 @@ def scale(options: ScaleOptions) -> Family:
     return found
 
 
-def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficients) -> list[Member]:
+def scaled_members(
+    options: ScaleOptions, start: Model, coefficients: Coefficients, source: str | None
+) -> list[Member]:
     """Members by the formula, or by measured budgets: 2^phi, or those given, a member each.
 
+    A function `source` tells latencies, where they are not timed here.
     A budget given under the formula is met by its nominal cost alone, which is shown measured.
     """
     phis = options.phi
@@ -101,9 +107,11 @@ def scaled_members(options: ScaleOptions, start: Model, coefficients: Coefficien
         phis = tuple(nominal_phi(coefficients, term.relative_to(base)) for term in terms)
         return by_formula(start, coefficients, phis, names)
     return [
-        by_ratio(*(start, coefficients, term.ratio, name, None, term.measure, term.batch))
+        by_ratio(
+            *(start, coefficients, term.ratio, name, None, term.measure, term.batch), source=source
+        )
         if term.ratio is not None
-        else by_amount(start, coefficients, term.amount, name, term.measure, term.batch)
+        else by_amount(start, coefficients, term.amount, name, term.measure, term.batch, source)
         for name, term in zip(names, terms, strict=True)
     ]
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scalesearch.networks.count import count
-from scalesearch.networks.latency import Repeats, Timings, conditions_here, timed
+from scalesearch.networks.latency import Repeats, Timings, conditions_of, timed
 from scalesearch.networks.models import Model, scale_model
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.networks.told import is_told
 from scalesearch.plans.limits import figure
 from scalesearch.units import NAMES, Measure
 
@@ -91,9 +92,12 @@ def nearest_params(
     return min(found, key=lambda item: abs(math.log(count(item[1]).params / target)))
 
 
-def time_one(model: Model, batch: int, device: str | None = None) -> Repeats:
-    """The latency of one model for `batch` images, in milliseconds, over ROUNDS rounds."""
-    return timed(Timings(conditions_here(batch, device)), {"one": model}, ROUNDS)["one"]
+def time_one(model: Model, batch: int, source: str | None = None) -> Repeats:
+    """The latency of one model for `batch` images, in milliseconds, over ROUNDS rounds.
+
+    On cpu or cuda, or as a function tells it.
+    """
+    return timed(Timings(conditions_of(batch, source)), {"one": model}, ROUNDS)["one"]
 
 
 def nearest_latency(
@@ -102,16 +106,17 @@ def nearest_latency(
     ratio: float,
     batch: int,
     enough: float,
-    device: str | None = None,
+    source: str | None = None,
 ) -> Timed:
     """The network along the coefficients whose latency is nearest to `ratio` times the baseline's.
 
     Of TRIES at most, that is: latency goes roughly with a power of flops, by which each phi is
     guessed from those before it, and the search ends within `enough`, a share of the ratio.
-    Latencies are of `batch` images. Raises ValueError for an expected one above LONGEST.
+    Latencies are of `batch` images, and told by a function where `source` is one. Raises ValueError
+    for one to be timed that is expected above LONGEST.
     """
-    expected = ratio * time_one(baseline, batch, device).median
-    if expected > LONGEST:
+    expected = ratio * time_one(baseline, batch, source).median
+    if expected > LONGEST and not (source and is_told(source)):
         raise ValueError(
             f"{baseline.name}: a member's latency must be at most {LONGEST:g} ms for its timing "
             f"to end soon, got {expected:.4g} ms: scale by flops"
@@ -124,8 +129,9 @@ def nearest_latency(
         arch = scale_model(baseline, coefficients.at(phi))
         if arch.key in tries:
             break
-        here = conditions_here(batch, device)
-        timings = timed(Timings(here), {"baseline": baseline, "arch": arch}, ROUNDS)
+        timings = timed(
+            Timings(conditions_of(batch, source)), {"baseline": baseline, "arch": arch}, ROUNDS
+        )
         found = Timed(phi, arch, timings["arch"], timings["arch"].over(timings["baseline"]))
         tries[arch.key] = found
         if abs(found.ratio.median / ratio - 1) <= enough:

@@ -2,12 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from scalesearch.networks.arch import STRICT
 from scalesearch.networks.scaling import Scale
 
 PREFIX = "python:"
+COST_TABLES = (".csv", ".json")
 DECLARED_FREE = "free"  # of an operator: it multiplies nothing
 DEFAULT_RESOLUTION = 224
 
@@ -88,6 +90,11 @@ def check_reference(what: str, name: str) -> None:
     module, _, function = name.removeprefix(PREFIX).partition(":")
     if not (name.startswith(PREFIX) and module and function):
         raise ValueError(f"{what} must be python:package.module:function, got {name!r}")
+
+
+def is_table(source: str) -> bool:
+    """Whether what tells costs is a table, FILE.csv or FILE.json, and not a function."""
+    return not source.startswith(PREFIX) and Path(source).suffix.lower() in COST_TABLES
 
 
 def custom_model(function: str, resolution: int) -> CustomModel:

@@ -16,15 +16,14 @@ from itertools import pairwise
 from math import comb
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from scalesearch.networks.custom import PREFIX, CustomModel
+from scalesearch.networks.custom import is_table
 from scalesearch.networks.device import channels_last, in_place, placed, replayed
-from scalesearch.networks.inputs import example_of
-from scalesearch.networks.models import Model, build_model, in_one_line, load_function
+from scalesearch.networks.models import Model, build_model
+from scalesearch.networks.told import is_told, told
 
 VISIT = 30.0  # milliseconds that the passes of a visit fill
 MOST_PASSES = 11
@@ -89,6 +88,18 @@ class Timings:
         return Repeats(self.visits[label])
 
 
+def conditions_of(batch: int, source: str | None) -> Conditions:
+    """The conditions of figures by a function or a table, or of this process on cpu or cuda."""
+    if source is not None and is_told(source):
+        return conditions_told(source, batch)
+    return conditions_here(batch, source)
+
+
+def source_of(conditions: Conditions) -> str:
+    """What `conditions_of` takes for such conditions: who tells, or the device here."""
+    return conditions.device if is_told(conditions.device) else device_of(conditions)
+
+
 def conditions_here(batch: int, device: str | None = None) -> Conditions:
     """The conditions of this process on cpu or cuda: unless given, on a GPU if there is one.
 
@@ -137,12 +148,14 @@ def timed(timings: Timings, models: Mapping[str, Model], rounds: int) -> Timings
     lacking = [r for r in range(rounds) if any(len(values) <= r for values in found.values())]
     if not lacking:
         return timings
-    if is_told(timings.conditions):
-        source, batch = timings.conditions.device, timings.conditions.batch
-        for label, values in found.items():
-            value = values[0] if values else told(source, models[label], batch)
-            found[label] = [value] * max(rounds, len(values))
-        return with_visits(timings, found)
+    source = timings.conditions.device
+    if is_told(source):
+        fresh = [label for label, values in found.items() if not values]
+        costs = told(source, [models[label] for label in fresh], timings.conditions.batch)
+        found |= {label: [value] for label, value in zip(fresh, costs, strict=True)}
+        # what is told has no spread
+        same = {label: values[:1] * max(rounds, len(values)) for label, values in found.items()}
+        return with_visits(timings, same)
     refuse_elsewhere(timings.conditions)
     device = device_of(timings.conditions)
     with quiet():
@@ -159,46 +172,21 @@ def with_visits(timings: Timings, found: Mapping[str, Sequence[float]]) -> Timin
     return replace(timings, visits={**timings.visits, **merged})
 
 
-def conditions_told(function: str, batch: int) -> Conditions:
-    """The conditions of figures that a user's function tells in place of a timing here."""
-    return Conditions(function, torch.__version__, 1, batch)
-
-
-def is_told(conditions: Conditions) -> bool:
-    """Whether a user's function tells the figures."""
-    return conditions.device.startswith(PREFIX)
-
-
-def told(function: str, model: Model, batch: int) -> float:
-    """What a user's function says that a network costs, called with it in eval mode and with
-    images of zeros, or with its own example.
-
-    Raises ValueError, in one line, where that is no number above 0.
-    """
-    network = build_model(model).eval()
-    images: Any = torch.zeros(batch, model.channels, model.resolution, model.resolution)
-    if isinstance(model, CustomModel) and model.example:
-        images = example_of(model)
-    try:
-        found: Any = load_function(function)(network, images)
-        value = float(found)
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{found}")
-    except Exception as error:
-        raise ValueError(
-            f"{function} must return a number above 0 for a network at {model.resolution} px, got "
-            f"{in_one_line(error)}"
-        ) from None
-    return value
+def conditions_told(source: str, batch: int) -> Conditions:
+    """The conditions of figures that a function or a table tells in place of a timing here."""
+    return Conditions(source, torch.__version__, 1, batch)
 
 
 def refuse_elsewhere(was: Conditions) -> None:
-    """Raise ValueError where this process would time under other conditions than those."""
-    if is_told(was):
+    """Raise ValueError where networks that are scaled up cannot be measured under those conditions:
+    a table has those of a plan alone, and this process may time under others."""
+    if is_table(was.device):
         raise ValueError(
-            f"networks are scaled up by what is timed here, and {was.device} tells latencies: "
-            "scale by another budget"
+            f"what networks cost once they are scaled up must be told by a function, got a table, "
+            f"{was.device}, which has those of a plan: scale by another budget"
         )
+    if is_told(was.device):
+        return
     here = conditions_here(was.batch, device_of(was) if torch.cuda.is_available() else "cpu")
     if here != was:
         raise ValueError(

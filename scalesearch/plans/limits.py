@@ -1,6 +1,7 @@
 """A budget as one proxy is held to it: ratios to its baseline, and what to say of a miss."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 from scalesearch.networks.cost import Cost, cost
@@ -67,19 +68,38 @@ def find_limits(
 
     An amount is one of the space's own model, which is counted or timed for it.
     """
-    limits = []
-    for i, term in enumerate(budget.terms):
-        ratio = term.ratio
-        if ratio is None:
-            own = realised(baseline(space))
-            if term.measure == "ms":
-                assert timings is not None
-                timings = timed(timings, {OWN: own}, ROUNDS[0])
-                ratio = term.relative_to(timings[OWN].median)
-            else:
-                ratio = term.relative_to(figure(cost(own), term.measure))
-        limits.append(Limit(term, ratio, space.tolerance if i == 0 else None))
-    return tuple(limits), timings
+    over = []
+    for term in budget.terms:
+        if term.ratio is None and term.measure == "ms":
+            assert timings is not None
+            timings = timed(timings, {OWN: realised(baseline(space))}, ROUNDS[0])
+            over.append(term.relative_to(timings[OWN].median))
+        else:
+            over.append(counted_ratio(space, term))
+    return limits_of(space, budget, over), timings
+
+
+def counted_limits(space: Space, budget: Budget) -> tuple[Limit, ...]:
+    """The budget's terms as ratios, the target first, as far as they are known before anything is
+    timed: an amount of ms is taken to be more than the space's own model has."""
+    over = [
+        math.inf if term.measure == "ms" and term.ratio is None else counted_ratio(space, term)
+        for term in budget.terms
+    ]
+    return limits_of(space, budget, over)
+
+
+def counted_ratio(space: Space, term: Term) -> float:
+    """The ratio of a term to the space's own model, which is counted where it has an amount."""
+    if term.ratio is not None:
+        return term.ratio
+    return term.relative_to(figure(cost(realised(baseline(space))), term.measure))
+
+
+def limits_of(space: Space, budget: Budget, over: Sequence[float]) -> tuple[Limit, ...]:
+    """The budget's terms with those ratios: the target within the tolerance, then the caps."""
+    target, *caps = zip(budget.terms, over, strict=True)
+    return (Limit(*target, space.tolerance), *(Limit(*cap, None) for cap in caps))
 
 
 def figure(found: Cost, measure: Measure) -> int:
@@ -102,11 +122,7 @@ def time_networks(
     interval of its ratio is; as long as a part of it is, it is timed in more rounds, to the last
     of ROUNDS. Raises ValueError for more networks than MOST_TIMED.
     """
-    if len(archs) > MOST_TIMED:
-        raise ValueError(
-            f"a plan times at most {MOST_TIMED} networks, got {len(archs)}: take coarser steps in "
-            "the grid, or add a cap such as 2x"
-        )
+    refuse_many(archs)
     base = {start.key: start}
     slow = [limit for limit in limits if limit.measure == "ms"]
     if not slow:
@@ -127,6 +143,15 @@ def time_networks(
     intervals = [(key, ratios(timings, key, start).interval) for key in going]
     inside = {key for key, interval in intervals if limit.allows_all(interval)}
     return timings, inside, sum(limit.unclear(interval) for _, interval in intervals)
+
+
+def refuse_many(networks: Sized) -> None:
+    """Raise ValueError for more networks than MOST_TIMED."""
+    if len(networks) > MOST_TIMED:
+        raise ValueError(
+            f"a plan times at most {MOST_TIMED} networks, got {len(networks)}: take coarser steps "
+            "in the grid, or add a cap such as 2x"
+        )
 
 
 def ratios(timings: Timings, key: str, start: Model) -> Repeats:

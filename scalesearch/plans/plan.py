@@ -1,15 +1,16 @@
 """The plan: from a grid of coefficients to the distinct networks that meet the budget."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from scalesearch.errors import ParameterError
 from scalesearch.networks.cost import Cost, cost
 from scalesearch.networks.count import all_counted, measured_costs
-from scalesearch.networks.latency import Timings, conditions_here, conditions_told, is_told
+from scalesearch.networks.latency import Timings, conditions_of
 from scalesearch.networks.measured import measured
 from scalesearch.networks.models import Model, realised
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.networks.told import is_told
 from scalesearch.plans.document import (
     Candidate,
     Cap,
@@ -22,10 +23,14 @@ from scalesearch.plans.document import (
 from scalesearch.plans.grid import grid_for, realise
 from scalesearch.plans.limits import (
     OWN,
+    Limit,
+    Networks,
+    counted_limits,
     find_limits,
     latency_miss,
     nearest_miss,
     ratios,
+    refuse_many,
     share,
     time_networks,
 )
@@ -54,34 +59,15 @@ def make_plan(
     An amount in the budget is one of the space's own model; its ratio to that model is what the
     proxy is held to. `images` is the side of the data's own, pixels. Latencies are timed where the
     budget or `batch` asks for them, on `device`, cpu or cuda, or unless that is given on a GPU if
-    there is one; or the space's `cost` tells them. Those in `timings` are taken as they are. Raises
-    ValueError when nothing is feasible, naming the nearest.
+    there is one; or the space's `cost` tells them. Those in `timings` are taken as they are.
+    Raises ValueError when nothing is feasible, naming the nearest.
     """
     budget = parse_budget(budget_text or space.budget)
-    proxy = space.proxies[proxy_name]
     timings = first_timings(budget, batch, timings, device, space.cost)
     limits, timings = find_limits(space, budget, timings)
     target = limits[0]
-    grid = grid_for(space, proxy, budget, target.ratio)
-    start = realised(proxy_baseline(space, proxy, channels, classes))
-    start_cost = cost(start)
-
-    points = grid_points(grid)
-    networks = realise(start, start_cost, points, target)
-    counts = all_counted({key: arch for key, (arch, _) in networks.items()})
-
-    def met(found: Cost) -> bool:
-        return found.flops > 0 and all(
-            limit.allows(share(found, start_cost, limit.measure))
-            for limit in limits
-            if limit.measure != "ms"
-        )
-
-    near = {key: found for key, found in networks.items() if met(counts[key])}
-    costs = dict(zip(near, measured_costs([arch for arch, _ in near.values()]), strict=True))
-    near = {key: found for key, found in near.items() if met(costs[key])}
-    if not near:
-        raise ValueError(nearest_miss(budget, limits, counts, start_cost, networks))
+    within = within_counts(space, proxy_name, budget, limits, channels, classes)
+    start, start_cost, near, costs = within.start, within.start_cost, within.near, within.costs
     unclear = 0
     if timings is not None:
         archs = {key: arch for key, (arch, _) in near.items()}
@@ -121,8 +107,8 @@ def make_plan(
         target_flops=goal if target.measure == "flops" else None,
         caps=tuple(Cap(limit.term.text, limit.measure, limit.ratio) for limit in limits[1:]),
         latency=latency(timings, unclear) if timings else None,
-        grid_points=len(points),
-        distinct=len(networks),
+        grid_points=within.points,
+        distinct=len(within.networks),
         feasible=len(near),
         images=images,
         remarks=(*said, few) if few else said,
@@ -133,10 +119,85 @@ def make_plan(
         ),
         timings=timings,
         networks=tuple(
-            Point(nearest_point(at, counts[key].flops / start_cost.flops), counts[key].flops)
-            for key, (_, at) in networks.items()
+            Point(nearest_point(at, counted.flops / start_cost.flops), counted.flops)
+            for (_, at), counted in zip(
+                within.networks.values(), within.counts.values(), strict=True
+            )
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What a grid of so many `points` realises, by key: all its `networks`, with their `counts`,
+    and those `near` that meet what a budget says of counts, with their measured `costs`."""
+
+    start: Model
+    start_cost: Cost
+    points: int
+    networks: Networks
+    counts: Mapping[str, Cost]
+    near: Networks
+    costs: Mapping[str, Cost]
+
+
+def within_counts(
+    space: Space,
+    proxy_name: str,
+    budget: Budget,
+    limits: Sequence[Limit],
+    channels: int | None,
+    classes: int | None,
+) -> Within:
+    """The networks that meet a budget but for its latency, which is measured of them alone.
+
+    Raises ValueError where there is none, naming the nearest.
+    """
+    proxy, target = space.proxies[proxy_name], limits[0]
+    points = grid_points(grid_for(space, proxy, budget, target.ratio))
+    start = realised(proxy_baseline(space, proxy, channels, classes))
+    start_cost = cost(start)
+    networks = realise(start, start_cost, points, target)
+    counts = all_counted({key: arch for key, (arch, _) in networks.items()})
+
+    def met(found: Cost) -> bool:
+        return found.flops > 0 and all(
+            limit.allows(share(found, start_cost, limit.measure))
+            for limit in limits
+            if limit.measure != "ms"
+        )
+
+    near = {key: found for key, found in networks.items() if met(counts[key])}
+    costs = dict(zip(near, measured_costs([arch for arch, _ in near.values()]), strict=True))
+    near = {key: found for key, found in near.items() if met(costs[key])}
+    if not near:
+        raise ValueError(nearest_miss(budget, limits, counts, start_cost, networks))
+    return Within(start, start_cost, len(points), networks, counts, near, costs)
+
+
+def to_measure(
+    space: Space,
+    proxy_name: str,
+    budget_text: str | None = None,
+    channels: int | None = None,
+    classes: int | None = None,
+) -> dict[str, tuple[Model, Cost]]:
+    """The networks, by key, whose latency decides whether they meet a budget: the model itself
+    where the budget has an amount of it, the proxy's baseline, the grid's. Their costs by count.
+
+    Raises ValueError where the budget has no latency, or as `make_plan`.
+    """
+    budget = parse_budget(budget_text or space.budget)
+    if budget.batch is None:
+        raise ParameterError("budget", f"must have a term in ms to be measured, got {budget.text}")
+    limits = counted_limits(space, budget)
+    found = within_counts(space, proxy_name, budget, limits, channels, classes)
+    refuse_many(found.near)
+    networks = {found.start.key: (found.start, found.start_cost)}
+    if any(term.measure == "ms" and term.ratio is None for term in budget.terms):
+        own = realised(baseline(space))
+        networks[own.key] = (own, cost(own))
+    return networks | {key: (arch, found.costs[key]) for key, (arch, _) in found.near.items()}
 
 
 def standing_for(found: Candidate, stand: Stand) -> Candidate:
@@ -173,7 +234,7 @@ def first_timings(
 ) -> Timings | None:
     """The timings that a plan starts from; None where nothing asks for a latency.
 
-    `source` is the function that tells them, where they are not timed. Raises ValueError where a
+    `source` is what tells them, where they are not timed. Raises ValueError where a
     batch contradicts the budget's, `known` are of another source, or none are asked for.
     """
     wanted = budget.batch or batch
@@ -188,12 +249,11 @@ def first_timings(
             )
         return None
     if known is not None:
-        was = known.conditions.device if is_told(known.conditions) else None
+        was = known.conditions.device if is_told(known.conditions.device) else None
         if was != source:
             raise ValueError(f"latencies must be of one source, got {was} beside {source}")
         return known
-    told = None if source is None else conditions_told(source, wanted)
-    return Timings(told or conditions_here(wanted, device))
+    return Timings(conditions_of(wanted, source or device))
 
 
 def start_figure(base: Candidate, measure: Measure) -> float:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from scalesearch.families.front import Efficiency, Front, FrontRow, Step
 from scalesearch.files import plain
-from scalesearch.networks.latency import Conditions, is_told
+from scalesearch.networks.latency import Conditions
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.networks.told import is_told
 from scalesearch.report.content import Content, Row
 from scalesearch.selection.gates import Gate
 from scalesearch.spaces.growth import added
@@ -280,7 +281,7 @@ def latency_text(row: FrontRow) -> str:
 
 def timed_text(timed: Conditions) -> str:
     """What milliseconds are of, in a sentence."""
-    if is_told(timed):
+    if is_told(timed.device):
         return f"ms are what {timed.device} tells of a batch of {timed.batch}."
     return (
         f"ms are of a forward pass of {counted(timed.batch, 'image')} in eval mode, float32, on "

@@ -17,7 +17,7 @@ from scalesearch.families.members import Member, by_ratio
 from scalesearch.families.strategies import STRATEGIES
 from scalesearch.files import write_csv
 from scalesearch.networks.cost import Cost
-from scalesearch.networks.latency import device_of, refuse_elsewhere
+from scalesearch.networks.latency import refuse_elsewhere, source_of
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.plans.document import Candidate, Plan
 from scalesearch.plans.limits import share
@@ -86,11 +86,11 @@ def scaled_networks(search: Search, phi: float, top: int) -> list[Scaled]:
 def nearest(plan: Plan, coefficients: Coefficients, ratio: float, phi: float) -> Member:
     """The member nearest that ratio, within the first of TOLERANCES that one meets."""
     start, measure, batch = plan.baseline.arch, plan.measure, plan.asked.batch or 1
-    device = device_of(plan.latency.conditions) if plan.latency else None
+    source = source_of(plan.latency.conditions) if plan.latency else None
 
     def found(tolerance: float | None) -> Member:
         return by_ratio(
-            start, coefficients, ratio, start.name, phi, measure, batch, tolerance, device
+            start, coefficients, ratio, start.name, phi, measure, batch, tolerance, source
         )
 
     if measure == "ms":  # timed once

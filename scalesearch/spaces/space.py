@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from scalesearch.networks.arch import Arch
-from scalesearch.networks.custom import PREFIX, check_reference
+from scalesearch.networks.custom import PREFIX, check_reference, is_table
 from scalesearch.spaces.augmentation import Augmentation, Augmented, Share
 from scalesearch.spaces.metric import LOSS, Metric
 
@@ -200,9 +200,9 @@ class Space:
     """What operators cost that fvcore does not know, where the model is a function: by name, `free`
     or python:module:function, which makes multiply-adds of the shapes of inputs and outputs."""
     cost: str | None = None
-    """What the `ms` of a budget are in place of times here: python:module:function, which is called
-    with a network and a batch of images and returns what that costs on another device, in
-    milliseconds or any other unit."""
+    """What the `ms` of a budget are in place of times here, on another device, in milliseconds or
+    any other unit: python:module:function, which is called with a network and a batch of images and
+    returns what that costs; or a table, FILE.csv or FILE.json, of networks by their keys."""
     train: str | None = None
     """Your own training in place of ours: python:package.module:function. Of the recipe it is
     given `epochs`, and what else it likes to read there."""
@@ -236,8 +236,8 @@ class Space:
             raise ValueError("operators need a function as the model, got a stage table's")
         if self.example is not None and self.train is None:
             raise ValueError("example needs a train of your own: ours gives the network images")
-        if self.cost is not None:
-            check_reference("cost", self.cost)
+        if self.cost is not None and not is_table(self.cost):
+            check_reference("cost, where it is no FILE.csv or FILE.json,", self.cost)
         if self.train is None:
             return
         check_reference("train", self.train)

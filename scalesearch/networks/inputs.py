@@ -1,6 +1,6 @@
 """What a user's network is called with and returns: one image, or tensors in tuples and dicts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scalesearch.networks.custom import CustomModel
-from scalesearch.networks.models import in_one_line, load_function
+from scalesearch.networks.models import Model, in_one_line, load_function
 
 
 def example_of(model: CustomModel) -> Any:
@@ -32,6 +32,22 @@ def example_of(model: CustomModel) -> Any:
             f"{type(example).__name__}"
         )
     return example
+
+
+def batch_of(model: Model, batch: int, make: Callable[..., Tensor]) -> Any:
+    """What a network is called with for a batch of images: its own example, or what `make` makes of
+    (batch, channels, pixels, pixels).
+
+    Raises ValueError for more than one image where it has an example, which is of one.
+    """
+    if not (isinstance(model, CustomModel) and model.example):
+        return make(batch, model.channels, model.resolution, model.resolution)
+    if batch != 1:
+        raise ValueError(
+            f"a latency must be of a batch of 1 where {model.example} makes what the network "
+            f"takes, got {batch}"
+        )
+    return example_of(model)
 
 
 def tensors_in(value: Any) -> list[Tensor]:

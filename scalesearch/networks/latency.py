@@ -16,12 +16,14 @@ from itertools import pairwise
 from math import comb
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from scalesearch.networks.custom import is_table
 from scalesearch.networks.device import channels_last, in_place, placed, replayed
+from scalesearch.networks.inputs import Flat, batch_of, called, tensors_in
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.told import is_told, told
 
@@ -227,33 +229,35 @@ def median_pass(model: Model, batch: int, device: str) -> float:
     """What `visit` returns; raises what torch does."""
     where = torch.device(device)
     network = placed(build_model(model).eval(), where)
-    images = torch.randn(batch, model.channels, model.resolution, model.resolution, device=where)
+    images = batch_of(model, batch, torch.randn)
     with torch.no_grad():  # not inference mode, whose tensors a cache may hand to a trial
         if where.type == "cuda":
-            return pass_on_gpu(network, channels_last(images))
+            tensors = [tensor.to(where) for tensor in tensors_in(images)]
+            laid = [channels_last(tensor) if tensor.ndim == 4 else tensor for tensor in tensors]
+            return pass_on_gpu(Flat(network, images), *laid)
         first = pass_on_cpu(network, images)
         passes = min(MOST_PASSES, math.ceil(VISIT / first))
         return median(pass_on_cpu(network, images) for _ in range(passes))
 
 
-def pass_on_cpu(network: nn.Module, images: Tensor) -> float:
+def pass_on_cpu(network: nn.Module, images: Any) -> float:
     """Milliseconds of one forward pass on the CPU."""
     started = time.perf_counter()
-    network(images)
+    called(network, images)
     return 1000 * (time.perf_counter() - started)
 
 
-def pass_on_gpu(network: nn.Module, images: Tensor) -> float:
+def pass_on_gpu(network: nn.Module, *images: Tensor) -> float:
     """Milliseconds of a forward pass on the GPU: the median of REPLAYS of its CUDA graph.
 
     One follows the other, with an event between, so that launching them is not timed.
     """
-    run = replayed(network, (images,), in_place)
+    run = replayed(network, images, in_place)
     events = [torch.cuda.Event(enable_timing=True) for _ in range(REPLAYS + 1)]
-    run(images)
+    run(*images)
     events[0].record()
     for event in events[1:]:
-        run(images)
+        run(*images)
         event.record()
     torch.cuda.synchronize()
     return float(median(a.elapsed_time(b) for a, b in pairwise(events)))

@@ -18,9 +18,9 @@ import torch
 from scalesearch.errors import ParameterError
 from scalesearch.files import no_number, read_text, shown, write_text
 from scalesearch.networks.cost import Cost
-from scalesearch.networks.custom import PREFIX, CustomModel, is_table
+from scalesearch.networks.custom import PREFIX, is_table
 from scalesearch.networks.files import dump_model
-from scalesearch.networks.inputs import example_of
+from scalesearch.networks.inputs import batch_of
 from scalesearch.networks.models import Model, build_model, in_one_line, load_function
 
 TABLE = "networks.csv"
@@ -49,10 +49,7 @@ def told_by_function(function: str, model: Model, batch: int) -> float:
 
     Raises ValueError, in one line, where that is no number above 0.
     """
-    network = build_model(model).eval()
-    images: Any = torch.zeros(batch, model.channels, model.resolution, model.resolution)
-    if isinstance(model, CustomModel) and model.example:
-        images = example_of(model)
+    network, images = build_model(model).eval(), batch_of(model, batch, torch.zeros)
     try:
         found: Any = load_function(function)(network, images)
         return above_zero(found)

@@ -19,6 +19,7 @@ from scalesearch.families.solve import flops_for, nearest_latency
 from scalesearch.networks import latency, zoo
 from scalesearch.networks.cost import cost
 from scalesearch.networks.count import count
+from scalesearch.networks.custom import custom_model
 from scalesearch.networks.device import Compute
 from scalesearch.networks.files import read_model
 from scalesearch.networks.latency import (
@@ -31,7 +32,7 @@ from scalesearch.networks.latency import (
     timed,
     visit,
 )
-from scalesearch.networks.models import Model
+from scalesearch.networks.models import Model, realised
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.told import told
 from scalesearch.plans import limits
@@ -328,6 +329,58 @@ def test_another_devices_figures_are_told_by_a_function(
         ss.plan(tiny, "1.5xms", cost="meter.txt")
     with pytest.raises(ParameterError, match="tells what the ms of a budget are, got 2x"):
         ss.plan(tiny, "2x", cost=cost)
+
+
+PAIRS = """
+import time
+import torch
+from torch import nn
+
+
+class Pairs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 4, 3)
+
+    def forward(self, left, wide):
+        time.sleep(0.02 if wide.shape == (1, 1, 8, 24) else 0)
+        return {"maps": [self.layer(left), self.layer(wide)]}
+
+
+def net(depth, width, resolution):
+    return Pairs()
+
+
+def example(pixels):
+    left = torch.zeros(1, 1, pixels, pixels)
+    return {"left": left, "wide": torch.cat([left] * 3, -1)}
+"""
+
+
+def test_a_network_with_an_example_is_timed_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "pairs.py").write_text(PAIRS)
+    model = replace(
+        custom_model("python:pairs:net", 8), example="python:pairs:example", logits=False
+    )
+    assert 20 <= visit(realised(model), 1) < 1000
+    with pytest.raises(ValueError, match=r"a batch of 1 where python:pairs:example .* got 8"):
+        visit(realised(model), 8)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_network_with_an_example_is_timed_on_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "pairs.py").write_text(PAIRS)
+    model = replace(
+        custom_model("python:pairs:net", 8), example="python:pairs:example", logits=False
+    )
+    assert 0 < visit(realised(model), 1, "cuda") < 1000
 
 
 def test_a_study_goes_on_with_what_it_was_told(

@@ -38,6 +38,8 @@ def read_model(path: Path) -> Model:
     """The model in a YAML file. Raises ValueError, in one line, where it is none."""
     try:
         content = renewed(read_yaml(path, str(path)))
+        if isinstance(content, dict) and {"model", "grid"} <= {*content}:
+            raise ValueError(f"{path} must be of a model, got a space: run it, and name its study")
         if isinstance(content, dict) and "function" in content:
             return _CUSTOM.validate_python(content)
         return _ARCH.validate_python(content)

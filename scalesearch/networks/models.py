@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from scalesearch.errors import meant
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import build_network
 from scalesearch.networks.custom import PREFIX, CustomModel
@@ -91,7 +92,10 @@ def checked_logits(model: CustomModel, logits: object) -> int:
     wanted = model.classes or "classes"
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 1:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"{model.function}: one image must give logits (1, {wanted}), got {got}")
+        raise ValueError(
+            f"{model.function}: one image must give logits (1, {wanted}), got {got}: what "
+            "gives anything else is trained by a function of yours, which a space names as `train`"
+        )
     if model.classes and logits.shape[1] != model.classes:
         raise ValueError(
             f"{model.function}: there must be a logit for each of the data's {model.classes} "
@@ -138,18 +142,20 @@ def load_function(reference: str) -> Callable[..., object]:
 
     Raises ValueError where it cannot be imported.
     """
-    module, _, name = reference.removeprefix(PREFIX).partition(":")
+    place, _, name = reference.removeprefix(PREFIX).partition(":")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # a console script does not look where the user stands
     try:
-        found: Callable[..., object] | None = getattr(importlib.import_module(module), name, None)
+        module = importlib.import_module(place)
+        found: Callable[..., object] | None = getattr(module, name, None)
     except (Exception, SystemExit) as error:
         raise ValueError(
-            f"{reference}: {module} must be a module that can be imported from {os.getcwd()}, "
+            f"{reference}: {place} must be a module that can be imported from {os.getcwd()}, "
             f"got {in_one_line(error)}"
         ) from None
     if not callable(found):
-        raise ValueError(f"{reference}: {module} must have a function {name!r}, got {found!r}")
+        near = meant(name, [known for known in vars(module) if callable(getattr(module, known))])
+        raise ValueError(f"{reference}: {place} must have a function {name!r}, got {found!r}{near}")
     return found
 
 

@@ -49,6 +49,7 @@ from scalesearch.studies.record import RunRecord, find_record, write_record
 from scalesearch.studies.setup import (
     DATA,
     Search,
+    check_training,
     open_search,
     open_study,
     plan_again,
@@ -81,9 +82,11 @@ class Finished:
 def run_search(search: Search, options: RunOptions, quiet: bool = False) -> Finished:
     """Run what the study lacks, then select, scale up and report.
 
-    Raises ValueError where the study belongs to another space or another process runs it.
+    Raises ValueError where the study belongs to another space, another process runs it, or there is
+    no function that trains it.
     """
     check_options(options)
+    check_training(search)
     search = with_images(search, options.cache)
     search.folder.mkdir(parents=True, exist_ok=True)
     with locked(search.folder), mirror_at(options.mirror, search.folder) as mirror:

@@ -9,7 +9,7 @@ from scalesearch.data import absolute
 from scalesearch.errors import ParameterError
 from scalesearch.families.lines import Made, named_lines, study_lines
 from scalesearch.families.trained import FRONT, Training, training_of
-from scalesearch.networks.models import build_model, load_function
+from scalesearch.networks.models import build_model
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.weights import read_any_weights, start_from
 from scalesearch.plans.grid import MOST_PIXELS
@@ -21,6 +21,7 @@ from scalesearch.studies.images import Images, images_of
 from scalesearch.studies.setup import (
     Search,
     check_study,
+    check_training,
     custom_training,
     data_label,
     plan_again,
@@ -134,14 +135,7 @@ def with_function(search: Search, train: Train | None) -> Search:
                 f"must be what {search.folder} was run with, {named or 'our training'}, got {name}",
             )
         return replace(search, train=call)
-    if named is not None:
-        try:
-            load_function(named)
-        except ValueError as error:
-            raise ValueError(
-                f"{error}: a function that is in no module is given in Python, to "
-                "scalesearch.train as `train`"
-            ) from None
+    check_training(search)
     return search
 
 

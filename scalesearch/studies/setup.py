@@ -14,7 +14,7 @@ from scalesearch.errors import check_choice
 from scalesearch.files import optional_document, write_document, write_text
 from scalesearch.networks.custom import functions_named
 from scalesearch.networks.files import SUFFIXES, read_model
-from scalesearch.networks.models import Model
+from scalesearch.networks.models import Model, load_function
 from scalesearch.plans.document import Plan, read_plan, read_timings, write_plan
 from scalesearch.plans.plan import make_plan
 from scalesearch.spaces.budget import parse_budget
@@ -231,6 +231,18 @@ def custom_training(search: Search) -> CustomTraining | None:
         call=search.train,
         memory=space.memory_limit,
     )
+
+
+def check_training(search: Search) -> None:
+    """Raise ValueError where the function that trains is in no module, and none was given."""
+    if search.space.train is None or search.train is not None:
+        return
+    try:
+        load_function(search.space.train)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; one that is in no module is given in Python, as `train`"
+        ) from None
 
 
 def open_study(search: Search) -> Study:

@@ -172,7 +172,7 @@ def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(
     line = ("train", one.folder, "--coefficients", "1.1,1.2,1.25")
     told = scalesearch(*line, "--no-axes", "--epochs", 1, "--runner", "inline")
     assert told.returncode == 2 and told.stderr.count("\n") == 1
-    assert "is given in Python, to scalesearch.train as `train`" in told.stderr
+    assert "one that is in no module is given in Python, as `train`" in told.stderr
 
 
 @pytest.mark.xdist_group("chaos")
@@ -250,6 +250,7 @@ def test_whose_training_runs(space: Path) -> None:
     [
         ("train: python:own_maps", "train must be python:package.module:function"),
         ("train: python:own_maps:missing", "must have a function 'missing'"),
+        ("train: python:own_maps:trian", "got None; did you mean 'train'?"),
         ("", "a metric is what `train` tells"),
     ],
 )
@@ -259,6 +260,7 @@ def test_a_space_that_cannot_be_trained(
     space.write_text(f"{keys}\n{SPACE}")
     run = scalesearch("run", "maps.yaml", "--runner", "inline")
     assert run.returncode == 2
-    assert words in run.stderr
+    assert words in run.stderr and run.stderr.count("\n") == 1
+    assert not Path("results").exists(), "nothing is trained, nothing written"
     assert "Traceback" not in run.stderr
     assert json.dumps(run.stdout) == '""'

@@ -6,14 +6,21 @@ from pathlib import Path
 from scalesearch.cli.tables import cell, show_table
 from scalesearch.export.evaluate import Evaluated
 from scalesearch.families.document import Family
+from scalesearch.families.lines import family_named
 from scalesearch.families.members import Member
 from scalesearch.families.trained import Training
 from scalesearch.plans.document import read_plan
+from scalesearch.search.members import estimate_training
+from scalesearch.search.options import RunOptions
 from scalesearch.search.run import Finished
+from scalesearch.search.targets import TrainOptions, prepare_training
 from scalesearch.selection.selection import Selection
 from scalesearch.selection.verification import Verification
+from scalesearch.spaces.files import load_space
 from scalesearch.terminal import say
 from scalesearch.units import milliseconds, short
+
+COMPARED = ("mobilenet_v2", "resnet18")  # with a study's family, those of its own left out
 
 
 def show_verified(found: Verification) -> None:
@@ -154,8 +161,8 @@ def more_seeds(folder: Path, seeds: int) -> str:
     return shlex.join([*words, "--seeds", str(seeds)])
 
 
-def show_answer(folder: Path, finished: Finished) -> None:
-    """Print how a run ended: the answer, the report's path, the next sensible command."""
+def show_answer(folder: Path, finished: Finished, options: RunOptions) -> None:
+    """Print how a run ended: the answer, the report's path, the next sensible commands."""
     selection = finished.selection
     if selection:
         show_selection(selection, folder)
@@ -167,9 +174,30 @@ def show_answer(folder: Path, finished: Finished) -> None:
     if finished.unfinished:
         say(f"{finished.unfinished}; the same command goes on")
     elif selection and selection.recommended:
-        say(f"next: scalesearch scale --study {shlex.quote(str(folder))}")
+        command, expected = next_training(folder, options)
+        say(f"next: {command}")
+        say(f"      {expected}")
+        say(f"then: scalesearch scale --study {shlex.quote(str(folder))}")
     else:
         say("next: the same command with more --epochs and another --name")
+
+
+def next_training(folder: Path, options: RunOptions) -> tuple[str, str]:
+    """The command that trains a study's family to its end, beside others at the same flops and as
+    its trials were run; and what it is expected to take."""
+    own = family_named(read_plan(folder).baseline.name)
+    others = tuple(name for name in COMPARED if family_named(name) != own)
+    if load_space(str(folder / "space.yaml")).train is not None:
+        others = ()  # which the user's own training was not written for
+    wanted = TrainOptions(targets=(str(folder),), match=others, axes=False)
+    expected = estimate_training(*prepare_training(wanted), options)
+    words = ["scalesearch", "train", str(folder), "--no-axes"]
+    words += ["--match", ",".join(others)] if others else []
+    usual = RunOptions()
+    for name in ("runner", "workers", "gpus_per_trial", "address", "accelerator"):
+        if getattr(options, name) != getattr(usual, name):
+            words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    return shlex.join(words), expected.text
 
 
 def show_family(family: Family) -> None:

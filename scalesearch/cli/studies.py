@@ -131,7 +131,7 @@ def run_command(
     else:
         from scalesearch.cli.show import show_answer
 
-        show_answer(search.folder, finished)
+        show_answer(search.folder, finished, options)
 
 
 @app.command(

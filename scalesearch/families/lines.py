@@ -205,7 +205,12 @@ def named_models(name: str) -> list[tuple[str, str, Model]]:
 
 def family_of(model: Model) -> str:
     """The zoo's family that a model is of, by its name; else the model's own name."""
-    for family, room in zoo.FAMILIES.items():
-        if model.name.partition("_w")[0] in room.MODELS:
-            return family
-    return model.name
+    return family_named(model.name) or model.name
+
+
+def family_named(model: str) -> str | None:
+    """The zoo's family that has a model of that name, or is of it; None where none does."""
+    if model in zoo.FAMILIES:
+        return model
+    name = model.partition("_w")[0]
+    return next((family for family, room in zoo.FAMILIES.items() if name in room.MODELS), None)

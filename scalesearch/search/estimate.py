@@ -8,15 +8,22 @@ import numpy as np
 
 from scalesearch.networks.models import Model
 from scalesearch.search.events import Work
-from scalesearch.search.options import RunOptions, device_here, processes_of, worker_count
+from scalesearch.search.options import (
+    RunOptions,
+    device_here,
+    device_of,
+    processes_of,
+    worker_count,
+)
 from scalesearch.selection import answer
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.policy import POLICIES, grid
 from scalesearch.selection.terms import Policy, Terms
 from scalesearch.spaces.space import Recipe
+from scalesearch.studies import read_trials
 from scalesearch.studies.setup import Search, networks
 from scalesearch.trials.key import RATES
-from scalesearch.trials.pace import calibrate
+from scalesearch.trials.pace import Pace, calibrate, features, fit
 from scalesearch.units import counted, duration, gpus
 
 RAY_START = 12.0
@@ -148,8 +155,9 @@ def seconds_of(
     recipe: Recipe,
     work: Sequence[Work],
     options: RunOptions,
+    pace: Pace | None = None,
 ) -> float:
-    """How long that work takes on this machine, all its workers busy.
+    """How long that work takes, all workers busy: at that pace, or at this machine's.
 
     `images` are those that are trained on, and those that are held out.
     """
@@ -158,7 +166,23 @@ def seconds_of(
     archs = {arch.key: arch for arch in models}
     workers, device = worker_count(options), device_here(options)
     share = math.ceil(recipe.batch_size / processes_of(options))
-    pace = calibrate([*archs.values()], share, workers, device)
+    pace = pace or calibrate([*archs.values()], share, workers, device)
     step = {key: pace.step_seconds(arch) for key, arch in archs.items()}
     busy = sum(steps * part.epochs * step[part.network] for part in work)
     return busy / workers + (RAY_START if options.runner == "ray" else 0)
+
+
+def study_pace(search: Search, options: RunOptions) -> Pace | None:
+    """The pace at which a study's own networks were trained; None where none was to its end, or
+    they were on another kind of device than the options say."""
+    trials = read_trials(search.folder)
+    ended = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "val")]
+    alike = ended["device"].str.startswith("CPU ") == (device_of(options) == "cpu")
+    archs = {arch.key: arch for arch in networks(search)}
+    ended = ended[alike & ended["candidate"].isin(list(archs))]
+    if not len(ended):
+        return None
+    steps = ended["epochs"] * math.ceil((search.images.train or 0) / search.proxy.recipe.batch_size)
+    seconds = (ended["seconds"] / steps).groupby(ended["candidate"]).median()
+    rows = np.stack([features(archs[str(key)]) for key in seconds.index])
+    return fit(rows, seconds.to_numpy(np.float64))

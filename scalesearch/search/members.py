@@ -31,7 +31,7 @@ from scalesearch.report import write_front_report, write_report
 from scalesearch.scratch import finish
 from scalesearch.search.clock import Clock
 from scalesearch.search.driver import Driven
-from scalesearch.search.estimate import seconds_of
+from scalesearch.search.estimate import seconds_of, study_pace
 from scalesearch.search.events import Decided, Listener, Work
 from scalesearch.search.lines import failures, trials
 from scalesearch.search.options import (
@@ -48,6 +48,7 @@ from scalesearch.spaces.space import Proxy
 from scalesearch.studies import JOURNAL, Study, locked
 from scalesearch.studies.images import packed
 from scalesearch.studies.mirror import Mirror, mirror_at
+from scalesearch.studies.setup import plan_again
 from scalesearch.studies.tables import in_words
 from scalesearch.trials.key import TrialKey
 from scalesearch.trials.train import Metrics
@@ -101,7 +102,8 @@ def weights_to_begin(training: Training, start: Path | None) -> dict[str, bytes]
 
 
 def estimate_training(training: Training, folder: Path, options: RunOptions) -> TrainEstimate:
-    """What a training would still take, by timing some steps on this machine."""
+    """What a training would still take: of a study's networks at the pace of its own trials, else
+    by timing some steps on this machine."""
     earlier = find_training(folder)
     training = joined(earlier, training) if earlier else training
     wanted = trials_of(training, training.data)
@@ -113,16 +115,20 @@ def estimate_training(training: Training, folder: Path, options: RunOptions) -> 
     images, recipe = training.images, training.recipe
     sizes = (images.train or 0, images.val or 0)
     seconds: float | None = 0.0
-    if work:
-        models = models_of(training)
-        seconds = None if training.custom else seconds_of(models, sizes, recipe, work, options)
+    paced = ""
+    if work and training.custom:
+        seconds = None
+    elif work:
+        pace = study_pace(plan_again(folder.parent), options) if is_of_study(folder) else None
+        paced = ", at the pace of the study's own trials" if pace else ""
+        seconds = seconds_of(models_of(training), sizes, recipe, work, options, pace)
     long = "as long as your training takes" if seconds is None else f"about {duration(seconds)}"
     of = images.name if images.train is None else f"{images.train:,} images"
     text = (
         f"{counted(len(training.entries), 'network')} in {counted(len(training.lines), 'line')}, "
         f"{counted(training.seeds, 'seed')}, {counted(recipe.epochs, 'epoch')} of {of}, in "
         f"{folder}: {counted(len(wanted), 'trial')} to train; {long} with "
-        f"{counted(worker_count(options), 'worker')}"
+        f"{counted(worker_count(options), 'worker')}{paced}"
     )
     return TrainEstimate(
         folder=str(folder),

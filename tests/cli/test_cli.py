@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from PIL import Image
 
 from scalesearch.cli import main
 from scalesearch.cli.show import show_answer
+from scalesearch.search.options import RunOptions
 from scalesearch.search.run import Finished
 from scalesearch.selection.selection import read_selection
 from scalesearch.units import short
@@ -97,17 +98,25 @@ def test_a_member_is_built_from_its_file(scalesearch: Command, tmp_path: Path) -
 
 
 def typed_next(scalesearch: Command, folder: Path) -> dict[str, Any]:
-    """The family that the command printed at a run's end gives, had it recommended something."""
+    """The family that the last command printed at a run's end gives, had it recommended something;
+    the one before it takes what is said there."""
     path = folder / "selection.json"
     before = path.read_text()
     found = {"alpha": 1.5, "beta": 1.25, "gamma": 1.0}
     path.write_text(json.dumps({**json.loads(before), "recommended": True, "coefficients": found}))
-    with redirect_stdout(io.StringIO()) as shown:
+    with redirect_stdout(io.StringIO()) as shown, chdir(folder.parents[1]):
         here = folder.relative_to(folder.parents[1])
         finished = Finished(here, read_selection(folder), 1, None, here / "report.html")
-        show_answer(here, finished)
-    (line,) = [line for line in shown.getvalue().splitlines() if line.startswith("next: ")]
-    command = shlex.split(line.removeprefix("next: scalesearch "))
+        show_answer(here, finished, RunOptions("inline"))
+    said = shown.getvalue().splitlines()
+    (at,) = [i for i, line in enumerate(said) if line.startswith("next: ")]
+    command = shlex.split(said[at].removeprefix("next: scalesearch "))
+    typed = json.loads(scalesearch(*command, "--dry-run", "--json").stdout)
+    assert typed["text"] == said[at + 1].strip()
+    assert typed["text"].endswith("with 1 worker, at the pace of the study's own trials")
+    assert typed["expected_seconds"] > 0 and typed["trials"] == 3 * typed["networks"]
+    assert "--match mobilenet_v2,resnet18" in said[at], "beside the family"
+    command = shlex.split(said[at + 2].removeprefix("then: scalesearch "))
     family: dict[str, Any] = json.loads(scalesearch(*command, "--phi", 1, "--json").stdout)
     path.write_text(before)
     return family

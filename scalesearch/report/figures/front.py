@@ -7,8 +7,8 @@ from itertools import cycle
 import altair as alt
 
 from scalesearch.families.front import Front, FrontRow
+from scalesearch.families.lines import family_named
 from scalesearch.families.trained import Kind, Line
-from scalesearch.networks import zoo
 from scalesearch.report.figures.figure import (
     COSTS,
     Datum,
@@ -39,7 +39,7 @@ DASHES = [5, 4]
 
 def fronts(front: Front) -> list[Figure]:
     """Accuracy against each cost, and what others published of the same families against it."""
-    families = {family for line in front.lines if (family := family_of(line.name))}
+    families = {family for line in front.lines if (family := family_named(line.name))}
     figures = [against(front, cost) for cost in costs_of(front)]
     rows = [row for row in published_rows() if row["family"] in families]
     if rows and front.metric is None:
@@ -68,12 +68,6 @@ def costs_of(front: Front) -> dict[str, str]:
         return COSTS
     batch, device = front.timed.batch, front.timed.device
     return {**COSTS, "ms": f"ms of {counted(batch, 'image')} on {device}"}
-
-
-def family_of(line: str) -> str | None:
-    """The family of the zoo that a line is of, by its name; None where it is of none."""
-    owners = {name: family for family, room in zoo.FAMILIES.items() for name in room.MODELS}
-    return line if line in zoo.FAMILIES else owners.get(line)
 
 
 def entries_of(front: Front) -> tuple[Entry, ...]:

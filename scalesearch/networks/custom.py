@@ -97,6 +97,12 @@ def is_table(source: str) -> bool:
     return not source.startswith(PREFIX) and Path(source).suffix.lower() in COST_TABLES
 
 
+def check_cost(source: str) -> None:
+    """Raise ValueError for what can tell no costs: neither a table nor a function's name."""
+    if not is_table(source):
+        check_reference("cost, where it is no FILE.csv or FILE.json,", source)
+
+
 def custom_model(function: str, resolution: int) -> CustomModel:
     """The model of that function, at 1x for images of `resolution` pixels."""
     name = function.rpartition(":")[2]

@@ -13,7 +13,7 @@ from scalesearch.networks.models import build_model
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.weights import read_any_weights, start_from
 from scalesearch.plans.grid import MOST_PIXELS
-from scalesearch.selection.selection import read_selection
+from scalesearch.selection.selection import find_selection
 from scalesearch.spaces.files import named_space, narrow
 from scalesearch.spaces.space import Proxy, Space
 from scalesearch.studies import JOURNAL
@@ -182,8 +182,12 @@ def refuse_others(names: Sequence[str], options: TrainOptions) -> None:
 
 
 def found_coefficients(folder: Path) -> Coefficients:
-    """The coefficients that a study found. Raises ValueError where it recommends none."""
-    found = read_selection(folder).coefficients
+    """The coefficients that a study found. Raises ValueError where it recommends none, or has no
+    answer yet."""
+    selection = find_selection(folder)
+    if selection is None:
+        raise ParameterError("coefficients", f"must be given, for {folder} has no answer yet")
+    found = selection.coefficients
     if found is None:
         raise ParameterError(
             "coefficients", f"must be given, for {folder} recommends no coefficients"

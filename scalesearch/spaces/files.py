@@ -12,7 +12,7 @@ from scalesearch.files import read_yaml
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES
 from scalesearch.networks.checked import explain, renewed
-from scalesearch.networks.custom import is_table
+from scalesearch.networks.custom import check_cost, is_table
 from scalesearch.networks.files import SUFFIXES, with_suffixes
 from scalesearch.spaces.augmentation import Augmentation
 from scalesearch.spaces.budget import parse_budget
@@ -74,12 +74,14 @@ def named_space(name: str) -> Space:
 def costed_by(space: Space, cost: str | Path | None) -> Space:
     """The space with that function or table for the ms of a budget, its own for None.
 
-    A table's path is made absolute, so that its study finds it from anywhere.
+    A table's path is made absolute, so that its study finds it from anywhere. Raises ValueError for
+    what is neither.
     """
     source = space.cost if cost is None else str(cost)
-    if source is not None and is_table(source):
-        source = str(Path(source).absolute())
-    return replace(space, cost=source)
+    if source is None:
+        return space
+    check_cost(source)
+    return replace(space, cost=str(Path(source).absolute()) if is_table(source) else source)
 
 
 def near(path: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from scalesearch.networks.arch import Arch
-from scalesearch.networks.custom import PREFIX, check_reference, is_table
+from scalesearch.networks.custom import PREFIX, check_cost, check_reference
 from scalesearch.spaces.augmentation import Augmentation, Augmented, Share
 from scalesearch.spaces.metric import LOSS, Metric
 
@@ -236,8 +236,8 @@ class Space:
             raise ValueError("operators need a function as the model, got a stage table's")
         if self.example is not None and self.train is None:
             raise ValueError("example needs a train of your own: ours gives the network images")
-        if self.cost is not None and not is_table(self.cost):
-            check_reference("cost, where it is no FILE.csv or FILE.json,", self.cost)
+        if self.cost is not None:
+            check_cost(self.cost)
         if self.train is None:
             return
         check_reference("train", self.train)

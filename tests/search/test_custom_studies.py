@@ -195,6 +195,8 @@ def test_its_family_is_trained_to_the_end_by_the_same_function(
     Path("own_state.py").write_text(KEEPS.replace("time.sleep(0.2)", "pass"))
     space.write_text(f"train: python:own_state:train\n{SPACE}")
     study = ss.run(space, runner="inline", max_trials=4, quiet=True).folder
+    with pytest.raises(ValueError, match=r"coefficients must be given, for .* has no answer yet"):
+        ss.train(study)
     line = ("train", study, "--coefficients", "1.1,1.2,1.25", "--seeds", 2, "--epochs", 3)
     said = scalesearch(*line, "--no-axes", "--dry-run")
     assert said.returncode == 0, said.stderr

@@ -28,6 +28,7 @@ from scalesearch.networks import zoo
 from scalesearch.networks.count import count
 from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.plans.document import read_plan
+from scalesearch.selection.adaptive import ON_AVERAGE, SHARE
 from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.files import load_space, space_folder, space_schema
 from tests.data.files import write_idx
@@ -210,8 +211,10 @@ def test_the_readme_s_default_run_is_the_committed_one() -> None:
         f"{len(pd.read_csv(folder / 'trials.csv'))} trials, {minutes:.0f} minutes on 2 cores",
         "*resolved* failed",
         "*fair* was not shown",
+        "half of the full grid's trials, but three seeds a candidate where that is more",
     ):
         assert words in text, words
+    assert (SHARE, ON_AVERAGE) == (0.5, 3), "as README says of the policy"
     others = {name: outcome for name, outcome in gates.items() if outcome != "passed"}
     assert others == {"resolved": "failed", "fair": "not shown"}
 

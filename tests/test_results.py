@@ -44,12 +44,17 @@ def test_every_command_reads_a_committed_study(
             assert found.stderr.startswith("error: ") and "study.journal" in found.stderr
 
     scaled = scalesearch(
-        *("scale", "--study", study, "--phi", 1, "--match", "", "--out", "found", "--json")
+        *("scale", "--study", study, "--phi", "1,2", "--match", "", "--out", "found", "--json")
     )
     assert scaled.returncode == (0 if before.recommended else 2), scaled.stderr
     if not before.recommended:
         return
-    (member,) = json.loads(scaled.stdout)["members"]
+    member, larger = json.loads(scaled.stdout)["members"]
+    if (study / "family.json").exists():
+        family = json.loads((study / "family.json").read_text())["members"][:2]
+        assert [(row["name"], row["flops"]) for row in family] == [
+            (row["name"], row["flops"]) for row in (member, larger)
+        ]
     kept = study / "family" / f"{member['name']}.yaml"
     file = kept if kept.exists() else tmp_path / "found" / "family" / kept.name
     exported = scalesearch("export", file, "--format", "safetensors", "--json")

@@ -1,7 +1,8 @@
 """The family that a study found: members at the budget's powers, and what matches them."""
 
 from scalesearch.families.document import Family, family
-from scalesearch.families.members import Member, by_ratio, matched, member
+from scalesearch.families.members import Member, by_ratio, matched
+from scalesearch.families.members import member as costed
 from scalesearch.networks.cost import cost
 from scalesearch.networks.latency import refuse_elsewhere, source_of
 from scalesearch.networks.models import Model, at_resolution, realised, scale_model
@@ -30,17 +31,32 @@ def scale_up(
             return [], [f"not scaled up: {error}"]
     source = source_of(plan.latency.conditions) if plan.latency else None
     for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
-        ratio, name, batch = plan.ratio**phi, f"{own.name}_phi{phi}", plan.asked.batch or 1
         try:
-            found = own_stand(own, plan, coefficients, name) if phi == 1 else None
-            found = found or by_ratio(
-                own, coefficients, ratio, name, phi, plan.measure, batch, source=source
-            )
+            found = member_at(own, plan, coefficients, phi, f"{own.name}_phi{phi}", source)
         except ValueError as error:
             warnings.append(f"phi {phi}: {error}")
         else:
             members.append(found)
     return members, warnings
+
+
+def member_at(
+    own: Model,
+    plan: Plan,
+    coefficients: Coefficients,
+    phi: float,
+    name: str,
+    source: str | None = None,
+) -> Member:
+    """The member that costs ratio^phi times the model; at phi = 1 the network that was chosen.
+
+    Raises ValueError as `by_ratio`.
+    """
+    chosen = own_stand(own, plan, coefficients, name) if phi == 1 else None
+    batch = plan.asked.batch or 1
+    return chosen or by_ratio(
+        own, coefficients, plan.ratio**phi, name, phi, plan.measure, batch, source=source
+    )
 
 
 def own_stand(own: Model, plan: Plan, coefficients: Coefficients, name: str) -> Member | None:
@@ -52,7 +68,7 @@ def own_stand(own: Model, plan: Plan, coefficients: Coefficients, name: str) -> 
     scale = coefficients.at(1)
     shape = scale_model(own, Scale(scale.depth, scale.width))
     arch = at_resolution(shape, chosen[0].resolution)
-    return member(name, 1, scale, arch, cost(own), plan.measure)
+    return costed(name, 1, scale, arch, cost(own), plan.measure)
 
 
 def family_of_study(space: Space, plan: Plan, chosen: Coefficients) -> Family:

@@ -6,11 +6,13 @@ from pathlib import Path
 from scalesearch.errors import ParameterError, check_choice
 from scalesearch.families.document import Family, family, write_family
 from scalesearch.families.members import Member, by_amount, by_formula, by_ratio, by_table, matched
+from scalesearch.families.of_study import member_at
 from scalesearch.families.strategies import find, nominal_phi
 from scalesearch.networks.cost import cost
 from scalesearch.networks.latency import conditions_of, refuse_elsewhere
 from scalesearch.networks.models import Model, at_output_stride, realised
 from scalesearch.networks.scaling import Coefficients
+from scalesearch.plans.document import Plan, find_plan
 from scalesearch.scratch import all_or_none
 from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.budget import Term
@@ -83,7 +85,8 @@ def scale(options: ScaleOptions) -> Family:
 def scaled_members(
     options: ScaleOptions, start: Model, coefficients: Coefficients, source: str | None
 ) -> list[Member]:
-    """Members by the formula, or by measured budgets: 2^phi, or those given, a member each.
+    """Members by the formula, or by measured budgets, those given or 2^phi, a member each; of a
+    study by its budget's powers, with the network that it chose at phi = 1.
 
     A function `source` tells latencies, where they are not timed here.
     A budget given under the formula is met by its nominal cost alone, which is shown measured.
@@ -94,6 +97,11 @@ def scaled_members(
     if not options.targets:
         if options.mode == "formula":
             return by_formula(start, coefficients, phis, names)
+        if plan := plan_followed(options):
+            return [
+                member_at(start, plan, coefficients, phi, name)
+                for name, phi in zip(names, phis, strict=True)
+            ]
         return [
             by_ratio(start, coefficients, 2.0**phi, name, phi)
             for name, phi in zip(names, phis, strict=True)
@@ -114,6 +122,19 @@ def scaled_members(
         else by_amount(start, coefficients, term.amount, name, term.measure, term.batch, source)
         for name, term in zip(names, terms, strict=True)
     ]
+
+
+def plan_followed(options: ScaleOptions) -> Plan | None:
+    """The plan of a study whose own family is wanted; None for another, or one by latencies."""
+    others = (options.space, options.coefficients, options.output_stride)
+    if (
+        options.study is None
+        or options.strategy != "compound"
+        or any(x is not None for x in others)
+    ):
+        return None
+    plan = find_plan(options.study)
+    return None if plan is None or plan.measure == "ms" else plan
 
 
 def wanted_coefficients(options: ScaleOptions) -> Coefficients:

@@ -56,7 +56,7 @@ def published_beside(cost: str, rows: Sequence[Datum]) -> Figure:
         name=f"front_published_{cost}",
         title=f"Published, ImageNet: top-1 against {AGAINST[cost]}",
         alt=f"Scatter plot of published ImageNet top-1 accuracy against {COSTS[cost]} on a log "
-        f"axis: {len(rows)} models of {families}.",
+        f"axis: {counted(len(rows), 'model')} of {families}.",
         caption=f"For orientation, {families} as others published them: trained on ImageNet, at "
         "full size and by recipes that differ. Nothing of it was measured here but the costs.",
     )
@@ -124,8 +124,8 @@ def against(front: Front, cost: str) -> Figure:
     return Figure(
         f"front_{cost}",
         f"The front: {name} against {AGAINST[cost]}",
-        f"Lines of {what} against {cost_text} on a log axis: {networks} networks in "
-        f"{len(entries)} lines, from {lowest} to {highest}.",
+        f"Lines of {what} against {cost_text} on a log axis: {counted(networks, 'network')} in "
+        f"{counted(len(entries), 'line')}, from {lowest} to {highest}.",
         f"{heading} of every network that was trained, on {images}, against {cost_text}. A mark "
         "is the mean of the seeds, the bar its 95 % interval; lines are families, dashed ones grow "
         "along one axis alone.",

@@ -14,7 +14,8 @@ from platformdirs import user_state_path
 from scalesearch.errors import ParameterError
 from scalesearch.files import read_json, write_json
 
-OF_A_STUDY = ("study.journal", "plan.json")
+PLANNED = "plan.json"
+OF_A_STUDY = ("study.journal", PLANNED)
 LEVELS = 3  # a study's own files are in it, in family/ or in a study of its verification
 
 
@@ -24,11 +25,17 @@ def state_root() -> Path:
 
 
 def study_of(path: Path) -> Path | None:
-    """The study that a file or a folder is of; None where it is of none."""
+    """The study that a file or a folder is of; None where it is of none.
+
+    Its front and its verifications, which have journals of their own, are of it.
+    """
     places = [path.resolve(), *path.resolve().parents][: LEVELS + 1]
-    return next(
+    found = next(
         (place for place in places if any((place / name).exists() for name in OF_A_STUDY)), None
     )
+    if found is None or (found / PLANNED).exists() or not (found.parent / PLANNED).exists():
+        return found
+    return found.parent
 
 
 def note_path(study: Path) -> Path:

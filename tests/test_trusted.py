@@ -113,3 +113,21 @@ def test_a_file_is_of_the_study_that_it_lies_in(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(study / "space.yaml")
     assert study_of(tmp_path / "link") == study.resolve(), "wherever it is named from"
     assert study_of(tmp_path / "own.yaml") is None
+
+
+def test_the_front_of_a_study_is_the_study_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = strangers(tmp_path, "evil_front")
+    (study / "plan.json").write_text("{}")
+    front = study / "front"
+    (front / "members").mkdir(parents=True)
+    (front / "study.journal").write_text("")
+    member = shutil.copy(study / "family/s_phi1.yaml", front / "members/s_phi1.yaml")
+    assert study_of(Path(member)) == study_of(front) == study
+    with pytest.raises(ValueError, match=f"which {study} names"):
+        ss.cost(member)
+    assert not Path("ran").exists()
+    ss.trust(member)
+    assert ss.cost(member).params > 0

@@ -14,6 +14,7 @@ from torch import Tensor
 from scalesearch.data import DataSet, absolute, load, resized
 from scalesearch.errors import ParameterError, check_choice
 from scalesearch.families.cards import find_card
+from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.files import find_model, model_file, weights_beside
 from scalesearch.networks.models import build_model
 from scalesearch.networks.weights import load_weights, read_weights
@@ -118,6 +119,12 @@ def ready_model(options: EvaluateOptions) -> Ready:
     if weights is None:
         raise ParameterError("weights", f"must be given, for {options.model} has none beside it")
     model = find_model(options.model)
+    if isinstance(model, CustomModel) and not model.logits:
+        raise ParameterError(
+            "model",
+            f"must give logits, which {model.function} is not to give: its own training tells what "
+            "it is worth",
+        )
     network = build_model(model)
     load_weights(network, read_weights(weights), str(weights))
     card = find_card(weights)

@@ -18,6 +18,7 @@ from scalesearch.families.cards import Card, find_card
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import CONVENTION, Cost, cost
+from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.files import find_model, label, model_file, weights_beside
 from scalesearch.networks.models import Model, build_model
 from scalesearch.networks.torchvision import torchvision_names
@@ -75,6 +76,10 @@ def export(options: ExportOptions) -> Exported:
     """
     check_options(options)
     model = find_model(options.model, options.resolution)
+    if isinstance(model, CustomModel) and not model.logits:
+        raise ParameterError(
+            "model", f"must give logits to be checked by, which {model.function} is not to give"
+        )
     if isinstance(model, Arch):
         model = replace(model, auxiliary=())  # which are there in training only
     elif "python" in options.formats:

@@ -301,7 +301,7 @@ def trust_study(path: Path) -> None:
     study = study_of(path)
     if study is None:
         return
-    functions = {*own_space(study).functions}
+    functions = {*own_space(study).functions} if (study / "space.yaml").exists() else set()
     if path.suffix in SUFFIXES and path.name != "space.yaml":
         functions |= {*functions_named(read_model(path))}
     for function in sorted(functions):

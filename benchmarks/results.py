@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     folder = parser.parse_args().folder
     for journal in sorted((folder or REFERENCE).resolve().rglob("study.journal")):
-        if not journal.parent.name.startswith("phi"):  # a verification's trials, of the study above
+        if (journal.parent / "plan.json").exists():  # else a verification's, or a front's
             renew(journal.parent)
     if folder is None:
         render()

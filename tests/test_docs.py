@@ -79,8 +79,12 @@ def shortened(line: str) -> tuple[str, ...]:
     if "--dry-run" in line:
         return ("--workers", "1")
     runner = () if "--workers" in line else ("--runner", "inline")
-    few = {"run": ("--seeds", "2", "--epochs", "1"), "verify": ("--seeds", "2", "--top", "2")}
-    return (*runner, *few.get(command[1], ()))
+    few = {
+        "run": ("--seeds", "2", "--epochs", "1"),
+        "verify": ("--seeds", "2", "--top", "2"),
+        "train": ("--epochs", "1"),
+    }
+    return (*runner, *few[command[1]])
 
 
 def blocks(text: str) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import scalesearch as ss
 from scalesearch.plans.document import read_plan
 from scalesearch.report.content import read_content
 from scalesearch.selection.selection import read_selection
+from scalesearch.spaces.files import load_space
 from tests.conftest import Command
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -30,9 +31,10 @@ def test_every_command_reads_a_committed_study(
     assert (reported.returncode, reported.stderr) == (0, "")
     table = pd.read_csv(study / "report.csv", index_col="key")
     assert {*table.index} == {plan.baseline.key, *(c.key for c in plan.candidates)}
+    metric = load_space(str(study / "space.yaml")).compares
     for standing in before.standings:
-        row = table.loc[standing.key]
-        assert (row["loss"], row["p_best"]) == pytest.approx((standing.loss, standing.p_best))
+        row, expected = table.loc[standing.key], metric.value(standing.loss)
+        assert (row[metric.name], row["p_best"]) == pytest.approx((expected, standing.p_best))
 
     for command in ("status", "select"):
         found = scalesearch(command, study, "--json")
@@ -58,6 +60,10 @@ def test_every_command_reads_a_committed_study(
     kept = study / "family" / f"{member['name']}.yaml"
     file = kept if kept.exists() else tmp_path / "found" / "family" / kept.name
     exported = scalesearch("export", file, "--format", "safetensors", "--json")
+    if load_space(str(study / "space.yaml")).train is not None:  # of a network without logits
+        assert exported.returncode == 2 and exported.stderr.count("\n") == 1
+        assert "must give logits to be checked by" in exported.stderr
+        return
     assert exported.returncode == 0, exported.stderr
     assert json.loads(exported.stdout)["flops"] == member["flops"]
 

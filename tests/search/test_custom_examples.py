@@ -6,12 +6,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
 import scalesearch as ss
+from scalesearch.families.front import find_front
+from scalesearch.plans.document import read_plan
+from scalesearch.selection.selection import read_selection
 
-PAGE = Path(__file__).parents[2] / "docs" / "scale-your-detector.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "scale-your-detector.md"
+STUDY = ROOT / "results" / "reference" / "circles-train-2x"
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +33,34 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "metric"), [("circles", "IoU"), ("shapes_detector", "AP"), ("discs", "MSE")]
 )
 def test_an_example_trains(name: str, metric: str) -> None:
-    study = ss.run(f"{name}.yaml", runner="inline", max_trials=2, quiet=True)
+    study = ss.run(f"{name}.yaml", runner="inline", max_trials=2, epochs=2, quiet=True)
     trials = study.trials()
     done = trials[trials["state"] == "COMPLETE"]
     assert len(done) == 2 and not (trials["state"] == "FAIL").any()
     assert (done[metric] > 0).all()
+
+
+def test_the_page_tells_what_the_committed_study_of_the_segmenter_shows() -> None:
+    plan, found, front = read_plan(STUDY), read_selection(STUDY), find_front(STUDY / "front")
+    for name in ("circles.py", "circles.yaml"):
+        assert Path(name).read_text() == (STUDY / name).read_text(), "the page's own files"
+    assert found.coefficients is not None and front is not None and front.metric is not None
+    trials, alpha = len(pd.read_csv(STUDY / "trials.csv")), found.coefficients.alpha
+    assert front.metric.name == "IoU" and [row.seeds for row in front.rows] == [3, 3, 3]
+    low, high = found.gain_interval
+    levels = [f"{row.accuracy:.3f}" for row in sorted(front.rows, key=lambda row: row.flops)]
+    text = " ".join(PAGE.read_text().split())
+    for words in (
+        f"{len(plan.candidates)} networks of 2x, {trials} trials",
+        f"alpha {alpha:g}, beta {found.coefficients.beta:g}, gamma {found.coefficients.gamma:g}",
+        f"by {found.gain:.3f} of IoU on average (95 % interval {low:.3f} to {high:.3f})",
+        f"all {len(found.confidence_set)} may be the best",
+        f"IoU {levels[0]}, {levels[1]} and {levels[2]} at 1x, 2x and 4x",
+    ):
+        assert words in text, words
+    gates = {gate.name: gate.outcome for gate in found.gates}
+    assert gates.pop("trained enough") == "passed" and gates.pop("resolved") == "failed"
+    assert {*gates.values()} == {"not shown"}
 
 
 def test_the_detector_detects() -> None:

@@ -299,5 +299,5 @@ def step_text(step: Step, front: Front) -> str:
     if step.interval is None:
         return f"{said}."
     low, high = ((100 if front.metric is None else 1) * end for end in step.interval)
-    end = "" if step.pays else ", no more than seeds may explain: growth has stopped paying"
+    end = "" if step.pays else ", no more than seeds may explain: that growth pays is not shown"
     return f"{said} ({low:+.{digits}f} to {high:+.{digits}f}){end}."

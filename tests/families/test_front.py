@@ -111,7 +111,7 @@ def test_intervals_widen_with_the_noise_and_need_seeds() -> None:
 def test_growth_that_has_stopped_paying_is_said() -> None:
     steps = {step.line: step for step in front(1e-3).steps}
     assert steps["found"].pays and not steps["depth"].pays
-    assert "growth has stopped paying" in step_text(steps["depth"], front(1e-3))
+    assert "that growth pays is not shown" in step_text(steps["depth"], front(1e-3))
     # 84 to 88 %, by means of four seeds of one point each: four standard errors of a difference
     assert steps["found"].gain == pytest.approx(0.04, abs=4 * 1e-3 / 2**0.5)
 

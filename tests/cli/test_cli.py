@@ -20,9 +20,13 @@ from PIL import Image
 
 from scalesearch.cli import main
 from scalesearch.cli.show import show_answer
+from scalesearch.families.of_study import family_of_study
+from scalesearch.networks.scaling import Coefficients
+from scalesearch.plans.document import read_plan
 from scalesearch.search.options import RunOptions
 from scalesearch.search.run import Finished
 from scalesearch.selection.selection import read_selection
+from scalesearch.spaces.files import load_space
 from scalesearch.units import short
 from tests.conftest import TINY, Command
 
@@ -37,6 +41,7 @@ def refused(found: subprocess.CompletedProcess[str], *words: str) -> None:
 
 
 # the same space, of a model by its name
+FOUND = (1.5, 1.25, 1.0)  # of a candidate of TINY: alpha, beta, gamma
 NAMED = "model: mobilenet_v2\n" + TINY[TINY.index("grid:") :]
 
 
@@ -102,7 +107,7 @@ def typed_next(scalesearch: Command, folder: Path) -> dict[str, Any]:
     the one before it takes what is said there."""
     path = folder / "selection.json"
     before = path.read_text()
-    found = {"alpha": 1.5, "beta": 1.25, "gamma": 1.0}
+    found = dict(zip(("alpha", "beta", "gamma"), FOUND, strict=True))
     path.write_text(json.dumps({**json.loads(before), "recommended": True, "coefficients": found}))
     with redirect_stdout(io.StringIO()) as shown, chdir(folder.parents[1]):
         here = folder.relative_to(folder.parents[1])
@@ -141,7 +146,10 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
         assert (folder / name).stat().st_size > 100
     family = typed_next(scalesearch, folder)
     assert family["space"] == "tiny"
-    assert family["members"][0]["ratio"] == pytest.approx(2, rel=0.01)
+    space = load_space(str(folder / "space.yaml"))
+    own = family_of_study(space, read_plan(folder), Coefficients(*FOUND)).members[0]
+    assert family["members"][0]["flops"] == own.flops, "the family is the study's own"
+    assert own.arch.resolution == 12, "its first network is the candidate, of gamma 1"
     again = scalesearch("run", tiny, "--runner", "inline")
     assert "nothing to train" in again.stderr
     assert "nothing was trained" in again.stdout

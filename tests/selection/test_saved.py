@@ -29,9 +29,11 @@ def test_select_needs_neither_the_data_nor_a_new_plan(
     document["warnings"] += [note, "3 trials failed; trials.csv and the report say why"]
     (study.folder / "selection.json").write_text(json.dumps(document))
     assert study.report("csv").exists()
+    # the first version noted of the data among its warnings alone
+    noted = 0 if (REFERENCE / name / "data.json").exists() else 1
     for _ in range(2):
         found = study.select()
-        assert found.warnings.count(note) == 1, "what the first version noted of the data is kept"
+        assert found.warnings.count(note) == noted, "what it noted of the data is kept"
         assert not any("trials failed" in warning for warning in found.warnings)
     assert study.report("csv").exists()
     assert (found.headline, found.standings) == (before.headline, before.standings)

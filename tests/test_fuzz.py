@@ -170,6 +170,7 @@ def test_yaml_that_stands_for_more_than_it_says(tmp_path: Path, text: str, says:
     ("place", "value", "says"),
     [
         (("model", "stages", 0, "width"), 10**6, "width must be at most 65536, got 1e"),
+        (("model", "resolution"), 10**400, "at most 65536, got more than 1e300"),
         (("model", "stages", 0, "depth"), 10**7, "depth must be at most 1000, got 1e"),
         (("model", "classes"), 10**12, "classes must be at most"),
         (

@@ -41,7 +41,8 @@ def within_limits(field: str, value: float, place: str, least: int | None = None
     if not value >= lowest:  # which NaN is not
         raise ValueError(f"{place}: {field} must be at least {lowest}, got {value}")
     if value > most:
-        raise ValueError(f"{place}: {field} must be at most {most}, got {value:g}")
+        got = f"{value:g}" if value < 1e300 else "more than 1e300"  # which no float may hold
+        raise ValueError(f"{place}: {field} must be at most {most}, got {got}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,10 +27,10 @@ proxies: {full: {}}
 # inside one process, torch already imported: what a program that plans waits for
 INSIDE = """
 import time
-from scalesearch import zoo
-from scalesearch.cost import cost
-from scalesearch.plan import make_plan
-from scalesearch.space import load_space
+from scalesearch.networks import zoo
+from scalesearch.networks.cost import cost
+from scalesearch.plans.plan import make_plan
+from scalesearch.spaces.files import load_space
 cost(zoo.find("resnet18"))
 started = time.perf_counter()
 %s

@@ -24,12 +24,10 @@ def scale_up(
     """
     own = realised(baseline(space))
     members, warnings = [], []
-    if plan.latency is not None and plan.measure == "ms":
-        try:
-            refuse_elsewhere(plan.latency.conditions)
-        except ValueError as error:
-            return [], [f"not scaled up: {error}"]
-    source = source_of(plan.latency.conditions) if plan.latency else None
+    try:
+        source = source_of_plan(plan)
+    except ValueError as error:
+        return [], [f"not scaled up: {error}"]
     for phi in PHIS_UP if plan.ratio > 1 else PHIS_DOWN:
         try:
             found = member_at(own, plan, coefficients, phi, f"{own.name}_phi{phi}", source)
@@ -38,6 +36,18 @@ def scale_up(
         else:
             members.append(found)
     return members, warnings
+
+
+def source_of_plan(plan: Plan) -> str | None:
+    """Who tells or times a plan's latencies, None where it has none.
+
+    Raises ValueError where its budget is one that networks cannot be held to here.
+    """
+    if plan.latency is None:
+        return None
+    if plan.measure == "ms":
+        refuse_elsewhere(plan.latency.conditions)
+    return source_of(plan.latency.conditions)
 
 
 def member_at(

@@ -6,7 +6,7 @@ from pathlib import Path
 from scalesearch.errors import ParameterError, check_choice
 from scalesearch.families.document import Family, family, write_family
 from scalesearch.families.members import Member, by_amount, by_formula, by_ratio, by_table, matched
-from scalesearch.families.of_study import member_at
+from scalesearch.families.of_study import member_at, source_of_plan
 from scalesearch.families.strategies import find, nominal_phi
 from scalesearch.networks.cost import cost
 from scalesearch.networks.latency import conditions_of, refuse_elsewhere
@@ -98,8 +98,9 @@ def scaled_members(
         if options.mode == "formula":
             return by_formula(start, coefficients, phis, names)
         if plan := plan_followed(options):
+            told_by = source_of_plan(plan)
             return [
-                member_at(start, plan, coefficients, phi, name)
+                member_at(start, plan, coefficients, phi, name, told_by)
                 for name, phi in zip(names, phis, strict=True)
             ]
         return [
@@ -125,7 +126,7 @@ def scaled_members(
 
 
 def plan_followed(options: ScaleOptions) -> Plan | None:
-    """The plan of a study whose own family is wanted; None for another, or one by latencies."""
+    """The plan of a study whose own family is wanted; None where another is."""
     others = (options.space, options.coefficients, options.output_stride)
     if (
         options.study is None
@@ -133,8 +134,7 @@ def plan_followed(options: ScaleOptions) -> Plan | None:
         or any(x is not None for x in others)
     ):
         return None
-    plan = find_plan(options.study)
-    return None if plan is None or plan.measure == "ms" else plan
+    return find_plan(options.study)
 
 
 def wanted_coefficients(options: ScaleOptions) -> Coefficients:

@@ -61,9 +61,11 @@ def files(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in found.items() if path.is_file()}
 
 
-def answer(found: dict[str, bytes]) -> dict[str, bytes]:
-    """Those files without what a driver says of the moment, which it writes as it goes."""
-    return {name: content for name, content in found.items() if name != PROGRESS}
+def answer(found: dict[str, bytes], command: str) -> dict[str, bytes]:
+    """Those files; of a run without what its driver says of the moment, which it writes as it
+    goes."""
+    moment = {PROGRESS} if command == "run" else set()
+    return {name: content for name, content in found.items() if name not in moment}
 
 
 def hidden(folder: Path) -> list[str]:
@@ -102,7 +104,7 @@ def killed_everywhere(case: Case, name: str, tiny: Path, start: Path, tmp: Path)
     old = files(folder)
     assert wait(fork(line(case.words), tmp / "said"), SECONDS) == 0, (tmp / "said").read_text()
     new, found = files(folder), {"old": 0, "new": 0}
-    answers = [answer(old), answer(new)]
+    answers = [answer(old, name), answer(new, name)]
     assert answers[0] != answers[1]
     for step in count(0, 1 if case.steps else 6) if LONG else case.steps:
         shutil.rmtree(folder)
@@ -111,7 +113,7 @@ def killed_everywhere(case: Case, name: str, tiny: Path, start: Path, tmp: Path)
             assert LONG, "its files were fewer"
             break
         finish(folder)
-        now = answer(files(folder))
+        now = answer(files(folder), name)
         assert now in answers, [name for name in old | new if now.get(name) != old.get(name)]
         found["old" if now == answers[0] else "new"] += 1
         assert wait(fork(line(case.words)), SECONDS) == 0

@@ -1,6 +1,5 @@
 """Latency: the interval of a median, rounds that are compared, and plans under milliseconds."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,17 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-import scalesearch as ss
-from scalesearch.errors import ParameterError
 from scalesearch.families import solve as curve
-from scalesearch.families.members import TOLERANCE, by_latency, by_ratio
+from scalesearch.families.members import by_latency
 from scalesearch.families.solve import flops_for, nearest_latency
 from scalesearch.networks import latency, zoo
-from scalesearch.networks.cost import cost
 from scalesearch.networks.count import count
 from scalesearch.networks.custom import custom_model
 from scalesearch.networks.device import Compute
-from scalesearch.networks.files import read_model
 from scalesearch.networks.latency import (
     Conditions,
     Repeats,
@@ -34,14 +29,13 @@ from scalesearch.networks.latency import (
 )
 from scalesearch.networks.models import Model, realised
 from scalesearch.networks.scaling import Coefficients
-from scalesearch.networks.told import told
 from scalesearch.plans import limits
 from scalesearch.plans.document import read_timings, write_timings
 from scalesearch.plans.limits import ROUNDS, SCREEN, Limit, time_networks
 from scalesearch.plans.plan import make_plan
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import load_space
-from tests.conftest import TINY, Command
+from tests.conftest import Command
 
 HERE = conditions_here(1)
 
@@ -297,38 +291,6 @@ def test_a_batch_that_no_memory_holds_is_refused() -> None:
         visit(zoo.find("lenet5"), 999_999_999_999)
 
 
-METER = """
-def energy(network, images):
-    assert images.shape[0] == 4 and not network.training
-    return sum(p.numel() for p in network.parameters())
-
-
-def none(network, images):
-    return 0
-"""
-
-
-def test_another_devices_figures_are_told_by_a_function(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "meter.py").write_text(METER)
-    cost = "python:meter:energy"
-    plan = ss.plan(tiny, "1.5xms@4", cost=cost)
-    assert plan.latency is not None and plan.latency.device == cost
-    for found in plan.candidates:
-        assert found.ratio == found.ms_ratio == found.ms_ratio_low == found.params_ratio
-        assert found.ms == found.params and abs(found.ratio / 1.5 - 1) <= 0.2
-    with pytest.raises(ValueError, match=r"energy must return a number above 0 .* AssertionError"):
-        ss.plan(tiny, "1.5xms", cost=cost)
-    with pytest.raises(ValueError, match=r"none must return a number above 0 .* ValueError: 0"):
-        ss.plan(tiny, "1.5xms", cost="python:meter:none")
-    with pytest.raises(ValueError, match=r"^cost, where it is no FILE\.csv .* got 'meter\.txt'$"):
-        ss.plan(tiny, "1.5xms", cost="meter.txt")
-    with pytest.raises(ParameterError, match="tells what the ms of a budget are, got 2x"):
-        ss.plan(tiny, "2x", cost=cost)
-
-
 PAIRS = """
 import time
 import torch
@@ -355,133 +317,22 @@ def example(pixels):
 """
 
 
-def test_a_network_with_an_example_is_timed_on_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A network that takes two tensors and returns a dict, with an example of its own."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "pairs.py").write_text(PAIRS)
-    model = replace(
-        custom_model("python:pairs:net", 8), example="python:pairs:example", logits=False
-    )
-    assert 20 <= visit(realised(model), 1) < 1000
+    model = custom_model("python:pairs:net", 8)
+    return realised(replace(model, example="python:pairs:example", logits=False))
+
+
+def test_a_network_with_an_example_is_timed_on_it(pairs: Model) -> None:
+    assert 20 <= visit(pairs, 1) < 1000
     with pytest.raises(ValueError, match=r"a batch of 1 where python:pairs:example .* got 8"):
-        visit(realised(model), 8)
+        visit(pairs, 8)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_network_with_an_example_is_timed_on_a_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "pairs.py").write_text(PAIRS)
-    model = replace(
-        custom_model("python:pairs:net", 8), example="python:pairs:example", logits=False
-    )
-    assert 0 < visit(realised(model), 1, "cuda") < 1000
-
-
-def test_a_study_goes_on_with_what_it_was_told(
-    tiny: Path, tmp_path: Path, scalesearch: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "meter.py").write_text(METER)
-    run = ("run", tiny, "--budget", "1.5xms@4", "--runner", "inline", "--max-trials", "2")
-    assert scalesearch(*run, "--cost", "python:meter:energy").returncode == 0
-    (folder,) = (tmp_path / "results").iterdir()
-    timings = read_timings(folder / "latency.json")
-    assert timings is not None and all(len({*v}) == 1 for v in timings.visits.values())
-    (tmp_path / "meter.py").write_text("")  # what it told is kept
-    assert scalesearch(*run, "--cost", "python:meter:energy").returncode == 0
-    other = scalesearch(*run)
-    assert other.returncode == 2 and "python:meter:energy beside None" in other.stderr
-
-
-def filled(folder: Path, costs: dict[str, float]) -> Path:
-    """The table that a plan left in a folder, its costs filled in."""
-    path = folder / "networks.csv"
-    rows = list(csv.DictReader(path.open()))
-    assert {row["cost"] for row in rows} == {""} and rows
-    for row in rows:
-        row["cost"] = str(costs.get(row["key"], ""))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0]])
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def test_another_devices_figures_are_told_by_a_table(
-    tiny: Path, tmp_path: Path, scalesearch: Command
-) -> None:
-    """One that is written to be filled in, beside the networks that are to be measured."""
-    listed = scalesearch("to-measure", tiny, "--budget", "1.5xms", "--out", "phone")
-    assert listed.returncode == 0, listed.stderr
-    models = {path.stem: read_model(path) for path in (tmp_path / "phone").glob("*.yaml")}
-    assert len(models) == 12
-    params = {key: float(cost(model).params) for key, model in models.items()}
-    table = filled(tmp_path / "phone", params)
-
-    plan = ss.plan(tiny, "1.5xms", cost=table)
-    assert plan.latency is not None and plan.latency.device == str(table)
-    assert plan.candidates
-    for found in plan.candidates:
-        assert found.ratio == found.ms_ratio == found.ms_ratio_low == found.params_ratio
-    (tmp_path / "phone.json").write_text(json.dumps(params))
-    assert ss.plan(tiny, "1.5xms", cost=tmp_path / "phone.json").candidates == plan.candidates
-
-    # a plan that asks for more keeps what is there, and says what is lacking
-    with pytest.raises(ValueError, match=r"each of 1 networks in .* lacks 1: \w{12} at 12 px; "):
-        ss.plan(tiny, "9000ms", cost=table)
-    rows = ss.to_measure(tiny, "9000ms", out=tmp_path / "phone").set_index("key")
-    assert rows["cost"].isna().sum() == 1 and rows["cost"].dropna().to_dict() == params
-    with pytest.raises(ValueError, match="must have a term in ms to be measured, got 2x"):
-        ss.to_measure(tiny, "2x", out=tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("no.csv", None, "no.csv must be a readable file: No such file"),
-        ("a.csv", "key;cost\na;1\n", "must have columns key and cost, got ['key;cost']"),
-        ("a.csv", "", "must have columns key and cost, got None"),
-        ("a.csv", "key,cost\na,1\na,1\n", "must stand in one row, got 'a' in two"),
-        ("a.csv", "key,cost\na,nan\n", "must be a number above 0, got 'nan' for 'a'"),
-        ("a.csv", "key,cost\na,-1\n", "must be a number above 0, got '-1' for 'a'"),
-        ("a.csv", 'key,cost\na,"1,5"\n', "must be a number above 0, got '1,5' for 'a'"),
-        ("a.csv", "\ufeffkey,cost\r\na,\r\n", "lacks 13: "),
-        ("a.csv", "key,cost\na\n", "lacks 13: "),
-        ("a.csv", b"\xff\xfe", "codec can't decode"),
-        ("a.json", "[1]", "a table must be {key: cost}, got [1]"),
-        ("a.json", '{"a": 1, "a": 2}', "must stand in one row, got 'a' in two"),
-        ("a.json", '{"a": NaN}', "a number must be finite, got NaN"),
-        ("a.json", '{"a": true}', "must be a number above 0, got True for 'a'"),
-        ("a.json", '{"a": {"b": 1}}', "must be a number above 0, got [('b', 1)] for 'a'"),
-        ("a.json", "{", "Expecting property name"),
-        ("a.json", "[" * 100_000, "recursion"),
-    ],
-)
-def test_a_table_that_tells_nothing_is_refused(
-    name: str, text: str | bytes | None, words: str, tmp_path: Path
-) -> None:
-    path, networks = tmp_path / name, [small(32 + i) for i in range(13)]
-    if text is not None:
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(ValueError) as error:
-        told(str(path), networks, 1)
-    assert words in str(error.value) and "\n" not in str(error.value)
-
-
-def test_members_are_found_by_what_a_function_tells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "meter.py").write_text(METER.replace("images.shape[0] == 4 and", ""))
-    along = Coefficients(1.2, 1.2, 1.1)
-    found = by_ratio(small(), along, 2, "two", 1, "ms", source="python:meter:energy")
-    assert found.ms == found.params and found.ratio == pytest.approx(2, rel=TOLERANCE["ms"])
-    assert found.ratio == found.params / cost(small()).params
-    space = tmp_path / "told.yaml"
-    space.write_text(f"cost: {tmp_path}/phone.csv\n{TINY}")
-    with pytest.raises(ValueError, match=r"told by a function, got a table, .*phone\.csv"):
-        ss.scale(space, coefficients=(1.2, 1.2, 1.1), budget="2xms", match=[])
+def test_a_network_with_an_example_is_timed_on_a_gpu(pairs: Model) -> None:
+    assert 0 < visit(pairs, 1, "cuda") < 1000

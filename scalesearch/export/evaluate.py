@@ -19,7 +19,7 @@ from scalesearch.networks.files import find_model, model_file, weights_beside
 from scalesearch.networks.models import build_model
 from scalesearch.networks.weights import load_weights, read_weights
 from scalesearch.trials.step import normaliser
-from scalesearch.trials.train import EVAL_BATCH
+from scalesearch.trials.train import on_a_cpu
 
 SPLITS = ("val", "test")
 BINS = 15  # of confidences, for the calibration error
@@ -219,7 +219,8 @@ def run_all(logits: Logits, data: DataSet, pixels: Tensor) -> tuple[Tensor, floa
     """The logits of all images, in batches as training evaluates them, and the seconds for them."""
     normalise = normaliser(data)
     started = time.perf_counter()
-    found = torch.cat([logits(normalise(batch)).float() for batch in pixels.split(EVAL_BATCH)])
+    batches = pixels.split(on_a_cpu(pixels.shape[-1]))
+    found = torch.cat([logits(normalise(batch)).float() for batch in batches])
     return found, time.perf_counter() - started
 
 

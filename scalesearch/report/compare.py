@@ -8,8 +8,6 @@ import pandas as pd
 
 from scalesearch.files import Keys, plain, write_csv, write_text
 from scalesearch.report.content import Content, read_content
-from scalesearch.report.figures import draw
-from scalesearch.report.figures.several import accuracies
 from scalesearch.report.page import render_html, render_md
 from scalesearch.report.pdf import print_pdf
 from scalesearch.report.words import in_a_sentence, listed
@@ -179,6 +177,10 @@ def write_comparison(folders: Sequence[Path], out: Path, kind: str | None = None
     if kind == "csv":
         write_csv(out / "comparison.csv", pd.DataFrame([plain(row) for row in comparison.rows]))
         return out / "comparison.csv"
+    # altair takes a third of a second to import, and most commands draw nothing
+    from scalesearch.report.figures import draw
+    from scalesearch.report.figures.several import accuracies
+
     drawn = accuracies(comparison.labels, comparison.studies)
     with all_or_none(out) as new:
         figures = draw(drawn, new / "figures")

@@ -6,8 +6,6 @@ import pandas as pd
 
 from scalesearch.families.front import find_front
 from scalesearch.files import plain, write_csv, write_text
-from scalesearch.report.figures.draw import draw
-from scalesearch.report.figures.front import fronts
 from scalesearch.report.page import render_html, render_md
 from scalesearch.report.pdf import print_pdf
 
@@ -23,6 +21,10 @@ def write_front_report(folder: Path, kind: str | None = None) -> Path:
     if kind == "csv":
         write_csv(folder / "report.csv", pd.DataFrame([plain(row) for row in front.rows]))
         return folder / "report.csv"
+    # altair takes a third of a second to import, and most commands draw nothing
+    from scalesearch.report.figures.draw import draw
+    from scalesearch.report.figures.front import fronts
+
     drawn = draw(fronts(front), folder / "figures")
     write_text(folder / "report.md", render_md("front.md.j2", front=front, figures=drawn))
     write_text(folder / "report.html", render_html("front.html.j2", drawn, front=front))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -15,10 +15,12 @@ from markupsafe import Markup
 
 from scalesearch.files import cache_root, read_checked, write_checked
 from scalesearch.report import words
-from scalesearch.report.figures import Drawn
 from scalesearch.report.palette import DARK, LIGHT, variables
 from scalesearch.report.transfer import expected_loss
 from scalesearch.units import duration, short
+
+if TYPE_CHECKING:  # it imports altair
+    from scalesearch.report.figures import Drawn
 
 
 def environment(finalize: Callable[[Any], str] | None = None) -> Environment:
@@ -65,7 +67,7 @@ def render_md(template: str, **content: Any) -> str:
     return environment(words.md_text).get_template(template).render(**content)
 
 
-def render_html(template: str, figures: Mapping[str, Drawn], **content: Any) -> str:
+def render_html(template: str, figures: Mapping[str, "Drawn"], **content: Any) -> str:
     """A template as one HTML page with its figures, styles and scripts inside.
 
     The page's policy lets its own scripts run, by their hashes, and nothing be fetched.

@@ -7,7 +7,6 @@ import pandas as pd
 from scalesearch.errors import check_choice
 from scalesearch.files import write_csv, write_text
 from scalesearch.report.content import Content, read_content
-from scalesearch.report.figures import draw, figures_of
 from scalesearch.report.page import render_html, render_md
 from scalesearch.report.pdf import print_pdf
 from scalesearch.scratch import all_or_none, finish
@@ -44,6 +43,9 @@ def write_pages(folder: Path, new: Path) -> None:
     piece, as if those that are in it already were there.
     """
     content = read_content(folder, new)
+    # altair takes a third of a second to import, and most commands draw nothing
+    from scalesearch.report.figures import draw, figures_of
+
     drawn = draw(figures_of(content), new / "figures")
     write_text(new / "report.md", render_md("report.md.j2", c=content, figures=drawn))
     write_text(new / "report.html", render_html("report.html.j2", drawn, c=content))

@@ -23,7 +23,7 @@ from scalesearch.spaces.space import Recipe
 from scalesearch.studies import read_trials
 from scalesearch.studies.setup import Search, networks
 from scalesearch.trials.key import RATES
-from scalesearch.trials.pace import Pace, calibrate, features, fit
+from scalesearch.trials.pace import Pace, features, fit, recent_pace
 from scalesearch.units import counted, duration, gpus
 
 RAY_START = 12.0
@@ -166,7 +166,7 @@ def seconds_of(
     archs = {arch.key: arch for arch in models}
     workers, device = worker_count(options), device_here(options)
     share = math.ceil(recipe.batch_size / processes_of(options))
-    pace = pace or calibrate([*archs.values()], share, workers, device)
+    pace = pace or recent_pace([*archs.values()], share, workers, device)
     step = {key: pace.step_seconds(arch) for key, arch in archs.items()}
     busy = sum(steps * part.epochs * step[part.network] for part in work)
     return busy / workers + (RAY_START if options.runner == "ray" else 0)

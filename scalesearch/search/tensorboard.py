@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from tensorboardX import SummaryWriter
-
 from scalesearch.search.events import Epoch, Event, Listener
 from scalesearch.spaces.metric import LOSS, Metric
 
 
 def board(folder: Path, metric: Metric = LOSS) -> Listener:
     """A listener that writes every epoch's metrics under `folder`, or a study's own metric."""
+
+    from tensorboardX import SummaryWriter  # slow to import, and asked for by few
 
     def hear(event: Event) -> None:
         if not isinstance(event, Epoch):

@@ -1,4 +1,4 @@
-"""The memory that one step of training frees and the next asks for again."""
+"""The memory that training frees: kept for the next step, or handed back at its end."""
 
 import ctypes
 import sys
@@ -17,3 +17,9 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(TRIM_THRESHOLD, KEPT)
         library.mallopt(MMAP_THRESHOLD, KEPT)
+
+
+def hand_back_freed_memory() -> None:
+    """Have glibc hand back to the system what this process has freed; elsewhere nothing is done."""
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        library.malloc_trim(0)

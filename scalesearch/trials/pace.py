@@ -4,28 +4,36 @@ A step's seconds are taken to be a sum of three parts: so much for every module,
 networks feel most, so much for every multiply-add, and so much for every activation.
 """
 
+import hashlib
+import json
+import platform
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from scalesearch.data import DataSet, Images
+from scalesearch.files import cache_root, read_checked, write_checked
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.blocks import Network
 from scalesearch.networks.cost import cost
 from scalesearch.networks.device import capture_on, placed
 from scalesearch.networks.models import Model, build_model
 from scalesearch.spaces.space import Recipe
+from scalesearch.trials.memory import hand_back_freed_memory
 from scalesearch.trials.step import make_optimizer, make_step
 
 WARM_UP, REPEATS, FEWEST = 2, 15, 3
 ENOUGH = 1.0  # seconds of a network's steps, after which the fewest do: slow ones vary little
+RECENT = 3600.0  # seconds for which a pace is remembered: what else a machine does changes
 Floats = NDArray[np.float64]
 
 
@@ -70,6 +78,31 @@ def calibrate(
     return fit(np.stack([features(model) for model in chosen]), seconds)
 
 
+def recent_pace(
+    models: Sequence[Model], batch_size: int, workers: int = 0, device: str = "cpu"
+) -> Pace:
+    """The pace as `calibrate` finds it, or as it was found for the same within the last hour."""
+    rows = [features(model).tolist() for model in models]
+    what = [rows, batch_size, workers, device, torch.__version__, platform.node()]
+    digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+    path = cache_root() / "paces" / f"{digest}.json"
+    forget_old(path.parent)
+    found = read_checked(path)
+    if found is None:
+        pace = calibrate(models, batch_size, workers, device)
+        write_checked(path, astuple(pace))
+        return pace
+    return Pace(*found)
+
+
+def forget_old(folder: Path) -> None:
+    """Drop the paces of a folder that are no longer recent, as far as that may be."""
+    for path in folder.glob("*.json"):
+        with suppress(OSError):  # another process is quicker
+            if time.time() - path.stat().st_mtime > RECENT:
+                path.unlink()
+
+
 def extremes(rows: Sequence[Floats]) -> list[int]:
     """Indices of the rows that have the least or the most of something."""
     table = np.stack(rows)
@@ -84,6 +117,7 @@ def time_steps(models: Sequence[Model], batch_size: int, device: str = "cpu") ->
         return np.array([step_seconds(model, batch_size, device) for model in models])
     finally:
         torch.set_num_threads(threads)
+        hand_back_freed_memory()  # a driver goes on, and takes no further step
 
 
 def step_seconds(model: Model, batch_size: int, device: str = "cpu") -> float:

@@ -26,7 +26,8 @@ from scalesearch.trials.step import Step, make_optimizer, make_step, normaliser
 from scalesearch.trials.team import ALONE, Team
 
 EVAL_BATCH = 500
-EVAL_PIXELS = 4_000_000  # of a batch on a GPU, which small images would leave idle
+CPU_PIXELS, FEWEST = 200_000, 16  # of a batch on a CPU, so that it takes no more than a step does
+GPU_PIXELS = 4_000_000  # of one on a GPU, which small images would leave idle
 CHECKPOINT_SECONDS = 60.0  # of training that a crash may cost
 FLIPS = 1_000_003  # from the seed of the images' order to that of their mirroring
 Split = Literal["val", "test"]
@@ -320,13 +321,18 @@ def evaluated_at_once(images: Images) -> int:
     parts, so that one graph does for all but the last.
     """
     if images.labels.device.type != "cuda":
-        return EVAL_BATCH
+        return on_a_cpu(images.side)
     return equal_parts(len(images), images.side)
 
 
+def on_a_cpu(side: int) -> int:
+    """How many images of that side a batch of evaluation has on a CPU."""
+    return max(FEWEST, min(EVAL_BATCH, CPU_PIXELS // side**2))
+
+
 def equal_parts(images: int, side: int) -> int:
-    """The size of the fewest equal batches of at most EVAL_PIXELS pixels, or EVAL_BATCH images."""
-    most = max(EVAL_BATCH, EVAL_PIXELS // side**2)
+    """The size of the fewest equal batches of at most GPU_PIXELS pixels, or EVAL_BATCH images."""
+    most = max(EVAL_BATCH, GPU_PIXELS // side**2)
     return math.ceil(images / math.ceil(images / most))
 
 

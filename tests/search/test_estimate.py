@@ -87,7 +87,7 @@ def test_an_estimate_counts_cards_over_shares(
         seen.append((workers, device))
         return Pace(1e-4, 0.0, 0.0)
 
-    monkeypatch.setattr(estimates, "calibrate", paced)
+    monkeypatch.setattr(estimates, "recent_pace", paced)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     search = prepare(load_space(str(tiny)), "quick", None, None, None, None, tmp_path, None)
     options = RunOptions(workers=64, gpus_per_trial=0.25)

@@ -1,5 +1,8 @@
 """The cost model: fitted exactly where it holds, and of the order of what is measured."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,8 @@ from scalesearch.networks import zoo
 from scalesearch.networks.arch import Arch
 from scalesearch.networks.cost import cost
 from scalesearch.networks.scaling import Scale, scale_arch
-from scalesearch.trials.pace import Pace, calibrate, extremes, features, fit
+from scalesearch.trials import pace as paces
+from scalesearch.trials.pace import Pace, calibrate, extremes, features, fit, recent_pace
 
 
 def small(name: str, scale: Scale) -> Arch:
@@ -50,3 +54,28 @@ def test_a_larger_network_is_expected_to_take_longer() -> None:
     pace = calibrate(archs, batch_size=16)
     assert isinstance(pace, Pace)
     assert 0 < pace.step_seconds(archs[0]) < pace.step_seconds(archs[1]) < 10
+
+
+def test_a_pace_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    timed: list[int] = []
+
+    def calibrated(models: object, batch_size: int, workers: int, device: str) -> Pace:
+        timed.append(batch_size)
+        return Pace(1e-4, 2e-9, float(len(timed)))
+
+    monkeypatch.setattr(paces, "calibrate", calibrated)
+    archs = [small("mobilenet_v2", Scale(d, 0.1, 32 / 224)) for d in (1, 2)]
+    first = recent_pace(archs, 16)
+    assert recent_pace(archs, 16) == first == Pace(1e-4, 2e-9, 1.0)
+    recent_pace(archs, 32)
+    recent_pace(archs[:1], 16)
+    recent_pace(archs, 16, workers=2)
+    assert timed == [16, 32, 16, 16]
+    for path in tmp_path.rglob("paces/*.json"):
+        old = path.stat().st_mtime - 3601
+        os.utime(path, (old, old))
+    assert recent_pace(archs, 16) == Pace(1e-4, 2e-9, 5.0)
+    [kept] = tmp_path.rglob("paces/*.json")  # the others are forgotten
+    kept.write_text(kept.read_text().replace("5.0", "6.0"))  # changed since it was written
+    assert recent_pace(archs, 16) == Pace(1e-4, 2e-9, 6.0)

@@ -25,7 +25,14 @@ from scalesearch.trials.step import (
     parameter_groups,
     set_rate,
 )
-from scalesearch.trials.train import equal_parts, make_evaluation, restore, snapshot, train
+from scalesearch.trials.train import (
+    equal_parts,
+    make_evaluation,
+    on_a_cpu,
+    restore,
+    snapshot,
+    train,
+)
 
 ARCH = replace(
     scale_arch(zoo.find("mobilenet_v2"), Scale(0.5, 0.25, 24 / 224)), classes=4, dropout=0.0
@@ -240,7 +247,11 @@ def test_an_evaluation_is_captured_for_each_size_of_batch_and_the_same() -> None
     for _ in range(2):
         captured, same = evaluate()
         assert (captured == plain).all() and same == accuracy
-    assert sizes == [500, 200]
+    assert sizes == [347, 6], "200,000 / 24^2 = 347 at most: twice, and what is left of 700"
+
+
+def test_batches_of_evaluation_on_a_cpu_hold_so_many_pixels() -> None:
+    assert [on_a_cpu(side) for side in (8, 20, 28, 64, 224, 1000)] == [500, 500, 255, 48, 16, 16]
 
 
 def test_batches_of_evaluation_are_equal_and_larger_at_small_sides() -> None:

@@ -126,7 +126,8 @@ def many(options: argparse.Namespace) -> str:
 | private memory of one process in a run on them | {run.private:.0f} MB at most |
 | driver and two workers together, proportional set size | {run.proportional:.0f} MB |
 
-By process, MB: {most}. The run was watched for {duration(run.seconds)}.
+Private memory by process, MB: {most}. Proportional set size counts the pages of the pack that they
+map, too, each once. The run was watched for {duration(run.seconds)}.
 """
 
 
@@ -248,6 +249,7 @@ def cifar(options: argparse.Namespace) -> str:
     source = f"imagefolder:{options.cifar}"
     line = [sys.executable, "-m", "scalesearch"]
     given = [str(space), "--data", source]
+    os.environ["XDG_CACHE_HOME"] = str(root / "user")  # where nothing is known yet
     planned = [watch([*line, "plan", *given]) for _ in range(2)]
     run = [*line, "run", *given, "--results", str(root), "--cache", str(root), "--workers", "2"]
     dry = [watch([*run, "--dry-run"]) for _ in range(2)]
@@ -270,8 +272,9 @@ def cifar(options: argparse.Namespace) -> str:
 | the first pack | {seconds:.1f} | | |
 | driver and two workers, proportional set size | | | {found.proportional:.0f} MB |
 
-A dry run times training steps, which is most of its seconds. Memory is resident where it is of one
-process; private memory by process, MB: {most}. The run was watched for {duration(found.seconds)}.
+A first command counts every network's cost, a first dry run times training steps; the files had
+been read before. Memory is resident where it is of one process; private memory by process, MB:
+{most}. The run was watched for {duration(found.seconds)}.
 """
 
 

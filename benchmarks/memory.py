@@ -42,7 +42,8 @@ def watch(command: Sequence[str], only: Sequence[str] = (), limit: float | None 
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     while process.poll() is None:
         look(process.pid, only, found)
-        time.sleep(EVERY)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(EVERY)
         if limit is not None and time.monotonic() - started > limit:
             stop(process)
     found.code, found.seconds = process.returncode, time.monotonic() - started

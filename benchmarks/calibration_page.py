@@ -72,9 +72,11 @@ def furthest(figures: Figures) -> str:
 
 
 CHOSEN = """
-Truths are those of the validation examples, but for *chosen examples*: there the choice of 200
-examples moves each network's loss by half of a trial's noise, in all its seeds alike, and the
-answer is told the examples' losses, or one number a trial, as of a training without them.
+Truths are those of the validation examples, told by one number a trial, but for the worlds named
+*chosen*: there truths are of all images, and the choice of 200 for validation moves each network's
+loss, in all its seeds alike: by half of a trial's noise, or by 0.21 of it, the most that was
+measured (results/benchmarks/choice.md). The answer is told the examples' losses, or one number a
+trial, as of a training without them: what such a number leaves out, its P(best) does too.
 """
 REGRET_HEAD = """
 ## Regret beside other policies

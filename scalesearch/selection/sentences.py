@@ -86,6 +86,11 @@ def warnings(
         found.append(f"{untrained} candidates have no whole trial; what is said of them is a guess")
     if not ranking.beats_baseline:
         found.append("train for more epochs or on more images before trusting any candidate")
+    if ranking.examples < 2:
+        found.append(
+            "each trial told one number, not its examples' values: P(best), sets and intervals are "
+            "of these validation examples, and others may order the candidates otherwise"
+        )
     if ranking.seeds < 3:
         found.append(f"{ranking.seeds} seeds tell little about the spread between seeds")
     return tuple(found)

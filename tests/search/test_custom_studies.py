@@ -123,6 +123,7 @@ def test_a_study_in_the_metrics_own_words(space: Path, capsys: pytest.CaptureFix
 
     found = study.selection
     assert found.examples == 8
+    assert not any("one number" in warning for warning in found.warnings)
     mine = trials[trials["candidate"] == study.plan.baseline.key]["agreement"]
     assert -found.baseline_loss == pytest.approx(mine.mean(), abs=1e-6)
     outcomes = {gate.name: gate for gate in found.gates}
@@ -139,6 +140,22 @@ def test_a_study_in_the_metrics_own_words(space: Path, capsys: pytest.CaptureFix
     assert f"{mine.mean():.4f}" in report
     with pytest.raises(ValueError, match="falls, got agreement, of which more is better"):
         study.verify()
+
+
+def in_one_number(network: nn.Module, run: TrainingRun) -> Iterator[dict[str, Any]]:
+    """The metric of `fit` alone, of a training without examples' values."""
+    for told in fit(network, run):
+        yield {"agreement": told["agreement"]}
+
+
+def test_an_answer_from_single_numbers_says_what_it_cannot_know(space: Path) -> None:
+    study = ss.run(space, train=in_one_number, runner="inline", quiet=True)
+    warned = [warning for warning in study.selection.warnings if "one number" in warning]
+    assert warned == [
+        "each trial told one number, not its examples' values: P(best), sets and intervals are of "
+        "these validation examples, and others may order the candidates otherwise"
+    ]
+    assert warned[0] in (study.folder / "report.md").read_text()
 
 
 def rows(study: ss.SavedStudy) -> pd.DataFrame:

@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.calibration import RESULTS, answers, by_default, in_figures, on_the_way, shown
 from benchmarks.calibration_page import page
+from benchmarks.choice import PAGE, choice, studies
+from benchmarks.choice import page as choice_page
 from benchmarks.worlds import REPORTED, World, draw
 from scalesearch.selection.adaptive import adaptive, allowance
 
@@ -69,3 +71,22 @@ def test_the_page_is_of_its_figures() -> None:
     if (RESULTS / "calibration.json").exists():
         kept = json.loads((RESULTS / "calibration.json").read_text())
         assert (RESULTS / "calibration.md").read_text() == page(kept)
+
+
+def test_what_the_choice_of_examples_does_is_found() -> None:
+    rng = np.random.default_rng(3)
+    networks, seeds, examples = 12, 6, 400
+    shape = (networks, seeds, examples)
+    of_seeds = 0.01 * rng.standard_normal((networks, seeds, 1))
+    of_examples = rng.standard_normal((1, 1, examples))
+    alike = 0.2 * rng.standard_normal((networks, 1, examples))
+    losses = of_seeds + of_examples + alike + 0.3 * rng.standard_normal(shape)
+    found = choice([*losses])
+    assert found.moved == pytest.approx(0.2 / 400**0.5, rel=0.1)
+    assert found.noise == pytest.approx((0.01**2 + 0.3**2 / 400) ** 0.5, rel=0.2)
+
+
+def test_the_world_of_chosen_examples_is_the_most_that_was_measured() -> None:
+    most = max(of.moved / of.noise for _, of in studies())
+    assert round(most, 2) == WORLDS["chosen as in our studies, one number a trial"].choice
+    assert PAGE.read_text() == choice_page()

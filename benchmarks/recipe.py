@@ -71,7 +71,7 @@ def settings(shipped: Recipe, images: int) -> Iterator[Setting]:
         f"weight decay {acts:g}": {"weight_decay": acts},
         f"weight decay {5 * acts:g}": {"weight_decay": 5 * acts},
         "label smoothing 0.1": {"label_smoothing": 0.1},
-        "not mirrored": {"flip": False},
+        "mirrored": {"flip": True},
         "mirrored in every other epoch": {"flip": "alternate"},
         "shifted crops": {"augment": Augmentation(shift=0.125)},
         "random crops of half the image or more": {"augment": Augmentation(crop=0.5)},
@@ -168,7 +168,7 @@ def document(table: pd.DataFrame, proxy: Proxy) -> str:
             f"{platform.machine()}, torch {torch.__version__}. Shipped: batch "
             f"{shipped.batch_size}, rate {shipped.learning_rate:g}, {shipped.schedule} after a "
             f"warm-up of {shipped.warmup:g}, averaged with {shipped.average:g}, weight decay "
-            f"{shipped.weight_decay:g}, mirrored at random.",
+            f"{shipped.weight_decay:g}, {'mirrored' if shipped.flip else 'not mirrored'}.",
             "",
             "## The baseline",
             "",

@@ -126,8 +126,9 @@ def many(options: argparse.Namespace) -> str:
 | private memory of one process in a run on them | {run.private:.0f} MB at most |
 | driver and two workers together, proportional set size | {run.proportional:.0f} MB |
 
-Private memory by process, MB: {most}. Proportional set size counts the pages of the pack that they
-map, too, each once. The run was watched for {duration(run.seconds)}.
+Private memory by process, MB: {most}.
+Proportional set size counts the pages of the pack that they map, too, each once. The run was
+watched for {duration(run.seconds)}.
 """
 
 

@@ -1,18 +1,20 @@
 """What if the quick proxy's recipe were another? Losses of one network under each, seed by seed.
 
-    python -m benchmarks.recipe [--seeds 6] [--write]
+    python -m benchmarks.recipe [--seeds 6] [--only NAME,NAME] [--write]
 
 The networks are the 1x baseline of the efficientnet space's `quick` proxy on Fashion-MNIST, and for
 the learning rate the same at 1.7 times the depth. Each recipe is the shipped one with the keys in
 its row changed, and each seed draws the same order of the images for all of them: differences are
-within a seed, with the interval of 95 % that Student's t gives. *Scatter* is the standard deviation
-of the loss from seed to seed, which a comparison of networks must overcome. Seconds are of the
-process. What is trained is kept in results/benchmarks/recipe.csv; the command goes on from there.
+within a seed, over the seeds that both have, with the interval of 95 % that Student's t gives.
+*Scatter* is the standard deviation of the loss from seed to seed, which a comparison of networks
+must overcome. Seconds are of the process. What is trained is kept in results/benchmarks/recipe.csv;
+the command goes on from there.
 """
 
 import argparse
 import os
 import platform
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -109,16 +111,17 @@ def differences(table: pd.DataFrame, network: str) -> pd.DataFrame:
     its difference to the shipped one within a seed, with its interval; nothing of a single seed.
     """
     mine = table[table["network"] == network]
-    losses = mine.pivot_table(index="seed", columns="recipe", values="loss", sort=False).dropna()
+    losses = mine.pivot_table(index="seed", columns="recipe", values="loss", sort=False)
     rows = []
     for name in losses.columns:
-        apart = losses[name] - losses[SHIPPED]
+        apart = (losses[name] - losses[SHIPPED]).dropna()
         n = len(apart)
         half = float(student.ppf(0.975, n - 1) * apart.std(ddof=1) / n**0.5) if n > 1 else np.nan
-        of_it = mine[(mine["recipe"] == name) & mine["seed"].isin(losses.index)]
+        of_it = mine[mine["recipe"] == name]
         rows.append(
             {
                 "recipe": name,
+                "seeds": n,
                 "loss": float(losses[name].mean()),
                 "scatter": float(losses[name].std(ddof=1)),
                 "accuracy": float(of_it["accuracy"].mean()),
@@ -140,10 +143,10 @@ def verdict(apart: float, half: float) -> str:
 def rows_of(found: pd.DataFrame) -> list[str]:
     """The table of a network's recipes in Markdown."""
     return [
-        "| recipe | loss | scatter | against shipped (95 %) | verdict | accuracy | CPU s |",
-        "|---|---|---|---|---|---|---|",
+        "| recipe | seeds | loss | scatter | against shipped (95 %) | verdict | accuracy | CPU s |",
+        "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {row.recipe} | {row.loss:.4f} | {row.scatter:.4f} | {row.apart:+.4f} "
+            f"| {row.recipe} | {row.seeds} | {row.loss:.4f} | {row.scatter:.4f} | {row.apart:+.4f} "
             f"({row.apart - row.half:+.4f} to {row.apart + row.half:+.4f}) "
             f"| {verdict(row.apart, row.half)} | {row.accuracy:.1%} | {row.seconds:.0f} |"
             for row in found.itertuples()
@@ -156,19 +159,21 @@ def document(table: pd.DataFrame, proxy: Proxy) -> str:
     what = " ".join((__doc__ or "").split("\n\n")[2].split())
     shipped = proxy.recipe
     base, deep = differences(table, BASE), differences(table, DEEP)
-    seeds = table.groupby(["network", "recipe"])["seed"].nunique().min()
     return "\n".join(
         [
             "# Recipes: what another would change",
             "",
-            what,
+            textwrap.fill(what, 100),
             "",
-            f"{seeds} seeds; {proxy.train_examples:,} images for {shipped.epochs} epochs, "
-            f"{proxy.val_examples:,} for validation; one thread of {os.cpu_count()} cores, "
-            f"{platform.machine()}, torch {torch.__version__}. Shipped: batch "
-            f"{shipped.batch_size}, rate {shipped.learning_rate:g}, {shipped.schedule} after a "
-            f"warm-up of {shipped.warmup:g}, averaged with {shipped.average:g}, weight decay "
-            f"{shipped.weight_decay:g}, {'mirrored' if shipped.flip else 'not mirrored'}.",
+            textwrap.fill(
+                f"{proxy.train_examples:,} images for {shipped.epochs} epochs, "
+                f"{proxy.val_examples:,} for validation; one thread of {os.cpu_count()} cores, "
+                f"{platform.machine()}, torch {torch.__version__}. Shipped: batch "
+                f"{shipped.batch_size}, rate {shipped.learning_rate:g}, {shipped.schedule} after a "
+                f"warm-up of {shipped.warmup:g}, averaged with {shipped.average:g}, weight decay "
+                f"{shipped.weight_decay:g}, {'mirrored' if shipped.flip else 'not mirrored'}.",
+                100,
+            ),
             "",
             "## The baseline",
             "",
@@ -199,13 +204,16 @@ def main() -> None:
     """Train what the record lacks, and draw the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--only", default="", help="these recipes alone, with commas between")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     space = load_space("efficientnet")
     proxy = space.proxies["quick"]
     base = proxy_baseline(space, proxy, 1, 10)
     archs = {BASE: base, DEEP: scale_arch(base, Scale(depth=1.7))}
-    wanted = list(settings(proxy.recipe, proxy.train_examples or 0))
+    only = options.only.split(",") if options.only else []
+    every = settings(proxy.recipe, proxy.train_examples or 0)
+    wanted = [setting for setting in every if not only or setting.name in only]
     table = pd.read_csv(RECORD) if RECORD.exists() else pd.DataFrame(columns=COLUMNS)
     for setting, seed in missing(table, wanted, options.seeds):
         end = trained(archs[setting.network], proxy, setting.recipe, seed)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import scalesearch as ss
+from benchmarks.recipe import BASE, DEEP, PAGE, RECORD, differences, rows_of, verdict
 from scalesearch.plans.document import read_plan
 from scalesearch.report.content import read_content
 from scalesearch.selection.selection import read_selection
@@ -80,3 +81,13 @@ def test_the_lattice_has_what_its_report_shows() -> None:
     assert all(row.accuracy and row.accuracy.n == 3 for row in content.transfer.networks)
     known = content.curves[content.curves["candidate"].isin([*content.rows])]
     assert len(known) == 10 * 8 * 8, "a row for each candidate, seed and epoch"
+
+
+def test_the_page_of_recipes_is_of_its_record_and_quick_has_the_better_one() -> None:
+    table, text = pd.read_csv(RECORD), PAGE.read_text()
+    for network in (BASE, DEEP):
+        for row in rows_of(differences(table, network)):
+            assert f"{row}\n" in text
+    mirrored = differences(table, BASE).set_index("recipe").loc["mirrored"]
+    assert verdict(mirrored["apart"], mirrored["half"]) == "worse"
+    assert load_space("efficientnet").proxies["quick"].recipe.flip is False

@@ -81,13 +81,16 @@ def find_selection(folder: Path) -> Selection | None:
 
 
 def old_notes(selection: Selection) -> tuple[str, ...]:
-    """What the data said of themselves, as a selection of the first version has it.
+    """What the data said of themselves, as a selection has it whose study has no data.json.
 
-    It kept these notes among its warnings alone, which say besides why gates failed, how many
-    trials did, and that seeds or epochs are few.
+    The first version kept these notes among the warnings alone, which say besides why gates failed
+    or were not shown, how many trials did, and that seeds, epochs or whole trials are few.
     """
-    others = (*(f"{gate.name}: " for gate in selection.gates), "train longer ")
-    counts = re.compile(r"\d+ (trials failed; trials\.csv|seeds tell little)")
+    gates = (f"{gate.name}{end}" for gate in selection.gates for end in (": ", ", "))
+    others = (*gates, "train longer ", "train for more epochs ", "each trial told one number")
+    counts = re.compile(
+        r"\d+ (trials failed; trials\.csv|seeds tell little|candidates have no whole trial)"
+    )
     return tuple(
         warning
         for warning in selection.warnings

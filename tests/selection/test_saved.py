@@ -32,7 +32,10 @@ def test_select_needs_neither_the_data_nor_a_new_plan(
     # the first version noted of the data among its warnings alone
     noted = 0 if (REFERENCE / name / "data.json").exists() else 1
     for _ in range(2):
+        if noted:
+            (study.folder / "data.json").unlink(missing_ok=True)
         found = study.select()
+        assert len({*found.warnings}) == len(found.warnings)
         assert found.warnings.count(note) == noted, "what it noted of the data is kept"
         assert not any("trials failed" in warning for warning in found.warnings)
     assert study.report("csv").exists()

@@ -46,16 +46,25 @@ def test_the_page_tells_what_the_committed_study_of_the_segmenter_shows() -> Non
         assert Path(name).read_text() == (STUDY / name).read_text(), "the page's own files"
     assert found.coefficients is not None and front is not None and front.metric is not None
     trials, alpha = len(pd.read_csv(STUDY / "trials.csv")), found.coefficients.alpha
-    assert front.metric.name == "IoU" and [row.seeds for row in front.rows] == [3, 3, 3]
+    assert front.metric.name == "IoU" and {row.seeds for row in front.rows} == {3}
     low, high = found.gain_interval
-    levels = [f"{row.accuracy:.3f}" for row in sorted(front.rows, key=lambda row: row.flops)]
+    level = {row.name: f"{row.accuracy:.3f}" for row in front.rows}
+    family, depth, width, resolution = (
+        [level[name] for name in line.members] for line in front.lines
+    )
+    ratio = front.efficiencies[0]
+    assert ratio.line == "depth alone" and not any(step.pays for step in front.steps)
+    assert all(one.low is None or one.low < 1 for one in front.efficiencies), "none is told apart"
     text = " ".join(PAGE.read_text().split())
     for words in (
         f"{len(plan.candidates)} networks of 2x, {trials} trials",
         f"alpha {alpha:g}, beta {found.coefficients.beta:g}, gamma {found.coefficients.gamma:g}",
         f"by {found.gain:.3f} of IoU on average (95 % interval {low:.3f} to {high:.3f})",
         f"all {len(found.confidence_set)} may be the best",
-        f"IoU {levels[0]}, {levels[1]} and {levels[2]} at 1x, 2x and 4x",
+        f"IoU {family[0]}, {family[1]} and {family[2]} at 1x, 2x and 4x; at 4x depth alone has "
+        f"{depth[-1]}, width alone {width[-1]}, resolution alone {resolution[-1]}.",
+        f"needs {ratio.ratio:.1f} times the flops, but with three seeds that may be "
+        f"{ratio.low:.1f} to {ratio.high:.1f} times",
     ):
         assert words in text, words
     gates = {gate.name: gate.outcome for gate in found.gates}

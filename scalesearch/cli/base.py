@@ -134,7 +134,7 @@ MirrorUrl = Annotated[
 
 def main() -> None:
     """Run the command line: exit code 0, or 2 after a one-line error, 130 when interrupted."""
-    # every 700 objects Python looks for cycles, which takes a tenth of a plan's time, as of mypy's
+    # Python looks for cycles at every 700 objects, which is a tenth of a plan's time
     gc.set_threshold(100_000, 20, 50)
     try:
         with messages_on_stderr(), sigterm_as_interrupt():

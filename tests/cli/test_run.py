@@ -200,6 +200,16 @@ def test_verify_compares_with_networks_scaled_up_further(
     assert scalesearch("verify", folder, "--phi", 1).stderr.startswith("error: --phi must be above")
 
 
+def test_a_command_that_draws_nothing_does_not_import_altair(
+    in_a_process: Command, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    planned = in_a_process("plan", tiny)
+    assert planned.returncode == 0 and re.search(r"\| +torch$", planned.stderr, re.MULTILINE)
+    for slow in ("altair", "tensorboardX"):
+        assert not re.search(rf"\| +{slow}$", planned.stderr, re.MULTILINE), slow
+
+
 def test_a_dry_run_writes_nothing(scalesearch: Command, tiny: Path, tmp_path: Path) -> None:
     found = scalesearch("run", tiny, "--dry-run", "--workers", 1, "--json")
     document = json.loads(found.stdout)

@@ -38,7 +38,8 @@ results: $(VENV)/installed
 fuzz: $(VENV)/installed-dev
 	FUZZ=40000 $(BIN)/pytest --timeout 0 tests/test_fuzz.py
 
-# the long form of the suite's faults: more than two hundred kills, half an hour; CHAOS_SEED repeats one
+# the long form of the suite's faults: more than two hundred kills, half an hour;
+# CHAOS_SEED repeats one
 chaos: $(VENV)/installed-dev data
 	CHAOS=$${CHAOS:-130} $(BIN)/pytest -n 0 -s --timeout 0 tests/studies/test_study.py \
 	  tests/studies/test_mirror.py tests/test_killed.py tests/test_chaos.py

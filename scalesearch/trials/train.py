@@ -101,6 +101,7 @@ def train(
     last = min(pause or recipe.epochs, recipe.epochs)
     capture = capture_on(device) if team == ALONE else None
     step: Step | None = None
+    average = averager(shown, network)
     evaluate = make_evaluation(shown, data, held_out, capture if split == "val" else None)
     for epoch in range(done + 1, last + 1):
         started = time.perf_counter()
@@ -123,7 +124,7 @@ def train(
             progress = ((epoch - 1) * batches + i) / (recipe.epochs * batches)
             rate = recipe.learning_rate * rate_at(recipe, progress)
             total += step(batch, drawn[chosen], rate, len(whole[i])) * len(whole[i])
-            blend(shown, network, share_kept(recipe.average, (epoch - 1) * batches + i))
+            average(share_kept(recipe.average, (epoch - 1) * batches + i))
         train_loss = float(team.mean(total)) / n
         seconds += time.perf_counter() - started
         if team.rank > 0 or (split == "test" and epoch < recipe.epochs):
@@ -140,7 +141,7 @@ def train(
             checkpoint = snapshot(epoch, seconds, network, optimizer, order, flips, shown)
             saved = seconds
         if epoch == recipe.epochs:
-            blend(network, shown, 0.0)
+            averager(network, shown)(0.0)
         yield Metrics(epoch, mean, accuracy, train_loss, seconds, losses, checkpoint)
 
 
@@ -259,15 +260,18 @@ def share_kept(decay: float, step: int) -> float:
     return min(decay, step / (step + 10))
 
 
-@torch.no_grad()
-def blend(average: nn.Module, network: nn.Module, kept: float) -> None:
-    """Move the average's weights and statistics towards the network's, in place; nothing for
-    itself."""
+def averager(average: nn.Module, network: nn.Module) -> Callable[[float], None]:
+    """A function that moves the average's weights and statistics towards the network's, in place,
+    and keeps that share of them; of a network and itself one that does nothing.
+
+    The tensors are looked up once: to find them takes as long as a GPU's step on small images.
+    """
     if average is network:
-        return
+        return lambda kept: None
     ours, theirs = (list(each.state_dict().values()) for each in (average, network))
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.is_floating_point()]
-    torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - kept)
+    ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
+    return torch.no_grad()(lambda kept: torch._foreach_lerp_(ours, theirs, 1 - kept))
 
 
 def schedule(progress: float, warmup: float) -> float:

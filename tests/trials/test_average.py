@@ -9,7 +9,7 @@ from scalesearch.data import load
 from scalesearch.networks.arch import Arch, Stage
 from scalesearch.networks.models import build_model
 from scalesearch.spaces.space import Recipe
-from scalesearch.trials.train import Metrics, blend, rate_at, schedule, share_kept, train
+from scalesearch.trials.train import Metrics, averager, rate_at, schedule, share_kept, train
 
 RECIPE = Recipe(
     epochs=3, batch_size=20, learning_rate=0.01, schedule="constant", average=0.9, warmup=0.1
@@ -42,11 +42,11 @@ def test_an_average_moves_towards_the_network_and_first_is_it() -> None:
     with torch.no_grad():
         other.weight.fill_(3.0)
         other.running_mean.fill_(1.0)  # type: ignore[union-attr]
-    blend(one, other, 0.75)  # weights were 1, means 0
+    averager(one, other)(0.75)  # weights were 1, means 0
     assert one.weight.tolist() == [1.5, 1.5]
     assert one.running_mean.tolist() == [0.25, 0.25]  # type: ignore[union-attr]
     assert other.weight.tolist() == [3, 3]
-    blend(one, other, share_kept(0.9, 0))
+    averager(one, other)(share_kept(0.9, 0))
     assert one.weight.tolist() == [3, 3]
     assert [share_kept(0.9, step) for step in (10, 90, 1000)] == [0.5, 0.9, 0.9]
 

@@ -188,7 +188,7 @@ class Arch:
     classes: int = 1000
     """Logits."""
     train_resolution: int = 0
-    """The side of training images where it is another; 0 for the same."""
+    """The side of training images that are cropped, where it is another; 0 for the same."""
     rules: Rules = Rules()
     """How the family rounds."""
 

@@ -108,7 +108,7 @@ def run_trial(trial: Trial, read: Reader = decoded, team: Team = ALONE) -> Itera
     if trial.trained is not None:
         yield looked(network, data, trial.split, trial.trained)
         return
-    side = trial.arch.train_resolution or trial.arch.resolution
+    side = seen_at(trial.arch, recipe)
     recipe = replace(recipe, learning_rate=recipe.learning_rate * trial.rate)
     at = (trial.split, trial.start, trial.pause)
     for metrics in train(network, data, recipe, trial.seed, *at, side, team):
@@ -143,18 +143,27 @@ def run_custom(
             yield with_weights(trial, network, metrics)
 
 
+def seen_at(arch: Model, recipe: Recipe) -> int:
+    """Pixels a side that a network sees in training: of cropped images its own smaller side.
+
+    A crop shows things larger, as more pixels do in evaluation (Touvron et al. 2019,
+    arXiv:1906.06423). Whole images must be of one side in both.
+    """
+    cropped = recipe.augment.crop < 1
+    return (arch.train_resolution if cropped else 0) or arch.resolution
+
+
 def data_of(trial: Trial, recipe: Recipe, read: Reader) -> DataSet | None:
     """The data set of a trial, ready to train with; None where it has none of ours."""
     if not trial.data:
         return None
-    crops = recipe.augment.crop < 1
     return prepared(
         read,
         trial.data,
         trial.train_examples,
         trial.val_examples,
         trial.arch.resolution,
-        None if crops else trial.arch.train_resolution or trial.arch.resolution,
+        None if recipe.augment.crop < 1 else seen_at(trial.arch, recipe),
         trial.device,
         trial.split,
     )

@@ -10,7 +10,9 @@ from PIL import Image, ImageEnhance, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from scalesearch.networks import zoo
 from scalesearch.networks.blocks import build_network
+from scalesearch.networks.scaling import Scale, scale_arch
 from scalesearch.spaces.augmentation import NAMED, Augmentation
 from scalesearch.spaces.files import check_space, dump_space
 from scalesearch.spaces.space import Recipe
@@ -18,6 +20,7 @@ from scalesearch.trials.augment import CROP, draws, erased, mixed_with_last, res
 from scalesearch.trials.randaugment import CHANGES, after
 from scalesearch.trials.step import augmenter, normaliser
 from scalesearch.trials.train import mirrored, train
+from scalesearch.trials.trial import Trial, run_trial
 from tests.data.files import noise
 from tests.trials.test_step import ARCH, made
 
@@ -146,6 +149,21 @@ def test_a_paused_run_ends_as_the_whole_one(augment: Augmentation) -> None:
     whole, first = run(), run(pause=1)
     rest = run(start=first[-1][2])
     assert [step[:2] for step in whole] == [step[:2] for step in (*first, *rest)]
+
+
+def test_a_smaller_side_in_training_is_for_crops_alone() -> None:
+    """Whole images at another side than that of evaluation would show another size of things."""
+    arch = scale_arch(zoo.find("efficientnet_v2_b0"), Scale(0.3, 0.1, 32 / 224))
+    arch = replace(arch, channels=1, classes=10)
+    assert (arch.resolution, arch.train_resolution) == (32, 27)
+
+    def loss(train_resolution: int, augment: Augmentation) -> float:
+        recipe = Recipe(epochs=1, batch_size=32, augment=augment)
+        seen = replace(arch, train_resolution=train_resolution)
+        return next(run_trial(Trial(seen, 0, "shapes", 64, 50, recipe))).loss
+
+    assert loss(27, Augmentation()) == loss(0, Augmentation())
+    assert loss(27, Augmentation(crop=0.5)) != loss(0, Augmentation(crop=0.5))
 
 
 def test_a_space_names_a_recipe_or_its_keys() -> None:

@@ -156,12 +156,11 @@ class Content:
 
     @property
     def made_with(self) -> Mapping[str, str]:
-        """Device and versions: the run's record, else what the trials say."""
-        if self.run is not None:
-            return self.run.versions
+        """Device and versions that the trials were trained with, else those of the last run."""
         there = [name for name in ("device", "python", "torch") if name in self.trials]
         found = {name: self.trials[name].dropna().astype(str).unique() for name in there}
-        return {name: ", ".join(values) for name, values in found.items() if len(values)}
+        said = {name: ", ".join(values) for name, values in found.items() if len(values)}
+        return said or (self.run.versions if self.run else {})
 
 
 def read_content(folder: Path, new: Path | None = None) -> Content:

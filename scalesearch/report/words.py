@@ -126,6 +126,8 @@ def provenance(content: Content) -> list[tuple[str, str]]:
     proxy, run, versions = content.proxy, content.run, content.made_with
     seconds = content.trials["seconds"].fillna(0).sum()
     wall = f"{duration(run.seconds)}, runner {run.options['runner']}" if run else "not finished"
+    if run and not run.seconds:  # whatever trained was killed, and another run ended the study
+        wall = "not on record"
     shape = {name: value for name in SHAPE if (value := getattr(proxy, name)) is not None}
     model = content.space.model
     return [

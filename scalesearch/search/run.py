@@ -143,8 +143,13 @@ def as_fetched(search: Search) -> Search:
 
 
 def run_record(search: Search, options: RunOptions, started: float, trained: int) -> RunRecord:
-    """How the study was made, for its report; seconds of earlier runs are added up."""
+    """How the study was made, for its report; seconds of earlier runs are added up.
+
+    A run that found all trained leaves the record of the one that trained.
+    """
     earlier = find_record(search.folder)
+    if earlier and not trained:
+        return replace(earlier, trained_last=0)
     return RunRecord(
         options=asdict(options),
         versions=versions(device_of(options)),

@@ -1,10 +1,17 @@
 """Steps on one GPU: ours against torchvision's model; a part of benchmarks/gpu.py."""
 
+import re
 import statistics
+import sys
+import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from pathlib import Path
+from subprocess import PIPE, Popen
 from unittest.mock import patch
 
 import torch
@@ -27,6 +34,7 @@ PEERS = find_spec("torchvision") is not None
 ROUNDS, ROUND_SECONDS = 5, 0.3
 PART_SECONDS = 500  # no further case is begun after them
 SLOWEST, LEAST_RATIO = 3.0, 1.5  # ms; of the best peer's time
+OURS, RIVALS = ("ours", "eager", "contiguous"), ("fused", "compiled", "captured")
 
 Run = Callable[[], Tensor]  # a step
 
@@ -163,37 +171,89 @@ def set_up(make: Callable[[], Run]) -> tuple[Run, float]:
     return found[0], taken
 
 
-def compare(case: Case) -> tuple[str, float, float]:
-    """A row of the table; milliseconds of our step, its ratio to the best peer (nan: none)."""
+def work(case: Case, kind: str) -> None:
+    """What a process of its own does: a line on stdout for each on stdin. First the seconds of the
+    set-up, then of so many steps."""
     data = on_card(random_data(case.pixels, case.channels, 2 * case.batch, case.batch))
-    makers: dict[str, Callable[[], Run]] = {
+    made: dict[str, Callable[[], Run]] = {
         "ours": lambda: our_step(case, data),
         "eager": lambda: our_step(case, data, graph=False),
         "contiguous": lambda: our_step(case, data, last=False),
     }
-    for kind in ("fused", "compiled", "captured") if PEERS else ():
-        makers[kind] = lambda kind=kind: peer_step(case, data, kind)  # type: ignore[misc]
-    ready = {name: set_up(make) for name, make in makers.items()}
-    once = {name: seconds(run) for name, (run, _) in ready.items()}
-    counts = {name: max(3, int(ROUND_SECONDS / taken)) for name, taken in once.items()}
-    times: dict[str, list[float]] = {name: [] for name in ready}
+    sys.stdin.readline()
+    run, taken = set_up(made.get(kind) or (lambda: peer_step(case, data, kind)))
+    print(taken, flush=True)
+    for line in sys.stdin:
+        print(seconds(lambda n=int(line): [run() for _ in range(n)]), flush=True)  # type: ignore[misc]
+
+
+def start(case: Case, kind: str, folder: Path) -> Popen[str]:
+    """A step in a process of its own, so that one that fails takes no other along."""
+    line = [sys.executable, "-m", "benchmarks.gpu_steps", str(CASES.index(case)), kind]
+    with (folder / kind).open("wb") as errors:
+        return Popen(line, text=True, stdin=PIPE, stdout=PIPE, stderr=errors)
+
+
+def told(process: Popen[str], line: str) -> float | None:
+    """The seconds that it answers to that line; None where it has failed."""
+    assert process.stdin is not None and process.stdout is not None
+    with suppress(BrokenPipeError):
+        process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+    answer = process.stdout.readline()
+    return float(answer) if answer else None
+
+
+def failure(process: Popen[str], said: Path) -> str:
+    """The error with which a process ends, "" where it has none."""
+    process.communicate()
+    errors = re.findall(r"(?m)^\S*Error: .*$", said.read_text(errors="replace"))
+    return (errors or ["it died"])[-1] if process.returncode else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A row of the table, milliseconds of our step, its ratio to the best peer, what failed."""
+
+    row: str
+    ms: float
+    ratio: float
+    failed: tuple[str, ...]
+
+
+def in_turns(peers: dict[str, Popen[str]]) -> dict[str, list[float]]:
+    """Milliseconds of a step in each round; fewer of one that fails."""
+    once = {kind: told(peer, "1") for kind, peer in peers.items()}
+    counts = {kind: max(3, int(ROUND_SECONDS / taken)) for kind, taken in once.items() if taken}
+    times: dict[str, list[float]] = {kind: [] for kind in counts}
     for _ in range(ROUNDS):
-        for name, (run, _) in ready.items():
-            taken = seconds(lambda run=run, n=counts[name]: [run() for _ in range(n)])  # type: ignore[misc]
-            times[name].append(1000 * taken / counts[name])
-    ms = {name: statistics.median(found) for name, found in times.items()}
-    best = min((ms[k] for k in ("fused", "compiled", "captured") if k in ms), default=float("nan"))
+        for kind, count in counts.items():
+            if taken := told(peers[kind], str(count)):
+                times[kind].append(1000 * taken / count)
+    return times
+
+
+def compare(case: Case) -> Compared:
+    """Our step and its peers, turn and turn about; nan where one has failed or is not there."""
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder)
+        peers = {kind: start(case, kind, said) for kind in (*OURS, *(RIVALS if PEERS else ()))}
+        ready = {kind: told(peer, "set up") for kind, peer in peers.items()}
+        times = in_turns({kind: peers[kind] for kind, found in ready.items() if found})
+        errors = {kind: failure(peer, said / kind) for kind, peer in peers.items()}
+    whole = {kind: found for kind, found in times.items() if len(found) == ROUNDS}
+    ms = defaultdict(lambda: float("nan"), {k: statistics.median(v) for k, v in whole.items()})
+    best = min((ms[kind] for kind in RIVALS if kind in ms), default=float("nan"))
     peak = next((rate for key, rate in PEAK.items() if key in torch.cuda.get_device_name()), None)
     flops = 6 * cost(arch_of(case)).flops * case.batch
     cells = [
-        *(f"{ms[name]:.3f}" for name in ("ours", "eager", "contiguous")),
-        *(f"{ms[k]:.3f}" if k in ms else "-" for k in ("fused", "compiled", "captured")),
-        f"{best / ms['ours']:.2f}" if PEERS else "-",
+        *(f"{ms[kind]:.3f}" if kind in ms else "-" for kind in (*OURS, *RIVALS)),
+        f"{best / ms['ours']:.2f}",
         f"{flops / (ms['ours'] / 1000) / peak:.1%}" if peak else "-",
-        f"{ready['ours'][1]:.1f}",
-        f"{ready['compiled'][1]:.1f}" if PEERS else "-",
+        *(f"{ready[kind]:.1f}" if ready.get(kind) else "-" for kind in ("ours", "compiled")),
     ]
-    return f"| {case} | {' | '.join(cells)} |", ms["ours"], best / ms["ours"]
+    failed = tuple(f"{case}: {kind} failed: {error}" for kind, error in errors.items() if error)
+    return Compared(f"| {case} | {' | '.join(cells)} |", ms["ours"], best / ms["ours"], failed)
 
 
 def steps() -> tuple[list[str], list[str]]:
@@ -205,18 +265,24 @@ def steps() -> tuple[list[str], list[str]]:
         "of peak | our set-up, s | compiled set-up, s |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    missed, started = [], time.monotonic()
+    missed, notes, started = [], [], time.monotonic()
     for case in CASES:
         if time.monotonic() - started > PART_SECONDS:
-            lines += ["", f"Time was up before {case}."]
+            notes.append(f"Time was up before {case}.")
             break
-        row, ms, ratio = compare(case)
-        lines.append(row)
-        if case.batch == 128 and case.width < 1 and ms > SLOWEST:
-            missed.append(f"{case}: a step must take at most {SLOWEST:g} ms, got {ms:.2f}")
-        if PEERS and case == CASES[0] and ratio < LEAST_RATIO:
-            missed.append(f"{case}: must be {LEAST_RATIO:g}x the best peer, got {ratio:.2f}x")
+        found = compare(case)
+        lines.append(found.row)
+        notes += found.failed
+        if case.batch == 128 and case.width < 1 and not found.ms <= SLOWEST:
+            missed.append(f"{case}: a step must take at most {SLOWEST:g} ms, got {found.ms:.2f}")
+        if PEERS and case == CASES[0] and not found.ratio >= LEAST_RATIO:
+            rule = f"must be {LEAST_RATIO:g}x the best peer"
+            missed.append(f"{case}: {rule}, got {found.ratio:.2f}x")
     if not PEERS:
-        lines += ["", "torchvision is not installed here: no peer was measured."]
+        notes.append("torchvision is not installed here: no peer was measured.")
         missed.append("no peer was measured, for torchvision is not installed")
-    return lines, missed
+    return [*lines, *(line for note in notes for line in ("", note))], missed
+
+
+if __name__ == "__main__":
+    work(CASES[int(sys.argv[1])], sys.argv[2])

@@ -5,10 +5,11 @@
 The reference is the tabular benchmark, results/lattice-fashion-mnist. Every proxy of
 benchmarks/proxies.yaml becomes a study of its own, trained by `scalesearch run` with every
 candidate and seed, under --studies; the same command again goes on where it was stopped, and trains
-nothing that is there. Candidates are compared where both have the same depth and width multipliers.
-The rank correlation is Spearman's of mean losses; regret is what the reference loses by the proxy's
-first over its own first. Intervals are of 2,000 draws of seeds with replacement, of both studies;
-the reference stands against itself by halves of its seeds.
+nothing that is there. What they brought is kept in results/benchmarks/proxies.csv. Candidates are
+compared where both have the same depth and width multipliers. The rank correlation is Spearman's of
+mean losses; regret is what the reference loses by the proxy's first over its own first. Intervals
+are of 2,000 draws of seeds with replacement, of both studies; the reference stands against itself
+by halves of its seeds.
 """
 
 import argparse
@@ -25,15 +26,20 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 import scalesearch as ss
+from scalesearch.files import write_csv
 from scalesearch.plans.document import read_plan
 from scalesearch.spaces.files import load_space
 from scalesearch.spaces.space import Proxy, Space
 
 HERE = Path(__file__).parent
+SPACE = HERE / "proxies.yaml"
 RESULTS = HERE.parent / "results"
 RESULT = RESULTS / "benchmarks" / "proxies.md"
 REFERENCE = RESULTS / "lattice-fashion-mnist"
 DRAWS = 2000
+RECORD = RESULTS / "benchmarks" / "proxies.csv"
+BASE = "1x"  # what the record calls the baseline; candidates go by alpha and beta
+COLUMNS = ["proxy", "network", "flops", "seed", "loss", "accuracy", "seconds"]
 Floats = NDArray[np.float64]
 Shape = tuple[float, float]  # alpha and beta
 
@@ -62,22 +68,28 @@ class Fidelity:
     regret: tuple[float, float, float]
 
 
-def read_losses(folder: Path) -> Losses | None:
-    """The trials of a study; None where not all of them have run to the end."""
+def read_trials(folder: Path, name: str) -> pd.DataFrame | None:
+    """A study's trials as the record keeps them; None where not all have run to the end."""
     plan, trials = read_plan(folder), pd.read_csv(folder / "trials.csv")
     done = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "val")]
-    keys = [candidate.key for candidate in plan.candidates]
-    wide = done.pivot_table(index="candidate", columns="seed", values="loss").reindex(keys)
-    if wide.empty or wide.isna().any(axis=None):
-        return None
-    mine = done[done["candidate"].isin(keys)]
-    base = done[done["candidate"] == plan.baseline.key]
+    # of the points that realise a candidate the first: the same under every proxy
+    shapes = {row.key: min((at.alpha, at.beta) for at in row.points) for row in plan.candidates}
+    networks = {plan.baseline.key: BASE} | {key: f"{a:g}/{b:g}" for key, (a, b) in shapes.items()}
+    rows = done.assign(proxy=name, network=done["candidate"].map(networks))[COLUMNS]
+    wide = rows.pivot_table(index="network", columns="seed", values="loss")
+    return None if {*wide.index} != {*networks.values()} or wide.isna().any(axis=None) else rows
+
+
+def losses_of(rows: pd.DataFrame) -> Losses:
+    """The losses of a study's rows."""
+    mine, base = rows[rows["network"] != BASE], rows[rows["network"] == BASE]
+    wide = mine.pivot_table(index="network", columns="seed", values="loss", sort=False)
+    shapes = [name.split("/") for name in wide.index.astype(str)]
     return Losses(
-        # of the points that realise a candidate the first: the same under every proxy
-        shapes=tuple(min((at.alpha, at.beta) for at in row.points) for row in plan.candidates),
+        shapes=tuple((float(alpha), float(beta)) for alpha, beta in shapes),
         losses=wide.to_numpy(),
         seconds=float(mine["seconds"].mean()),
-        flops=plan.baseline.flops,
+        flops=int(base["flops"].iloc[0]),
         accuracy=float(base["accuracy"].mean()),
     )
 
@@ -151,9 +163,10 @@ def row(name: str, proxy: Proxy, of: Losses, found: Fidelity | None) -> str:
 def table(space: Space, found: dict[str, Losses]) -> list[str]:
     """The reference, then all proxies whose studies are complete, the dearest first."""
     rng = np.random.default_rng(0)
-    reference = read_losses(REFERENCE)
-    if reference is None:
+    rows = read_trials(REFERENCE, "the reference")
+    if rows is None:
         raise SystemExit(f"{REFERENCE} must have every trial of the tabular benchmark")
+    reference = losses_of(rows)
     [theirs] = load_space(REFERENCE / "space.yaml").proxies.values()
     lines = [
         "| proxy | px | width | images | epochs | rate | seeds | 1x | accuracy at 1x "
@@ -189,7 +202,7 @@ def document(space: Space, lines: Sequence[str]) -> str:
 def main() -> None:
     """Train what is missing, and print the table after each study."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("space", nargs="?", type=Path, default=HERE / "proxies.yaml")
+    parser.add_argument("space", nargs="?", type=Path, default=SPACE)
     parser.add_argument("--studies", type=Path, default=Path("results") / "proxies")
     parser.add_argument("--only", default="", help="these proxies alone, with commas between")
     parser.add_argument("--runner", default="ray", choices=("ray", "inline"))
@@ -199,7 +212,7 @@ def main() -> None:
     options = parser.parse_args()
     space = ss.space(options.space)
     wanted = options.only.split(",") if options.only else list(space.proxies)
-    found: dict[str, Losses] = {}
+    record = pd.read_csv(RECORD) if RECORD.exists() else pd.DataFrame(columns=COLUMNS)
     for name in wanted:
         if not options.read:
             ss.run(
@@ -212,12 +225,20 @@ def main() -> None:
                 workers=options.workers,
             )
         if (options.studies / name / "trials.csv").exists():
-            losses = read_losses(options.studies / name)
-            found |= {} if losses is None else {name: losses}
-        lines = table(space, found)
+            rows = read_trials(options.studies / name, name)
+            others = record[record["proxy"] != name]
+            record = record if rows is None else pd.concat([others, rows])
+        lines = table(space, found_in(record, space))
         print("\n".join(lines), flush=True)
         if options.write:
+            write_csv(RECORD, record.sort_values(["proxy", "network", "seed"]))
             RESULT.write_text(document(space, lines))
+
+
+def found_in(record: pd.DataFrame, space: Space) -> dict[str, Losses]:
+    """The losses of every proxy of the space that is on record."""
+    studies = record.groupby("proxy", sort=False)
+    return {str(name): losses_of(rows) for name, rows in studies if name in space.proxies}
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m benchmarks.results [FOLDER]
 
-selects from each study with a journal below FOLDER (results/reference unless given) and writes its
-report; without FOLDER the tabular benchmark's report too. Nothing is trained.
+selects from each study with a journal below FOLDER (results unless given) and writes its report.
+Nothing is trained.
 """
 
 import argparse
@@ -11,9 +11,8 @@ import contextlib
 from pathlib import Path
 
 import scalesearch
-from benchmarks.lattice import render
 
-REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+RESULTS = Path(__file__).parents[1] / "results"
 
 
 def main() -> None:
@@ -21,11 +20,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?")
     folder = parser.parse_args().folder
-    for journal in sorted((folder or REFERENCE).resolve().rglob("study.journal")):
+    for journal in sorted((folder or RESULTS).resolve().rglob("study.journal")):
         if (journal.parent / "plan.json").exists():  # else a verification's, or a front's
             renew(journal.parent)
-    if folder is None:
-        render()
 
 
 def renew(folder: Path) -> None:

@@ -491,8 +491,8 @@ def replay(
 ) -> Replayed:
     """What `policy` spends and what its pick costs, over that many orders of a table's seeds.
 
-    `table` is one that `read_table` gave, or a directory such as results/lattice-fashion-mnist.
-    Nothing is trained. Raises ValueError where the table has gaps.
+    `table` is one that `read_table` gave, or the directory of a study whose every candidate has
+    every seed, as of `--policy grid`. Nothing is trained. Raises ValueError for a table with gaps.
     """
     found = table if isinstance(table, Table) else read_table(Path(table))
     return replay_policy(policy, found, resamplings, name)

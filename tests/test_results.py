@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import scalesearch as ss
+from benchmarks import proxies
 from benchmarks.recipe import BASE, DEEP, PAGE, RECORD, differences, rows_of, verdict
 from scalesearch.plans.document import read_plan
 from scalesearch.report.content import read_content
@@ -74,13 +76,26 @@ def test_verify_says_how_it_is_called(scalesearch: Command) -> None:
     assert found.returncode == 0 and "--phi" in found.stdout
 
 
-def test_the_lattice_has_what_its_report_shows() -> None:
+def test_the_lattice_has_every_trial_and_takes_its_baseline_to_88_percent() -> None:
     content = read_content(RESULTS / "lattice-fashion-mnist")
-    assert {row.n for row in content.candidates} == {8}
-    assert content.transfer is not None
-    assert all(row.accuracy and row.accuracy.n == 3 for row in content.transfer.networks)
-    known = content.curves[content.curves["candidate"].isin([*content.rows])]
-    assert len(known) == 10 * 8 * 8, "a row for each candidate, seed and epoch"
+    assert len(content.candidates) >= 10 and {row.n for row in content.candidates} == {8}
+    base = content.plan.baseline.key
+    networks = {base, *(row.key for row in content.candidates)}
+    known = content.curves[content.curves["candidate"].isin(networks)]
+    epochs = content.proxy.recipe.epochs
+    assert len(known) == len(networks) * 8 * epochs, "a row for each network, seed and epoch"
+    last = known[(known["candidate"] == base) & (known["epoch"] == epochs)]
+    assert last["accuracy"].mean() >= 0.88
+    assert dict(content.made_with)["device"] == "NVIDIA H200"
+
+
+def test_the_page_of_proxies_is_of_its_record_and_quick_is_the_shipped_one() -> None:
+    space, text = load_space(proxies.SPACE), proxies.RESULT.read_text()
+    record = pd.read_csv(proxies.RECORD)
+    for line in proxies.table(space, proxies.found_in(record, space)):
+        assert f"{line}\n" in text
+    ours, shipped = space.proxies["quick"], load_space("efficientnet").proxies["quick"]
+    assert replace(ours, grid=None) == replace(shipped, grid=None)
 
 
 def test_the_page_of_recipes_is_of_its_record_and_quick_has_the_better_one() -> None:

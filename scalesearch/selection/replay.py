@@ -1,9 +1,10 @@
 """The tabular benchmark: any policy against a table of what every trial would have brought.
 
-The table is measured (results/lattice-fashion-mnist); nothing in it is invented or interpolated. A
-resampling is an order of its seeds, or a draw of as many with replacement; a policy gets them in
-that order. Regret is the loss of what the policy picks over that of the best, both the means of
-all seeds of the table: with every seed once the full grid's is 0, with draws (the bootstrap) not.
+The table is a study whose every trial was trained (results/lattice-fashion-mnist); nothing in it is
+invented or interpolated. A resampling is an order of its seeds, or a draw of as many with
+replacement; a policy gets them in that order. Regret is the loss of what the policy picks over that
+of the best, both the means of all seeds of the table: with every seed once the full grid's is 0,
+with draws (the bootstrap) not.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from scalesearch.plans.document import read_plan
 from scalesearch.selection.losses import Curves, loss_matrix, losses_after
 from scalesearch.selection.sampler import sample
 from scalesearch.selection.terms import Policy, Terms
@@ -40,12 +42,11 @@ class Replayed:
 
 
 def read_table(folder: Path) -> Table:
-    """The table in a directory's curves.csv. Raises ValueError where a trial of it is missing."""
-    rows = pd.read_csv(folder / "curves.csv")
-    rows = rows[rows["phi"] <= 1]
-    baseline = rows.loc[rows["phi"] == 0, "candidate"].iloc[0]
-    keys = [*(key for key in rows["candidate"].unique() if key != baseline), baseline]
-    wide = rows.pivot_table(index="candidate", columns=["seed", "epoch"], values="loss").loc[keys]
+    """The table that a study's trials make. Raises ValueError where one of them is missing."""
+    plan, rows = read_plan(folder), pd.read_csv(folder / "curves.csv")
+    keys = [*(candidate.key for candidate in plan.candidates), plan.baseline.key]
+    wide = rows.pivot_table(index="candidate", columns=["seed", "epoch"], values="loss")
+    wide = wide.reindex(keys)
     seeds, epochs = rows["seed"].nunique(), int(rows["epoch"].max())
     if wide.isna().any(axis=None) or wide.shape[1] != seeds * epochs:
         raise ValueError(f"a table must have every network's every epoch, got gaps in {folder}")

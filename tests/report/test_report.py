@@ -38,7 +38,8 @@ from tests.conftest import Command
 RESULTS = Path(__file__).parents[2] / "results"
 REFERENCE = RESULTS / "reference" / "efficientnet-first-version-2x"
 SHIPPED = RESULTS / "reference" / "efficientnet-fashion-mnist-2x"
-LATTICE = RESULTS / "lattice-fashion-mnist"
+# what verifying the first version's candidates found
+VERIFIED = Path(__file__).parents[1] / "golden" / "verify.json"
 FIGURES = {"plan", "accuracy", "seeds", "surface", "curves", "losses", "p_best"}
 PUBLISHED = {"published_flops", "published_params", "published_activations"}
 
@@ -54,7 +55,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the reference study with a verification, and its report."""
     folder = tmp_path_factory.mktemp("reported") / "study"
     shutil.copytree(REFERENCE, folder)
-    shutil.copy(LATTICE / "verify.json", folder)  # the same candidates, trained for longer
+    shutil.copy(VERIFIED, folder)
     shutil.rmtree(folder / "figures")
     assert write_report(folder) == folder / "report.html"
     return folder
@@ -208,7 +209,7 @@ def test_what_comes_from_files_is_inert(study: Path) -> None:
     hostile = study.rename(study.with_name("<img src=x onerror=alert(1)>"))
     edit(hostile / "plan.json", lambda d: d.update(space=evil, budget=evil, flops_convention=evil))
     edit(hostile / "selection.json", lambda d: d["warnings"].append(evil))
-    shutil.copy(LATTICE / "verify.json", hostile)
+    shutil.copy(VERIFIED, hostile)
     edit(hostile / "verify.json", lambda d: d["networks"][0].update(label=evil))
     trials = pd.read_csv(hostile / "trials.csv").astype({"error": "object"})
     trials.loc[0, ["state", "error"]] = ["FAIL", evil]
@@ -275,7 +276,7 @@ def test_an_expected_loss_is_the_law_s_own() -> None:
     rng = np.random.default_rng(0)
     fitted = np.array([-0.8, 0.1, 0.02, 0.03])
     law = Law("linear", fitted, rng.normal(fitted, 0.01, (20000, 4)), {})
-    document = json.loads((LATTICE / "verify.json").read_text())["law"]
+    document = json.loads(VERIFIED.read_text())["law"]
     document |= {
         "form": "linear",
         "coefficients": fitted.tolist(),

@@ -24,7 +24,7 @@ from scalesearch.families.front import write_front
 from scalesearch.networks.latency import Conditions, Timings
 from scalesearch.report import write_front_report, write_report
 from tests.families.test_front import ACCURACIES, front
-from tests.report.test_report import LATTICE, REFERENCE, SHIPPED, edit
+from tests.report.test_report import REFERENCE, SHIPPED, VERIFIED, edit
 
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
@@ -50,7 +50,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a study whose every text is hostile."""
     folder = tmp_path_factory.mktemp("browser") / "<img src=x onerror=window.pwned=1>"
     shutil.copytree(REFERENCE, folder)
-    shutil.copy(LATTICE / "verify.json", folder)
+    shutil.copy(VERIFIED, folder)
     edit(folder / "plan.json", lambda d: d.update(space=EVIL))
     edit(folder / "selection.json", lambda d: d["warnings"].append(EVIL))
     edit(folder / "verify.json", lambda d: d["networks"][0].update(label=EVIL))
@@ -150,7 +150,7 @@ def test_the_pointer_shows_the_candidate(browser: webdriver.Chrome) -> None:
 
 def test_a_hostile_label_is_text_in_the_tooltip(browser: webdriver.Chrome) -> None:
     of = figure(browser, "transfer")
-    hostile = next(row for row in json.loads((LATTICE / "verify.json").read_text())["networks"])
+    hostile = next(row for row in json.loads(VERIFIED.read_text())["networks"])
     loss = f"{hostile['loss']:.4f}"
     for mark in points(of):
         ActionChains(browser).move_to_element(mark).perform()

@@ -186,7 +186,7 @@ REPORTED = (
     World("half-way 0.7", half=0.7),
     World("half-way 0.99", half=0.99),
     World("crossing curves", half=-0.8),
-    World("around the lattice", truth="lattice"),
+    World("around the lattice", candidates=10, truth="lattice"),
     World("3 seeds", seeds=3),
     World("2 seeds", seeds=2),
     World("2 seeds, the best is noisier", seeds=2, noisy="best"),

@@ -9,6 +9,7 @@ its last map 4 of them, and the width that stands behind its name, its own where
 """
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from scalesearch.families.front import Front, find_front
@@ -53,7 +54,8 @@ def main() -> None:
         name="lineage",
     )
     training, folder = prepare_training(options)
-    run_training(training, folder, RunOptions(workers=asked.workers, max_hours=asked.max_hours))
+    with suppress(KeyboardInterrupt):  # the page is of what has been trained
+        run_training(training, folder, RunOptions(workers=asked.workers, max_hours=asked.max_hours))
     front = find_front(folder)
     if front is not None:
         write_text(folder / "lineage.md", page(front))

@@ -1,11 +1,11 @@
 """Steps on one GPU: ours against torchvision's model; a part of benchmarks/gpu.py."""
 
+import math
 import re
 import statistics
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -234,7 +234,7 @@ def in_turns(peers: dict[str, Popen[str]]) -> dict[str, list[float]]:
 
 
 def compare(case: Case) -> Compared:
-    """Our step and its peers, turn and turn about; nan where one has failed or is not there."""
+    """Our step and its peers, turn and turn about; of one that failed or is not there nan."""
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder)
         peers = {kind: start(case, kind, said) for kind in (*OURS, *(RIVALS if PEERS else ()))}
@@ -242,18 +242,19 @@ def compare(case: Case) -> Compared:
         times = in_turns({kind: peers[kind] for kind, found in ready.items() if found})
         errors = {kind: failure(peer, said / kind) for kind, peer in peers.items()}
     whole = {kind: found for kind, found in times.items() if len(found) == ROUNDS}
-    ms = defaultdict(lambda: float("nan"), {k: statistics.median(v) for k, v in whole.items()})
+    ms = {kind: statistics.median(found) for kind, found in whole.items()}
+    ours = ms.get("ours", float("nan"))
     best = min((ms[kind] for kind in RIVALS if kind in ms), default=float("nan"))
     peak = next((rate for key, rate in PEAK.items() if key in torch.cuda.get_device_name()), None)
     flops = 6 * cost(arch_of(case)).flops * case.batch
     cells = [
         *(f"{ms[kind]:.3f}" if kind in ms else "-" for kind in (*OURS, *RIVALS)),
-        f"{best / ms['ours']:.2f}",
-        f"{flops / (ms['ours'] / 1000) / peak:.1%}" if peak else "-",
+        "-" if math.isnan(best / ours) else f"{best / ours:.2f}",
+        f"{flops / (ours / 1000) / peak:.1%}" if peak and "ours" in ms else "-",
         *(f"{ready[kind]:.1f}" if ready.get(kind) else "-" for kind in ("ours", "compiled")),
     ]
     failed = tuple(f"{case}: {kind} failed: {error}" for kind, error in errors.items() if error)
-    return Compared(f"| {case} | {' | '.join(cells)} |", ms["ours"], best / ms["ours"], failed)
+    return Compared(f"| {case} | {' | '.join(cells)} |", ours, best / ours, failed)
 
 
 def steps() -> tuple[list[str], list[str]]:

@@ -199,6 +199,12 @@ def document(space: Space, lines: Sequence[str]) -> str:
     )
 
 
+def found_in(record: pd.DataFrame, space: Space) -> dict[str, Losses]:
+    """The losses of every proxy of the space that is on record."""
+    studies = record.groupby("proxy", sort=False)
+    return {str(name): losses_of(rows) for name, rows in studies if name in space.proxies}
+
+
 def main() -> None:
     """Train what is missing, and print the table after each study."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -233,12 +239,6 @@ def main() -> None:
         if options.write:
             write_csv(RECORD, record.sort_values(["proxy", "network", "seed"]))
             RESULT.write_text(document(space, lines))
-
-
-def found_in(record: pd.DataFrame, space: Space) -> dict[str, Losses]:
-    """The losses of every proxy of the space that is on record."""
-    studies = record.groupby("proxy", sort=False)
-    return {str(name): losses_of(rows) for name, rows in studies if name in space.proxies}
 
 
 if __name__ == "__main__":

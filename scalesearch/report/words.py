@@ -13,6 +13,7 @@ from scalesearch.selection.gates import Gate
 from scalesearch.spaces.growth import added
 from scalesearch.spaces.metric import Metric
 from scalesearch.spaces.space import Growth
+from scalesearch.studies.record import RunRecord
 from scalesearch.units import counted, duration, milliseconds
 
 CHANGES = {
@@ -123,11 +124,8 @@ def more_seeds(content: Content) -> str:
 
 def provenance(content: Content) -> list[tuple[str, str]]:
     """How the study was made: what a reader needs to judge and to repeat it."""
-    proxy, run, versions = content.proxy, content.run, content.made_with
+    proxy, versions = content.proxy, content.made_with
     seconds = content.trials["seconds"].fillna(0).sum()
-    wall = f"{duration(run.seconds)}, runner {run.options['runner']}" if run else "not finished"
-    if run and not run.seconds:  # whatever trained was killed, and another run ended the study
-        wall = "not on record"
     shape = {name: value for name in SHAPE if (value := getattr(proxy, name)) is not None}
     model = content.space.model
     return [
@@ -142,10 +140,19 @@ def provenance(content: Content) -> list[tuple[str, str]]:
         ("seeds", f"at most {proxy.seeds} a candidate, policy {content.space.policy}"),
         ("trials", pairs({k.lower(): n for k, n in content.states.items()}) or "none"),
         ("flops", content.plan.flops_convention),
-        ("wall time", f"{wall}; {duration(seconds)} of training in its trials"),
+        ("wall time", f"{wall_time(content.run)}; {duration(seconds)} of training in its trials"),
         ("device", versions.get("device", "unknown")),
         ("versions", pairs({k: v for k, v in versions.items() if k != "device"}) or "unknown"),
     ]
+
+
+def wall_time(run: RunRecord | None) -> str:
+    """What a study's runs took, as far as they came to an end."""
+    if run is None:
+        return "not finished"
+    if not run.seconds:  # whatever trained was killed, and another run ended the study
+        return "not on record"
+    return f"{duration(run.seconds)}, runner {run.options['runner']}"
 
 
 def given_more(content: Content) -> list[tuple[str, str]]:

@@ -35,6 +35,11 @@ class Augmentation:
     """Above 0, two changes of colour or shape, drawn of thirteen, of that magnitude (Cubuk et al.
     2019, arXiv:1909.13719; their fourteenth, equalize, is left out)."""
 
+    @property
+    def crops(self) -> bool:
+        """Whether networks are shown parts of images in place of whole ones."""
+        return self.crop < 1
+
 
 # each with whose recipe it is
 NAMED = {

@@ -49,7 +49,7 @@ def proxy_baseline(
     return replace(
         arch,
         # whole images are trained on at the side of evaluation
-        train_resolution=arch.train_resolution if proxy.recipe.augment.crop < 1 else 0,
+        train_resolution=arch.train_resolution if proxy.recipe.augment.crops else 0,
         channels=channels or arch.channels,
         classes=classes or arch.classes,
         dropout=arch.dropout if proxy.dropout is None else proxy.dropout,

@@ -41,7 +41,7 @@ def reshaped(images: Tensor, augment: Augmentation, drawn: Tensor, side: int) ->
     u, own = drawn[:, 1:], images.shape[-1]
     height = width = torch.ones_like(u[:, 0])
     top = left = torch.zeros_like(height)
-    if augment.crop < 1:
+    if augment.crops:
         area = augment.crop + (1 - augment.crop) * u[:, CROP]
         ratio = torch.exp((2 * u[:, CROP + 1] - 1) * RATIO)
         width = (area * ratio).sqrt().clamp(max=1)

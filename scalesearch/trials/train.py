@@ -96,7 +96,7 @@ def train(
         done, seconds = restore(start, network, optimizer, order, flips, shown)
     n = len(data.train.labels)
     batches = math.ceil(n / recipe.batch_size)
-    crops = recipe.augment.crop < 1
+    crops = recipe.augment.crops
     side, step_side, saved = side or data.train.side, 0, seconds
     last = min(pause or recipe.epochs, recipe.epochs)
     capture = capture_on(device) if team == ALONE else None

@@ -149,8 +149,7 @@ def seen_at(arch: Model, recipe: Recipe) -> int:
     A crop shows things larger, as more pixels do in evaluation (Touvron et al. 2019,
     arXiv:1906.06423). Whole images must be of one side in both.
     """
-    cropped = recipe.augment.crop < 1
-    return (arch.train_resolution if cropped else 0) or arch.resolution
+    return (arch.train_resolution if recipe.augment.crops else 0) or arch.resolution
 
 
 def data_of(trial: Trial, recipe: Recipe, read: Reader) -> DataSet | None:
@@ -163,7 +162,7 @@ def data_of(trial: Trial, recipe: Recipe, read: Reader) -> DataSet | None:
         trial.train_examples,
         trial.val_examples,
         trial.arch.resolution,
-        None if recipe.augment.crop < 1 else seen_at(trial.arch, recipe),
+        None if recipe.augment.crops else seen_at(trial.arch, recipe),
         trial.device,
         trial.split,
     )

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 import scalesearch as ss
-from benchmarks import proxies
+from benchmarks import lineage, proxies
 from benchmarks.recipe import BASE, DEEP, PAGE, RECORD, differences, rows_of, verdict
+from scalesearch.families.front import find_front
 from scalesearch.plans.document import read_plan
 from scalesearch.report.content import read_content
 from scalesearch.selection.selection import read_selection
@@ -41,12 +42,8 @@ def test_every_command_reads_a_committed_study(
 
     for command in ("status", "select"):
         found = scalesearch(command, study, "--json")
-        if (study / "study.journal").exists():
-            assert (found.returncode, found.stderr) == (0, ""), found.stderr
-            assert "headline" in json.loads(found.stdout) or "states" in json.loads(found.stdout)
-        else:
-            assert found.returncode == 2 and found.stdout == "" and found.stderr.count("\n") == 1
-            assert found.stderr.startswith("error: ") and "study.journal" in found.stderr
+        assert (found.returncode, found.stderr) == (0, ""), found.stderr
+        assert "headline" in json.loads(found.stdout) or "states" in json.loads(found.stdout)
 
     scaled = scalesearch(
         *("scale", "--study", study, "--phi", "1,2", "--match", "", "--out", "found", "--json")
@@ -87,6 +84,19 @@ def test_the_lattice_has_every_trial_and_takes_its_baseline_to_88_percent() -> N
     last = known[(known["candidate"] == base) & (known["epoch"] == epochs)]
     assert last["accuracy"].mean() >= 0.88
     assert dict(content.made_with)["device"] == "NVIDIA H200"
+
+
+def test_what_the_pages_say_of_the_lattice_at_4x_is_so() -> None:
+    said = "have not been trained at 4x" in (RESULTS.parent / "docs" / "trust.md").read_text()
+    assert said == (not (RESULTS / "lattice-fashion-mnist" / "verify.json").exists())
+
+
+def test_the_page_of_the_lineage_is_of_its_trials() -> None:
+    front = find_front(RESULTS / "lineage")
+    assert front is not None and {row.name for row in front.rows} == {*lineage.LINEAGE}
+    assert (RESULTS / "lineage" / "lineage.md").read_text() == lineage.page(front)
+    ends = pd.read_csv(RESULTS / "lineage" / "trials.csv")
+    assert sum(row.seeds for row in front.rows) == (ends["state"] == "COMPLETE").sum()
 
 
 def test_the_page_of_proxies_is_of_its_record_and_quick_is_the_shipped_one() -> None:

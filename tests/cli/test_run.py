@@ -77,8 +77,11 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     assert family["members"][0]["flops"] == own.flops, "the family is the study's own"
     assert own.arch.resolution == 12, "its first network is the candidate, of gamma 1"
     assert abs(own.ratio / 2 - 1) <= space.tolerance
-    again = scalesearch("run", tiny, "--runner", "inline")
+    record = json.loads((folder / "run.json").read_text())
+    again = scalesearch("run", tiny, "--runner", "inline", "--stall", "5m")
     assert "nothing to train" in again.stderr
+    now = json.loads((folder / "run.json").read_text())
+    assert now == record | {"trained_last": 0}, "how it was trained is the run's that trained it"
     assert "nothing was trained" in again.stdout
     assert "TRIALS" not in again.stderr
     status = json.loads(scalesearch("status", folder, "--json").stdout)

@@ -266,6 +266,15 @@ def test_a_change_in_words() -> None:
     )
 
 
+def test_a_study_is_said_to_be_made_where_its_trials_were(study: Path) -> None:
+    """A run that trains nothing may end it elsewhere, and knows no time of a killed one."""
+    edit(study / "run.json", lambda d: d.update(seconds=0.0, versions={"device": "another"}))
+    trials = pd.read_csv(study / "trials.csv").assign(device="NVIDIA H200")
+    trials.to_csv(study / "trials.csv", index=False)
+    said = dict(provenance(read_content(study)))
+    assert said["device"] == "NVIDIA H200" and said["wall time"].startswith("not on record; ")
+
+
 def test_the_command_that_repeats_it(study: Path) -> None:
     edit(study / "run.json", lambda d: d["options"].update(runner="inline", workers=3))
     said = command(read_content(study.rename(study.with_name("a b"))))

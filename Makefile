@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 GPU_PYTHON ?= $(BIN)/python
 GPU_TESTS := tests/test_gpu.py tests/trials/test_step.py tests/networks/test_latency.py
 
-.PHONY: run test chaos docs reference results data browser bench gpu fuzz clean
+.PHONY: run test long chaos docs reference results data browser bench gpu fuzz clean
 
 run: $(VENV)/installed data
 	$(BIN)/scalesearch run --budget 2x
@@ -21,6 +21,10 @@ test: $(VENV)/installed-dev data browser
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# the tests that take longest, which make test leaves out: clusters, kills, hangs, the docs' pages
+long: $(VENV)/installed-dev data browser
+	$(BIN)/pytest -m long
 
 # a static site in build/site; the theme prints its authors' notice of a successor, which is no fault
 docs: $(VENV)/installed-dev
@@ -41,7 +45,7 @@ fuzz: $(VENV)/installed-dev
 # the long form of the suite's faults: more than two hundred kills, half an hour;
 # CHAOS_SEED repeats one
 chaos: $(VENV)/installed-dev data
-	CHAOS=$${CHAOS:-130} $(BIN)/pytest -n 0 -s --timeout 0 tests/studies/test_study.py \
+	CHAOS=$${CHAOS:-130} $(BIN)/pytest -m '' -n 0 -s --timeout 0 tests/studies/test_study.py \
 	  tests/studies/test_mirror.py tests/test_killed.py tests/test_chaos.py
 
 # on a machine with a GPU: the tests that need one, then what results/benchmarks/gpu.md holds, in calls

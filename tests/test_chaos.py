@@ -95,6 +95,7 @@ def test_a_full_disk_leaves_whole_lines_and_the_study_goes_on(
     exact(tmp_path / "full", undisturbed)
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("chaos")
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
 def test_a_clock_that_goes_backwards_changes_nothing(
@@ -133,6 +134,7 @@ def test_a_second_interrupt_stops_now_and_leaves_nothing_running(
     assert completions(folder) == {}
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("chaos")
 def test_a_signal_to_all_processes_of_a_run_under_ray_ends_it_as_one_to_its_own(
     tiny: Path, tmp_path: Path, undisturbed: Path

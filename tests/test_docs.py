@@ -133,6 +133,7 @@ def use_small(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fashion, "find", lambda name: folder / name)
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_of_a_page_works(
@@ -252,6 +253,7 @@ def test_a_misspelt_option_is_noticed(desk: Path) -> None:
         type_in("make tset")
 
 
+@pytest.mark.long
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)  # type: ignore[no-untyped-call]

@@ -132,6 +132,7 @@ def test_a_killed_command_leaves_the_old_state_or_the_new(
     print(f"{name}: {kills} kills", flush=True)
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("chaos")
 def test_a_full_disk_during_verify_leaves_the_old_answer_and_verify_goes_on(
     finished: Path, tmp_path: Path

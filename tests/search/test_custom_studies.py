@@ -162,6 +162,7 @@ def rows(study: ss.SavedStudy) -> pd.DataFrame:
     return study.trials().sort_values(["candidate", "seed"])[["candidate", "seed", "agreement"]]
 
 
+@pytest.mark.long
 def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(
     space: Path, scalesearch: Command
 ) -> None:
@@ -192,6 +193,7 @@ def test_a_function_that_no_module_has_trains_on_ray_to_the_same_bits(
     assert "one that is in no module is given in Python, as `train`" in told.stderr
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("chaos")
 def test_killed_workers_and_drivers_leave_no_trace_of_its_own_state(
     space: Path, tmp_path: Path

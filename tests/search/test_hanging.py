@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from scalesearch.studies import read_trials
 from tests.conftest import Command
 
@@ -49,6 +51,7 @@ proxies:
 """
 
 
+@pytest.mark.long
 def test_verify_and_train_hand_on_the_trial_of_a_worker_that_hangs(
     in_a_process: Command, tmp_path: Path
 ) -> None:

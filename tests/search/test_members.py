@@ -103,6 +103,7 @@ def test_what_is_added_later_is_what_one_go_trains(front: Path, finished: Path) 
     same_weights(later, front)
 
 
+@pytest.mark.long
 def test_a_training_goes_on_elsewhere_from_its_mirror(
     front: Path, undisturbed: Path, finished: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_killed_drivers_leave_no_trace(front: Path, finished: Path) -> None:
     assert "## The front" in (finished / "report.md").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("chaos")
 def test_killed_workers_leave_no_trace(front: Path, finished: Path) -> None:
     line = [sys.executable, "-m", "scalesearch", "train", str(finished), "--phi", "1"]

@@ -163,6 +163,7 @@ def test_a_terminal_gets_one_screen_and_the_answer_in_the_end(tiny: Path, tmp_pa
     assert "Traceback" not in text
 
 
+@pytest.mark.long
 def test_a_training_has_the_screen_of_a_run(finished: Path, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "scalesearch", "train", str(finished), "--phi", "1"]
     line += ["--coefficients", "1.2,1.2,1.2", "--no-axes", "--runner", "inline", "--epochs", "60"]

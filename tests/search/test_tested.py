@@ -36,6 +36,7 @@ def test_a_look_at_the_weights_is_the_look_after_training_again(average: float) 
     assert looked.epoch == 2
 
 
+@pytest.mark.long
 def test_a_study_looks_at_weights_and_trains_again_where_they_are_gone(
     tiny: Path, tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

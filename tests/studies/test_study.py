@@ -263,6 +263,7 @@ def test_a_second_driver_is_refused_and_told_of_the_first(tmp_path: Path) -> Non
         pass
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("chaos")
 def test_twenty_kills_lose_nothing_and_repeat_nothing(
     tiny: Path, tmp_path: Path, undisturbed: Path

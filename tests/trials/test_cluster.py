@@ -45,6 +45,7 @@ def test_a_node_is_lost_in_the_middle_and_the_study_ends_exactly(
     assert read_trials(folder)["node"].notna().any(), "where each trial ran is on record"
 
 
+@pytest.mark.long
 def test_a_node_is_lost_while_a_family_is_trained_and_it_ends_exactly(
     nodes: Cluster, finished: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_node_is_lost_while_a_family_is_trained_and_it_ends_exactly(
     same_weights(folder, alone)
 
 
+@pytest.mark.long
 def test_a_wrong_token_is_refused_in_one_line(nodes: Cluster, tiny: Path, tmp_path: Path) -> None:
     wrong = {**nodes.environment, "RAY_AUTH_TOKEN": "0" * 40}
     line = command(tiny, tmp_path, "refused", "--address", nodes.address)

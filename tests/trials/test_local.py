@@ -51,6 +51,7 @@ def is_loopback(address: str) -> bool:
     return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
 
 
+@pytest.mark.long
 def test_a_local_run_imports_the_named_module_alone_and_listens_to_this_machine(
     tmp_path: Path,
 ) -> None:

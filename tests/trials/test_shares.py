@@ -25,6 +25,7 @@ def a_gpu_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps(resources))
 
 
+@pytest.mark.long
 def test_a_trial_out_of_memory_runs_again_with_twice_the_share_and_is_then_reported() -> None:
     """And a worker that has lost its GPU takes no other trial, though one waits for it."""
 

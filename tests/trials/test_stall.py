@@ -49,6 +49,7 @@ def test_a_trial_of_a_stopped_worker_is_handed_on(
     raise AssertionError(f"process {mark.read_text()} is still there")
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("chaos")
 def test_a_hang_in_c_and_a_leak_fail_their_trials_and_the_others_go_on() -> None:
     # nested, so that it travels to the workers by value

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from scalesearch.data.catalogue import Sample, content_of, reason
+from scalesearch.data.catalogue import Sample
 from scalesearch.data.decode import decode
+from scalesearch.data.reading import content_of, reason
 
 OTHERWISE = "make room, or name another cache"
 

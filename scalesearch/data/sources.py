@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scalesearch.data import arrays, cifar, fashion, folder, huggingface, shapes, shards
-from scalesearch.data.catalogue import Catalogue, chosen, own_side
+from scalesearch.data.catalogue import Catalogue, chosen
 from scalesearch.data.images import (
     DataInfo,
     DataSet,
@@ -18,6 +18,7 @@ from scalesearch.data.images import (
 )
 from scalesearch.data.packing import make_pack
 from scalesearch.data.packs import open_pack
+from scalesearch.data.reading import own_side
 from scalesearch.errors import meant
 
 # what a source is called: how to describe it, how to read it; both are given what follows the colon

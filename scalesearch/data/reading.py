@@ -34,9 +34,7 @@ def reason(error: Exception) -> str:
 
 
 def content_of(sample: Sample) -> bytes:
-    """An image's bytes. Raises OSError where they cannot be read; ValueError for no regular file,
-    and for one that has changed since it was listed.
-    """
+    """An image's bytes. Raises OSError where it cannot be read, ValueError for no regular file."""
     if sample.path.startswith(HUGGING_FACE):
         return content(sample.path, sample.start)
     path = Path(sample.path)

@@ -23,8 +23,8 @@ from scalesearch.units import milliseconds, short
 COMPARED = ("mobilenet_v2", "resnet18")  # with a study's family, those of its own left out
 
 
-def show_verified(found: Verification) -> None:
-    """Print what a verification found."""
+def show_verified(found: Verification, study: Path) -> None:
+    """Print what a verification of a study found."""
     show_table(
         f"at {found.ratio:g}x, {found.seeds} seeds; flops are multiply-adds",
         ["network", "px", "flops", "ratio", "loss", "95 % interval"],
@@ -57,8 +57,10 @@ def show_verified(found: Verification) -> None:
         f"{law.error:.4f}, of best-so-far {law.error_best_so_far:.4f}, of a log-linear fit "
         f"{law.error_log_linear:.4f}; {law.inside} inside the interval"
     )
-    if not law.supported:
-        say("the trials do not support a law of shape: loss is told by compute alone")
+    if law.why_no_law:
+        say(f"nothing is predicted from it: {law.why_no_law}")
+    if beyond := found.beyond(read_plan(study).images):
+        say(beyond)
 
 
 def show_trained(training: Training, said: str) -> None:

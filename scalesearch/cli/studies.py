@@ -352,7 +352,7 @@ def verify_command(
         raise SystemExit(130) from None
     if as_json:
         return print_json(document)
-    show_verified(document)
+    show_verified(document, Path(study))
 
 
 @app.command(

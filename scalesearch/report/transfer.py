@@ -52,14 +52,6 @@ class Transfer:
         """The law and how it did."""
         return self.document.law
 
-    @property
-    def why_no_law(self) -> str | None:
-        """Why nothing may be predicted by it; None where it is supported."""
-        if self.law.supported:
-            return None
-        tests = ", ".join(f"{form} P = {p:.2g}" for form, p in self.law.tests.items())
-        return f"the trials support no law of shape{f' ({tests})' if tests else ''}"
-
 
 def read_transfer(folder: Path) -> Transfer | None:
     """A study's verification, None where there is none."""

@@ -1,5 +1,6 @@
 """The verification: what training at a larger phi said, as verify.json keeps it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,25 @@ class LawFound:
     error_best_so_far: float
     error_log_linear: float
 
+    @property
+    def why_no_law(self) -> str | None:
+        """Why nothing may be predicted by it; None where trials support it and it errs least."""
+        if not self.supported:
+            tests = ", ".join(f"{form} P = {p:.2g}" for form, p in self.tests.items())
+            tested = f" ({tests})" if tests else ""
+            return f"the trials support no law of shape{tested}: loss is told by compute alone"
+        simpler = {
+            "the same candidate's loss at phi = 1": self.error_best_so_far,
+            "a log-linear fit of compute alone": self.error_log_linear,
+        }
+        better = min(simpler, key=lambda name: simpler[name])
+        if self.error < simpler[better]:
+            return None
+        return (
+            f"at phi = {self.phi:g} the law errs by {self.error:.4f}, "
+            f"{better} by {simpler[better]:.4f}"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
@@ -95,6 +115,16 @@ class Verification:
     axes: tuple[AxisAlone, ...]
     measure: Measure = "flops"
     law: LawFound
+
+    def beyond(self, images: int | None) -> str | None:
+        """What to say of networks with more pixels than the images' side; None without any."""
+        asking = [net.resolution for net in self.networks if net.resolution > (images or math.inf)]
+        if not asking:
+            return None
+        return (
+            f"{len(asking)} of {len(self.networks)} networks ask for up to {max(asking)} px and "
+            f"the images have {images}: enlarged they show no more, but maps are larger"
+        )
 
 
 def write_verification(folder: Path, found: Verification) -> None:

@@ -15,6 +15,7 @@ from scalesearch.families.front import find_front
 from scalesearch.plans.document import read_plan
 from scalesearch.report.content import read_content
 from scalesearch.selection.selection import read_selection
+from scalesearch.selection.verification import find_verification
 from scalesearch.spaces.files import load_space
 from tests.conftest import Command
 
@@ -87,8 +88,26 @@ def test_the_lattice_has_every_trial_and_takes_its_baseline_to_88_percent() -> N
 
 
 def test_what_the_pages_say_of_the_lattice_at_4x_is_so() -> None:
-    said = "have not been trained at 4x" in (RESULTS.parent / "docs" / "trust.md").read_text()
-    assert said == (not (RESULTS / "lattice-fashion-mnist" / "verify.json").exists())
+    found = find_verification(RESULTS / "lattice-fashion-mnist")
+    assert found is not None and found.law.why_no_law is not None
+    text = " ".join((RESULTS.parent / "docs" / "trust.md").read_text().split())
+    low, high = found.transfer.interval
+    apart = {axis.axis: axis for axis in found.axes}
+    for said in (
+        f"at 4x, {found.seeds} seeds each",
+        f"is {found.transfer.rank_correlation:+.2f} (95 % interval {low:+.2f} to {high:+.2f})",
+        f"Depth alone ends {apart['depth only'].difference:.3f} higher",
+        f"width alone {apart['width only'].difference:.3f};",
+        f"errs by {found.law.error:.4f}, the candidate's own loss at phi = 1 by "
+        f"{found.law.error_best_so_far:.4f}",
+        "best three there ask for up to 40 px",
+    ):
+        assert said in text, said
+    assert all(apart[f"{axis} only"].interval[0] > 0 for axis in ("depth", "width"))
+    assert apart["resolution only"].interval[0] < 0 < apart["resolution only"].interval[1]
+    best = sorted(found.networks, key=lambda network: network.loss)
+    sides = [*{network.key: network.resolution for network in best}.values()]
+    assert min(sides[:3]) > 28 >= max(sides[3:]) and max(sides) == 40
 
 
 def test_the_page_of_the_lineage_is_of_its_trials() -> None:

@@ -118,11 +118,12 @@ class Verification:
 
     def beyond(self, images: int | None) -> str | None:
         """What to say of networks with more pixels than the images' side; None without any."""
-        asking = [net.resolution for net in self.networks if net.resolution > (images or math.inf)]
+        sides = {net.key: net.resolution for net in self.networks}
+        asking = [side for side in sides.values() if side > (images or math.inf)]
         if not asking:
             return None
         return (
-            f"{len(asking)} of {len(self.networks)} networks ask for up to {max(asking)} px and "
+            f"{len(asking)} of {len(sides)} networks ask for up to {max(asking)} px and "
             f"the images have {images}: enlarged they show no more, but maps are larger"
         )
 

@@ -22,7 +22,7 @@ from scalesearch.units import short
 RESULTS = Path(__file__).parents[1] / "results"
 # the year of each paper, and what kept its network from its own form here
 LINEAGE = {
-    "lenet5": ("LeNet-5", 1998, ""),
+    "lenet5": ("LeNet-5", 1998, "its first subsampling left out"),
     "alexnet_w0.125": ("AlexNet", 2012, "an eighth of the width"),
     "vgg11_bn_w0.125": ("VGG-11", 2014, "an eighth of the width"),
     "googlenet_w0.25": ("GoogLeNet", 2014, "a quarter of the width, no auxiliary heads"),
@@ -75,7 +75,8 @@ def page(front: Front) -> str:
             "# The lineage",
             "",
             f"Every system trained end to end on {front.examples or 0:,} images of {front.images}, "
-            f"{front.epochs} epochs, by one recipe; flops are {front.flops_convention}.",
+            f"{front.epochs} epochs, by one recipe; flops are {front.flops_convention}. Accuracy "
+            "is fitted over the seeds; the earliest strides are 1, until the last map has 4 px.",
             "",
             "| year | system | px | flops | params | accuracy | seeds | here |",
             "|---|---|---|---|---|---|---|---|",

@@ -127,7 +127,8 @@ def export_command(
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="Weights: a .safetensors file, with scalesearch's names or torchvision's. [random]"
+            help="Weights: a .safetensors file, with scalesearch's names or torchvision's. "
+            "[those beside the model, else random]"
         ),
     ] = None,
     resolution: Resolution = None,

@@ -171,7 +171,7 @@ def train_command(
 
 @app.command(
     "evaluate",
-    epilog="Examples: scalesearch evaluate results/train-fashion-mnist/members/lenet5_1x.yaml; "
+    epilog="Examples: scalesearch evaluate results/train-fashion-mnist/members/lenet5.yaml; "
     "scalesearch evaluate lenet5.onnx --data fashion-mnist --split test",
 )
 def evaluate_command(

@@ -115,10 +115,10 @@ def evaluate(options: EvaluateOptions) -> Evaluated:
 def ready_model(options: EvaluateOptions) -> Ready:
     """A model of a YAML file or of the zoo with its weights. Raises ValueError for none."""
     path = model_file(options.model)
+    model = find_model(options.model)
     weights = options.weights or (weights_beside(path) if path else None)
     if weights is None:
         raise ParameterError("weights", f"must be given, for {options.model} has none beside it")
-    model = find_model(options.model)
     if isinstance(model, CustomModel) and not model.logits:
         raise ParameterError(
             "model",

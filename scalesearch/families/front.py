@@ -55,7 +55,8 @@ class Efficiency:
 
     That is the highest which both reach. `ratio` is None where the other line does not reach even
     what the first begins with, an end of the interval where it may not; both ends are None where
-    there are too few seeds for an interval too.
+    there are too few seeds for an interval too. Where the other line begins above that accuracy,
+    its flops there are not known: `at_most` holds, and there is no interval.
     """
 
     line: str
@@ -64,6 +65,7 @@ class Efficiency:
     ratio: float | None
     low: float | None = None
     high: float | None = None
+    at_most: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +250,14 @@ def efficiency(
 ) -> Efficiency:
     """How many times the flops of `mine` the other curve needs, one comparison of so many."""
     level, ratio = times(mine, other, mine.accuracy, other.accuracy)
+    if other.accuracy[0] > level and np.isfinite(ratio):
+        return Efficiency(
+            line=line.name,
+            kind=line.kind,
+            accuracy=told(metric, level),
+            ratio=ratio,
+            at_most=True,
+        )
     pairs = zip(mine.draws, other.draws, strict=True)
     draws = np.array([times(mine, other, *drawn)[1] for drawn in pairs])
     low, high = within_or_beyond(draws, LEFT_OUT / among) if len(draws) else (np.inf, np.inf)

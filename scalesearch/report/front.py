@@ -8,13 +8,16 @@ from scalesearch.families.front import find_front
 from scalesearch.files import plain, write_csv, write_text
 from scalesearch.report.page import render_html, render_md
 from scalesearch.report.pdf import print_pdf
+from scalesearch.report.write import check_format
 
 
 def write_front_report(folder: Path, kind: str | None = None) -> Path:
     """The path of the report of a training that is no study's: report.html unless told otherwise.
 
-    Raises ValueError where none of its networks has been trained to the end.
+    Raises ValueError where none of its networks has been trained to the end, and for a format that
+    is none.
     """
+    check_format(kind)
     front = find_front(folder)
     if front is None:
         raise ValueError(f"{folder} must have a network that was trained to its end, got none yet")

@@ -257,6 +257,11 @@ def times_text(found: Efficiency, front: Front) -> str:
     level = level if front.metric is None else f"{front.metric.name} {level}"
     if found.ratio is None:
         return f"{other} does not reach the {level} that {mine} begins with."
+    if found.at_most:
+        return (
+            f"{other} begins above {level}, the highest that {mine} reaches: it needs at most "
+            f"{found.ratio:.2f} times the flops."
+        )
     said = f"At {level} {other} needs {found.ratio:.2f} times the flops of {mine}"
     if found.low is None:
         return f"{said}; there are too few seeds for an interval."

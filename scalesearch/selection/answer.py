@@ -80,7 +80,7 @@ def select(search: Search, study: Study, decision: Decision) -> Selection:
         compares=search.space.compares,
         gates=gates,
         policy=search.space.policy,
-        ended=decision.ended or f"it has not: {len(decision.asks)} more trials are wanted",
+        ended=decision.ended or f"not ended: {len(decision.asks)} more trials are wanted",
         stopped=decision.stops,
         leader=ranking.leader,
         standings=ranking.standings,

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from scalesearch.families.front import Front, front_of, write_front
+from scalesearch.families.front import Curve, Front, efficiency, front_of, write_front
 from scalesearch.families.trained import Entry, Line, Training
 from scalesearch.networks.latency import Conditions, Timings
 from scalesearch.report import write_front_report
@@ -98,6 +98,19 @@ def test_flops_at_equal_accuracy_are_interpolated_on_the_log_axis() -> None:
     assert found["worse"].ratio is None and found["worse"].high is None
     said = times_text(found["worse"], front())
     assert said.startswith("worse does not reach the 80.") and said.endswith("begins with.")
+
+
+def test_a_line_that_begins_above_needs_at_most_so_much() -> None:
+    draws = np.zeros((100, 1))
+    mine = Curve(np.log([2e6]), np.array([0.80]), 0.80 + draws)
+    above = Curve(np.log([6e6]), np.array([0.90]), 0.90 + draws)
+    line = Line(name="larger", kind="matched", members=("one",))
+    found = efficiency(mine, above, line, 1, None)
+    assert found.at_most and found.ratio == pytest.approx(3) and found.low is found.high is None
+    said = times_text(found, front())
+    assert said.startswith("larger begins above 80.00 %") and "at most 3.00 times" in said
+    same = efficiency(mine, replace(above, accuracy=np.array([0.80])), line, 1, None)
+    assert not same.at_most and same.ratio == pytest.approx(3)
 
 
 def test_intervals_widen_with_the_noise_and_need_seeds() -> None:

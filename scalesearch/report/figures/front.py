@@ -127,7 +127,7 @@ def against(front: Front, cost: str) -> Figure:
         f"Lines of {what} against {cost_text} on a log axis: {counted(networks, 'network')} in "
         f"{counted(len(entries), 'line')}, from {lowest} to {highest}.",
         f"{heading} of every network that was trained, on {images}, against {cost_text}. A mark "
-        "is the mean of the seeds, the bar its 95 % interval; lines are families, dashed ones grow "
+        "is fitted over the seeds, the bar its 95 % interval; lines are families, dashed ones grow "
         "along one axis alone.",
         chart,
         entries,

@@ -22,7 +22,7 @@ test: $(VENV)/installed-dev data browser
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# the tests that take longest, which make test leaves out: clusters, kills, hangs, the docs' pages
+# the tests that take longest, which make test leaves out: clusters, hangs, the commands of all pages
 long: $(VENV)/installed-dev data browser
 	$(BIN)/pytest -m long
 

@@ -159,7 +159,9 @@ def test_every_command_of_a_page_works(
 
 
 @pytest.mark.xdist_group("docs")
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("README.md", marks=pytest.mark.long), "CONTRIBUTING.md"]
+)
 def test_every_command_of_the_readme_works(
     name: str, desk: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Reader, Trial
 
 
+@pytest.mark.long
 def test_a_trial_without_memory_fails_and_that_of_a_killed_worker_is_handed_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

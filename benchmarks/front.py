@@ -4,7 +4,7 @@
     python -m benchmarks.front --phi 1 --seeds 3 --max-hours 2
 
 writes results/front-fashion-mnist. The search's proxies see 10,000 images for 4 epochs; the
-networks of the front are trained on all 55,000 for 5, which took the baseline to 90.3 % once.
+networks of the front are trained on all 55,000 for 5, which is to take the baseline to 90 %.
 """
 
 import argparse

@@ -76,7 +76,7 @@ def page(front: Front) -> str:
             "",
             f"Every system trained end to end on {front.examples or 0:,} images of {front.images}, "
             f"{front.epochs} epochs, by one recipe; flops are {front.flops_convention}. Accuracy "
-            "is fitted over the seeds; the earliest strides are 1, until the last map has 4 px.",
+            "is fitted over the seeds; each network strides less than in its paper.",
             "",
             "| year | system | px | flops | params | accuracy | seeds | here |",
             "|---|---|---|---|---|---|---|---|",

@@ -106,6 +106,8 @@ def test_evaluate_prints_classes_and_says_what_is_missing(
     assert f"accuracy {card_of(member).accuracy:.2%}" in said.stdout, said.stderr
     assert "expected calibration error" in said.stdout
     assert scalesearch("evaluate", "lenet5").stderr.startswith("error: --weights must be given")
+    unknown = scalesearch("evaluate", "nosuch").stderr
+    assert unknown.startswith("error: a model must be one of") and "'nosuch'" in unknown
     wrong = scalesearch("evaluate", member, "--data", "npz:nothing.npz").stderr
     assert wrong.startswith("error: npz:") and wrong.count("\n") == 1
     assert "must be an ONNX file" in scalesearch("evaluate", "none.onnx").stderr

@@ -169,6 +169,8 @@ def test_the_report_of_a_front_says_what_it_found(tmp_path: Path) -> None:
     assert "| found_2 | found | 16 | 4M |" in text
     for cost in ("flops", "params", "activations"):
         assert (tmp_path / "figures" / f"front_{cost}.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="format must be html, md, pdf or csv, got 'foo'"):
+        write_front_report(tmp_path, "foo")
     with pytest.raises(ValueError, match="got none yet"):
         write_front_report(tmp_path / "figures")
 

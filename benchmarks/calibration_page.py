@@ -15,8 +15,8 @@ HEAD = """# Is the answer as sure as it says?
 
 Simulated searches with a known truth, run end to end under the default policy and then answered as
 a study's selection is (`python -m benchmarks.calibration --write`). Losses are about 0.43; a
-trial's own noise is 0.012, as on the first version's tabular benchmark, and so is the spread of the
-candidates' true losses where a world does not say otherwise. Random numbers are other than those
+trial's own noise is 0.012, and so is the spread of the candidates' true losses where a world does
+not say otherwise. Random numbers are other than those
 that figures were chosen on. Where all truths are equal, one candidate is called the best: the set
 must hold any. *around the lattice* has the truths and the noise of the tabular benchmark as it is
 today (results/lattice-fashion-mnist), the same in every search: its three best networks are nearly

@@ -64,6 +64,17 @@ def test_a_plan_is_a_table_of_networks_that_cost_the_budget(tiny: Path) -> None:
         ss.plan("efficientnett")
 
 
+def test_a_plan_without_data_says_that_its_classes_and_pixels_are_the_model_s_own(
+    tiny: Path,
+) -> None:
+    nameless = tiny.with_name("nameless.yaml")
+    nameless.write_text(tiny.read_text().replace("    data: shapes\n", ""))
+    own, given = ss.plan(nameless, "1.5x"), ss.plan(nameless, "1.5x", data="shapes")
+    assert own.remarks[-1].startswith("no data are named")
+    assert "no data" not in " ".join(given.remarks + ss.plan(tiny, "1.5x").remarks)
+    assert own.baseline.arch.classes == 1000 != given.baseline.arch.classes
+
+
 def test_a_run_gives_its_study(study: ss.SavedStudy) -> None:
     trials, curves = study.trials(), study.curves()
     assert set(trials["state"]) == {"COMPLETE"}

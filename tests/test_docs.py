@@ -194,6 +194,23 @@ def test_the_two_costs_of_one_shape_are_those_counted() -> None:
         assert f"{proxy:.2f}x" in text and f"{model:.1f}x" in text
 
 
+def test_the_page_on_reports_has_every_section_and_every_column_of_the_candidates() -> None:
+    page = (ROOT / "docs" / "reading-the-report.md").read_text()
+    templates = ROOT / "scalesearch" / "report" / "templates"
+    template = (templates / "report.html.j2").read_text()
+    titles = re.findall(r"<h2[^>]*>(.*?)</h2>", template)
+    assert len(titles) > 10
+    for title in titles:
+        words = re.sub(r"{{.*?}}", "", title).partition("?")[0].strip()
+        assert words in page, words
+    head = template.partition('id="candidates"')[2].partition("</thead>")[0]
+    columns = re.findall(r'scope="col">([^{]*?)</th>', head)
+    assert len(columns) > 10
+    rows = re.findall(r"^\| (.*?) \|", page.partition("## Candidates")[2], re.MULTILINE)
+    named = ", ".join(rows).split(", ")
+    assert {column.removesuffix(" (95 %)") for column in columns} <= {*named}
+
+
 def test_the_readme_s_default_run_is_the_committed_one() -> None:
     folder = ROOT / "results" / "reference" / "efficientnet-fashion-mnist-2x"
     plan, selection = read_plan(folder), read_selection(folder)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scalesearch.cli import complete
+from scalesearch.cli import complete, parse
 from scalesearch.cli.base import (
     Accelerator,
     Address,
@@ -101,7 +101,7 @@ def run_command(
         max_trials=max_trials,
         max_hours=max_hours,
         accelerator=accelerator,
-        log=tuple(log.split(",")) if log else (),
+        log=parse.words(log) if log else (),
         mirror=mirror,
         stall=seconds_of(stall),
         verbose=verbose,
@@ -245,7 +245,7 @@ def show_stands(plan: "Plan") -> None:
     show_table(
         "what they stand for: a network of the model, as deep and wide, at the px that the budget "
         "leaves there",
-        ["key", *("alpha", "beta", "gamma"), "ratio", "model px", "gamma", "ratio", ""],
+        ["key", *("grid alpha", "beta", "gamma"), "ratio", "model px", "its gamma", "ratio", ""],
         [
             [
                 *(key, point.alpha, point.beta, f"{point.gamma:.4g}", f"{ratio:.3f}"),

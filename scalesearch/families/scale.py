@@ -60,6 +60,10 @@ def scale(options: ScaleOptions) -> Family:
             raise ParameterError(
                 "output_stride", "must not be given beside published, whose networks have theirs"
             )
+        if options.study is not None:
+            raise ParameterError(
+                "study", f"must not be given beside published, which is no study's: {options.study}"
+            )
         members, source = by_table(options.space_name), None
         mode, start = "published", members[0].arch
         named = members[1:8]
@@ -103,6 +107,12 @@ def scaled_members(
                 member_at(start, plan, coefficients, phi, name, told_by)
                 for name, phi in zip(names, phis, strict=True)
             ]
+        if coefficients.nominal <= 1:
+            raise ParameterError(
+                "coefficients",
+                "must make networks larger, for phi is a budget of 2^phi: alpha * beta^2 * gamma^2 "
+                f"above 1, got {coefficients.nominal:.3g}; smaller ones are asked for by budget",
+            )
         return [
             by_ratio(start, coefficients, 2.0**phi, name, phi)
             for name, phi in zip(names, phis, strict=True)

@@ -6,6 +6,7 @@ roughly do; what a scale costs is measured afterwards, as everywhere.
 
 import math
 
+from scalesearch.errors import ParameterError
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.zoo.efficientnet import COEFFICIENTS
 
@@ -66,7 +67,14 @@ def find(name: str, coefficients: Coefficients | None = None) -> Coefficients:
 
 
 def nominal_phi(coefficients: Coefficients, ratio: float) -> float:
-    """The phi at which the coefficients' nominal cost is `ratio`, which must be above 0."""
+    """The phi at which the coefficients' nominal cost is `ratio`, which must be above 0.
+
+    Raises ParameterError for coefficients whose nominal cost is 1 at every phi.
+    """
     if not (math.isfinite(ratio) and ratio > 0):
         raise ValueError(f"a ratio of flops must be above 0, got {ratio}")
+    if abs(coefficients.nominal - 1) < 1e-9:
+        raise ParameterError(
+            "coefficients", "must change the cost: alpha * beta^2 * gamma^2 other than 1, got 1"
+        )
     return math.log(ratio) / math.log(coefficients.nominal)

@@ -33,11 +33,15 @@ Kind = Literal["family", "matched", "axis", "zoo"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(Measured):
-    """A network that is trained, by its name and its key, with what it costs."""
+    """A network that is trained, by its name and its key, with what it costs.
+
+    `seeds` is with how many; None, as in older files, for all of its training's.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,119}$")]
     key: str
     output_stride: int | None = None
+    seeds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What is trained on which images by which recipe, with how many seeds.
+    """What is trained on which images by which recipe, with how many seeds a network at most.
 
     `data`, `examples` of the training images (None for all) and `held_out` are a trial's; `remarks`
     say what could not be made and why. `start` is the SHA-256 of the weights that all begin from.
@@ -83,6 +87,10 @@ class Training:
     def names(self) -> dict[str, str]:
         """The networks' names by their keys."""
         return {entry.key: entry.name for entry in self.entries}
+
+    def seeds_of(self, one: Entry) -> int:
+        """With how many seeds a network is trained."""
+        return self.seeds if one.seeds is None else one.seeds
 
     def entry(self, name: str) -> Entry:
         """The network of that name."""
@@ -120,11 +128,12 @@ def trials_of(
         )
         for seed in range(training.seeds)
         for entry in here
+        if seed < training.seeds_of(entry)
     ]
 
 
 def joined(earlier: Training, new: Training) -> Training:
-    """Both trainings as one: what was trained stays, its seeds and members are added to.
+    """Both trainings as one: what was trained stays, its members and their seeds are added to.
 
     Raises ParameterError where they are not of the same images and recipe, a name has become
     another network's, what has been trained would have grown over another network, or latencies
@@ -146,9 +155,9 @@ def joined(earlier: Training, new: Training) -> Training:
             raise ParameterError(
                 "name", f"must be another, for {one.name} was another network before"
             )
-    entries = {one.name: one for one in (*earlier.entries, *new.entries)}
+    entries = joined_entries(earlier, new)
     before, now = cheapest(earlier.entries), cheapest(tuple(entries.values()))
-    if new.recipe.growth != Growth() and before != now:
+    if new.recipe.growth != Growth() and before.key != now.key:
         raise ParameterError(
             "name",
             f"must be another, for what grows does so over the cheapest network: {before.name}, "
@@ -163,6 +172,17 @@ def joined(earlier: Training, new: Training) -> Training:
         remarks=tuple(dict.fromkeys((*earlier.remarks, *new.remarks))),
         latency=new.latency or earlier.latency,
     )
+
+
+def joined_entries(earlier: Training, new: Training) -> dict[str, Entry]:
+    """The networks of both by their names, each with the more seeds that either gives it."""
+    found: dict[str, Entry] = {}
+    for training in (earlier, new):
+        for one in training.entries:
+            had = found.get(one.name)
+            seeds = max(training.seeds_of(one), had.seeds or 0 if had else 0)
+            found[one.name] = replace(one, seeds=seeds)
+    return found
 
 
 def cheapest(entries: tuple[Entry, ...]) -> Entry:
@@ -224,7 +244,7 @@ def training_of(
         images=images,
         recipe=recipe,
         seeds=seeds,
-        entries=tuple(first.values()),
+        entries=tuple(replace(one, seeds=seeds) for one in first.values()),
         lines=joined_lines(named, entries),
         remarks=remarks,
         custom=custom,

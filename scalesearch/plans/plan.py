@@ -35,7 +35,7 @@ from scalesearch.plans.limits import (
     time_networks,
 )
 from scalesearch.plans.look import look
-from scalesearch.plans.remarks import remarks
+from scalesearch.plans.remarks import remarks, without_data
 from scalesearch.plans.stands import Stand, faithful_keys, stands_of, too_few
 from scalesearch.spaces.budget import Budget, parse_budget
 from scalesearch.spaces.proxy import baseline, proxy_baseline
@@ -79,9 +79,10 @@ def make_plan(
     chosen = faithful_keys(found_stands, target)
     asked = replace(space, budget=budget.text)
     few = too_few(asked, proxy_name, (channels, classes), found_stands, target)
+    nameless = without_data(space, classes)
     if few and not chosen:
         inside = remarks([start, *(arch for arch, _ in near.values())], images)
-        raise ValueError("; ".join((few, *inside)))
+        raise ValueError("; ".join((few, *inside, *nameless)))
 
     def as_candidate(key: str) -> Candidate:
         arch, at = near[key]
@@ -111,7 +112,7 @@ def make_plan(
         distinct=len(within.networks),
         feasible=len(near),
         images=images,
-        remarks=(*said, few) if few else said,
+        remarks=(*said, *([few] if few else []), *nameless),
         baseline=replace(base, name=start.name),
         candidates=tuple(found),
         left_out=left_out(

@@ -6,6 +6,7 @@ from scalesearch.networks.arch import Arch, InputTooSmall
 from scalesearch.networks.models import Model
 from scalesearch.networks.stride import total_stride, with_output_stride
 from scalesearch.plans.look import NARROW, TINY, as_trained, block_sides, look
+from scalesearch.spaces.space import Space
 
 
 def remarks(models: Sequence[Model], images: int | None) -> tuple[str, ...]:
@@ -20,6 +21,16 @@ def remarks(models: Sequence[Model], images: int | None) -> tuple[str, ...]:
     if images is not None and max(model.resolution for model in models) > images:
         said.append(of_pixels([model.resolution for model in models], images))
     return tuple(said)
+
+
+def without_data(space: Space, classes: int | None) -> tuple[str, ...]:
+    """What to say of a plan for no data, the number of whose `classes` is not known."""
+    if classes is not None or space.train is not None:
+        return ()
+    return (
+        "no data are named: classes and channels are the model's own, and the side of the images "
+        "is not known; data: yours",
+    )
 
 
 def depth_is_fixed(model: Model) -> bool:

@@ -126,7 +126,7 @@ def estimate_training(training: Training, folder: Path, options: RunOptions) -> 
     of = images.name if images.train is None else f"{images.train:,} images"
     text = (
         f"{counted(len(training.entries), 'network')} in {counted(len(training.lines), 'line')}, "
-        f"{counted(training.seeds, 'seed')}, {counted(recipe.epochs, 'epoch')} of {of}, in "
+        f"{counted_seeds(training)}, {counted(recipe.epochs, 'epoch')} of {of}, in "
         f"{folder}: {counted(len(wanted), 'trial')} to train; {long} with "
         f"{counted(worker_count(options), 'worker')}{paced}"
     )
@@ -139,6 +139,13 @@ def estimate_training(training: Training, folder: Path, options: RunOptions) -> 
         expected_seconds=seconds,
         text=text,
     )
+
+
+def counted_seeds(training: Training) -> str:
+    """With how many seeds networks are trained: 3 seeds, or 3 to 5 seeds."""
+    fewest = min(training.seeds_of(one) for one in training.entries)
+    least = f"{fewest} to " if fewest < training.seeds else ""
+    return f"{least}{counted(training.seeds, 'seed')}"
 
 
 def models_of(training: Training) -> list[Model]:
@@ -346,7 +353,7 @@ def watched_training(training: Training, folder: Path, options: RunOptions) -> W
     return Watched(
         folder=folder,
         plan=f"{training.title}: {counted(len(entries), 'network')}, "
-        f"{counted(training.seeds, 'seed')}, {counted(recipe.epochs, 'epoch')} of {images.name}",
+        f"{counted_seeds(training)}, {counted(recipe.epochs, 'epoch')} of {images.name}",
         names={one.key: one.name for one in entries},
         first=entries[0].key,
         seeds=training.seeds,

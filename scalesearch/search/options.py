@@ -37,6 +37,12 @@ class RunOptions:
     cache: Path | None = None
     stall: float = 600.0  # seconds for which a worker may report no epoch
 
+    def __post_init__(self) -> None:
+        """Raises ParameterError for a runner or a log that is none."""
+        check_choice("runner", self.runner, RUNNERS)
+        for name in self.log:
+            check_choice("log", name, LOGS)
+
 
 @dataclass(frozen=True, slots=True)
 class Spending:
@@ -107,14 +113,12 @@ def refuse_no_gpu(options: RunOptions) -> None:
 
 
 def check_options(options: RunOptions) -> None:
-    """Raises ValueError for a runner, a log or GPUs that are none, or that do not go together."""
-    check_choice("runner", options.runner, RUNNERS)
+    """Raises ValueError for a runner, logs and GPUs that do not go together."""
     processes, cards = processes_of(options), torch.cuda.device_count()
     if options.runner == "inline" and processes > max(1, cards):
         rule = f"must be at most {cards}, for torch finds so many GPUs here"
         raise ParameterError("gpus_per_trial", f"{rule}, got {options.gpus_per_trial:g}")
     for name in options.log:
-        check_choice("log", name, LOGS)
         if name != "tensorboard" and options.runner != "ray":
             raise ParameterError(
                 "log", f"{name} is written by Ray's callback and needs the runner ray"

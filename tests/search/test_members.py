@@ -98,6 +98,12 @@ def test_what_is_added_later_is_what_one_go_trains(front: Path, finished: Path) 
     before = {path: path.stat().st_mtime_ns for path in (later / "weights").iterdir()}
     later = trained(finished, phi=0, seeds=2)
     later = trained(finished, phi=1, seeds=1)
+    training = find_training(later)
+    assert training is not None and training.seeds == 2
+    given = {one.name: training.seeds_of(one) for one in training.entries}
+    assert {name for name, seeds in given.items() if seeds == 2} == {"small_1x"}
+    assert len(list((later / "weights").glob("*.safetensors"))) == len(given) + 1
+    later = trained(finished, phi=1, seeds=2)
     assert {path: path.stat().st_mtime_ns for path in before} == before, "none is trained again"
     exact(later, front)
     same_weights(later, front)

@@ -23,6 +23,7 @@ from scalesearch.trials.train import Metrics
 from scalesearch.trials.trial import Reader, Trial
 
 
+@pytest.mark.long
 def test_a_trial_of_a_stopped_worker_is_handed_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """Which cheap proxy orders candidates as a dear one does, and for how many seconds?
 
     python -m benchmarks.proxies [--only NAME,NAME] [--write]
+    python -m benchmarks.proxies --time --write
 
 The reference is the tabular benchmark, results/lattice-fashion-mnist. Every proxy of
 benchmarks/proxies.yaml becomes a study of its own, trained by `scalesearch run` with every
@@ -9,7 +10,8 @@ nothing that is there. What they brought is kept in results/benchmarks/proxies.c
 compared where both have the same depth and width multipliers. The rank correlation is Spearman's of
 mean losses; regret is what the reference loses by the proxy's first over its own first. Intervals
 are of 2,000 draws of seeds with replacement, of both studies; the reference stands against itself
-by halves of its seeds.
+by halves of its seeds. CPU seconds are of one trial of the 1x baseline, the median of three that
+--time trains of every proxy in turn, in one process, kept in results/benchmarks/proxies_time.csv.
 """
 
 import argparse
@@ -26,9 +28,11 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 import scalesearch as ss
+from benchmarks.recipe import trained
 from scalesearch.files import write_csv
 from scalesearch.plans.document import read_plan
 from scalesearch.spaces.files import load_space
+from scalesearch.spaces.proxy import proxy_baseline
 from scalesearch.spaces.space import Proxy, Space
 
 HERE = Path(__file__).parent
@@ -38,19 +42,19 @@ RESULT = RESULTS / "benchmarks" / "proxies.md"
 REFERENCE = RESULTS / "lattice-fashion-mnist"
 DRAWS = 2000
 RECORD = RESULTS / "benchmarks" / "proxies.csv"
+TIMES, TURNS = RESULTS / "benchmarks" / "proxies_time.csv", 3
 BASE = "1x"  # what the record calls the baseline; candidates go by alpha and beta
-COLUMNS = ["proxy", "network", "flops", "seed", "loss", "accuracy", "seconds"]
+COLUMNS = ["proxy", "network", "flops", "seed", "loss", "accuracy"]
 Floats = NDArray[np.float64]
 Shape = tuple[float, float]  # alpha and beta
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Losses (candidates, seeds) of a study at the end of every trial, and what a trial takes."""
+    """Losses (candidates, seeds) of a study at the end of every trial, and its baseline's end."""
 
     shapes: tuple[Shape, ...]
     losses: Floats
-    seconds: float
     flops: int
     accuracy: float
 
@@ -88,7 +92,6 @@ def losses_of(rows: pd.DataFrame) -> Losses:
     return Losses(
         shapes=tuple((float(alpha), float(beta)) for alpha, beta in shapes),
         losses=wide.to_numpy(),
-        seconds=float(mine["seconds"].mean()),
         flops=int(base["flops"].iloc[0]),
         accuracy=float(base["accuracy"].mean()),
     )
@@ -100,23 +103,23 @@ def agreement(ours: Floats, reference: Floats) -> tuple[float, float]:
     return float(spearmanr(ours, reference).statistic), float(regret)
 
 
-def fidelity(ours: Losses, reference: Losses, rng: np.random.Generator) -> Fidelity | None:
+def fidelity(ours: Losses, reference: Losses) -> Fidelity | None:
     """The agreement over the candidates that both have; None for fewer than three."""
     common = [shape for shape in ours.shapes if shape in reference.shapes]
     if len(common) < 3:
         return None
-    mine, theirs = ours.of(common), reference.of(common)
+    mine, theirs, rng = ours.of(common), reference.of(common), np.random.default_rng(0)
     found = agreement(mine.mean(axis=1), theirs.mean(axis=1))
     drawn = np.array([agreement(redrawn(mine, rng), redrawn(theirs, rng)) for _ in range(DRAWS)])
     return with_intervals(len(common), found, drawn)
 
 
-def halves(reference: Losses, rng: np.random.Generator) -> Fidelity | None:
+def halves(reference: Losses) -> Fidelity | None:
     """The agreement of one half of the reference's seeds with the other, over draws of halves."""
     seeds = reference.losses.shape[1]
     if seeds < 4:
         return None
-    drawn = []
+    drawn, rng = [], np.random.default_rng(0)
     for _ in range(DRAWS):
         order = rng.permutation(seeds)
         one, other = order[: seeds // 2], order[seeds // 2 :]
@@ -141,7 +144,7 @@ def with_intervals(common: int, found: tuple[float, float], drawn: Floats) -> Fi
     return Fidelity(common, (found[0], float(a), float(b)), (found[1], float(c), float(d)))
 
 
-def row(name: str, proxy: Proxy, of: Losses, found: Fidelity | None) -> str:
+def row(name: str, proxy: Proxy, of: Losses, seconds: float, found: Fidelity | None) -> str:
     """A proxy's line of the table."""
     told = ["–", "–", "–"]
     if found is not None:
@@ -155,14 +158,15 @@ def row(name: str, proxy: Proxy, of: Losses, found: Fidelity | None) -> str:
     cells = [
         *(name, f"{proxy.resolution}", f"{proxy.width:g}", f"{proxy.train_examples or 'all'}"),
         *(f"{recipe.epochs}", f"{recipe.learning_rate:g}", f"{of.losses.shape[1]}"),
-        *(f"{of.flops / 1e6:.2f}M", f"{of.accuracy:.1%}", f"{of.seconds:.1f}", *told),
+        *(f"{of.flops / 1e6:.2f}M", f"{of.accuracy:.1%}"),
+        *("–" if np.isnan(seconds) else f"{seconds:.1f}", *told),
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def table(space: Space, found: dict[str, Losses]) -> list[str]:
     """The reference, then all proxies whose studies are complete, the dearest first."""
-    rng = np.random.default_rng(0)
+    times = pd.read_csv(TIMES).groupby("proxy")["seconds"].median() if TIMES.exists() else {}
     rows = read_trials(REFERENCE, "the reference")
     if rows is None:
         raise SystemExit(f"{REFERENCE} must have every trial of the tabular benchmark")
@@ -170,14 +174,26 @@ def table(space: Space, found: dict[str, Losses]) -> list[str]:
     [theirs] = load_space(REFERENCE / "space.yaml").proxies.values()
     lines = [
         "| proxy | px | width | images | epochs | rate | seeds | 1x | accuracy at 1x "
-        "| s a trial | candidates | rank correlation (95 %) | regret (95 %) |",
+        "| CPU s | candidates | rank correlation (95 %) | regret (95 %) |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-        row("the reference", theirs, reference, halves(reference, rng)),
+        row("the reference", theirs, reference, float("nan"), halves(reference)),
     ]
-    for name, losses in sorted(found.items(), key=lambda item: -item[1].seconds):
-        agreed = fidelity(losses, reference, rng)
-        lines.append(row(name, space.proxies[name], losses, agreed))
+    seconds = {name: float(times.get(name, np.nan)) for name in found}
+    for name in sorted(found, key=lambda name: -np.nan_to_num(seconds[name])):
+        agreed = fidelity(found[name], reference)
+        lines.append(row(name, space.proxies[name], found[name], seconds[name], agreed))
     return lines
+
+
+def timed(space: Space) -> pd.DataFrame:
+    """CPU seconds of a trial of every proxy's baseline, each in turn, TURNS times."""
+    rows = []
+    for turn in range(TURNS):
+        for name, proxy in space.proxies.items():
+            *_, seconds = trained(proxy_baseline(space, proxy, 1, 10), proxy, proxy.recipe, turn)
+            rows.append((name, turn, seconds))
+            print(*rows[-1], flush=True)
+    return pd.DataFrame(rows, columns=["proxy", "turn", "seconds"])
 
 
 def document(space: Space, lines: Sequence[str]) -> str:
@@ -190,8 +206,7 @@ def document(space: Space, lines: Sequence[str]) -> str:
             what,
             "",
             f"{space.model} at {space.budget}, one thread a trial, {os.cpu_count()} cores, "
-            f"{platform.machine()}, torch {torch.__version__}; the reference's seconds are of the "
-            "machine that it was trained on.",
+            f"{platform.machine()}, torch {torch.__version__}.",
             "",
             *lines,
             "",
@@ -206,7 +221,7 @@ def found_in(record: pd.DataFrame, space: Space) -> dict[str, Losses]:
 
 
 def main() -> None:
-    """Train what is missing, and print the table after each study."""
+    """Train what is missing, and print the table after each study; or time a trial of each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("space", nargs="?", type=Path, default=SPACE)
     parser.add_argument("--studies", type=Path, default=Path("results") / "proxies")
@@ -214,12 +229,17 @@ def main() -> None:
     parser.add_argument("--runner", default="ray", choices=("ray", "inline"))
     parser.add_argument("--workers", type=int)
     parser.add_argument("--read", action="store_true", help="train nothing")
+    parser.add_argument("--time", action="store_true", help="time a trial of each, and train none")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     space = ss.space(options.space)
-    wanted = options.only.split(",") if options.only else list(space.proxies)
-    record = pd.read_csv(RECORD) if RECORD.exists() else pd.DataFrame(columns=COLUMNS)
-    for name in wanted:
+    record = pd.read_csv(RECORD)[COLUMNS] if RECORD.exists() else pd.DataFrame(columns=COLUMNS)
+    if options.time:
+        seconds = timed(space)
+        if options.write:
+            write_csv(TIMES, seconds)
+        return show(record, space, options.write)
+    for name in options.only.split(",") if options.only else space.proxies:
         if not options.read:
             ss.run(
                 space,
@@ -234,11 +254,16 @@ def main() -> None:
             rows = read_trials(options.studies / name, name)
             others = record[record["proxy"] != name]
             record = record if rows is None else pd.concat([others, rows])
-        lines = table(space, found_in(record, space))
-        print("\n".join(lines), flush=True)
-        if options.write:
-            write_csv(RECORD, record.sort_values(["proxy", "network", "seed"]))
-            RESULT.write_text(document(space, lines))
+        show(record, space, options.write)
+
+
+def show(record: pd.DataFrame, space: Space, write: bool) -> None:
+    """Print the table of what is on record, and write both."""
+    lines = table(space, found_in(record, space))
+    print("\n".join(lines), flush=True)
+    if write:
+        write_csv(RECORD, record.sort_values(["proxy", "network", "seed"]))
+        RESULT.write_text(document(space, lines))
 
 
 if __name__ == "__main__":

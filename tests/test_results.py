@@ -14,6 +14,7 @@ from benchmarks.recipe import BASE, DEEP, PAGE, RECORD, differences, rows_of, ve
 from scalesearch.families.front import find_front
 from scalesearch.plans.document import read_plan
 from scalesearch.report.content import read_content
+from scalesearch.report.figures.front import entries_of
 from scalesearch.selection.selection import read_selection
 from scalesearch.selection.verification import find_verification
 from scalesearch.spaces.files import load_space
@@ -113,6 +114,9 @@ def test_what_the_pages_say_of_the_lattice_at_4x_is_so() -> None:
 def test_the_page_of_the_lineage_is_of_its_trials() -> None:
     front = find_front(RESULTS / "lineage")
     assert front is not None and {row.name for row in front.rows} == {*lineage.LINEAGE}
+    assert {row.seeds for row in front.rows} == {2}, "as results/README.md says"
+    looks = {(entry.colour, entry.shape) for entry in entries_of(front)}
+    assert len(looks) == len(front.lines) == 9, "each line looks its own"
     assert (RESULTS / "lineage" / "lineage.md").read_text() == lineage.page(front)
     ends = pd.read_csv(RESULTS / "lineage" / "trials.csv")
     assert sum(row.seeds for row in front.rows) == (ends["state"] == "COMPLETE").sum()
@@ -121,8 +125,17 @@ def test_the_page_of_the_lineage_is_of_its_trials() -> None:
 def test_the_page_of_proxies_is_of_its_record_and_quick_is_the_shipped_one() -> None:
     space, text = load_space(proxies.SPACE), proxies.RESULT.read_text()
     record = pd.read_csv(proxies.RECORD)
-    for line in proxies.table(space, proxies.found_in(record, space)):
+    found = proxies.found_in(record, space)
+    assert {*found} == {*space.proxies} == {*pd.read_csv(proxies.TIMES)["proxy"]}
+    for line in proxies.table(space, found):
         assert f"{line}\n" in text
+    theirs = proxies.losses_of(proxies.read_trials(proxies.REFERENCE, "the reference"))
+    told = {name: proxies.fidelity(losses, theirs) for name, losses in found.items()}
+    alike = [name for name, proxy in space.proxies.items() if proxy.resolution == 20]
+    alike = [name for name in alike if space.proxies[name].width == 0.125]
+    assert len(alike) == 5 and {f"{told[name].regret[0]:.4f}" for name in alike} == {"0.0008"}
+    assert f"{told['half-the-width'].regret[0]:.4f}" == "0.0099", "as benchmarks/proxies.md says"
+    assert {told[name].common for name in ("fewer-pixels", "fine-maps")} == {4}
     ours, shipped = space.proxies["quick"], load_space("efficientnet").proxies["quick"]
     assert replace(ours, grid=None) == replace(shipped, grid=None)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import cycle
 
 import altair as alt
 
@@ -34,6 +33,7 @@ SHAPES: dict[Kind, str] = {
     "axis": "triangle-up",
     "zoo": "circle",
 }
+AGAIN = "square"  # the mark of a line whose colour another has
 DASHES = [5, 4]
 
 
@@ -71,12 +71,19 @@ def costs_of(front: Front) -> dict[str, str]:
 
 
 def entries_of(front: Front) -> tuple[Entry, ...]:
-    """A legend's entry for each line: the family in the colour of what was chosen."""
-    free = cycle(COLOURS)
-    return tuple(
-        Entry(line.name, "chosen" if line.kind == "family" else next(free), SHAPES[line.kind])
-        for line in front.lines
-    )
+    """A legend's entry for each line: the family in the colour of what was chosen.
+
+    Where the colours come again their marks are others.
+    """
+    entries, others = [], 0
+    for line in front.lines:
+        if line.kind == "family":
+            entries.append(Entry(line.name, "chosen", SHAPES[line.kind]))
+            continue
+        again, place = divmod(others, len(COLOURS))
+        entries.append(Entry(line.name, COLOURS[place], AGAIN if again else SHAPES[line.kind]))
+        others += 1
+    return tuple(entries)
 
 
 def against(front: Front, cost: str) -> Figure:

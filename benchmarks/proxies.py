@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 import scalesearch as ss
 from benchmarks.recipe import trained
@@ -97,10 +97,14 @@ def losses_of(rows: pd.DataFrame) -> Losses:
     )
 
 
-def agreement(ours: Floats, reference: Floats) -> tuple[float, float]:
-    """Rank correlation and regret of mean losses, both (candidates,)."""
-    regret = reference[ours.argmin()] - reference.min()
-    return float(spearmanr(ours, reference).statistic), float(regret)
+def agreement(ours: Floats, reference: Floats) -> Floats:
+    """Rank correlation and regret of mean losses, both (draws, candidates): (draws, 2)."""
+    centre = (ours.shape[1] + 1) / 2
+    mine, theirs = rankdata(ours, axis=1) - centre, rankdata(reference, axis=1) - centre
+    scale = np.sqrt(np.square(mine).sum(axis=1) * np.square(theirs).sum(axis=1))
+    first = ours.argmin(axis=1)
+    regret = reference[np.arange(len(first)), first] - reference.min(axis=1)
+    return np.stack([(mine * theirs).sum(axis=1) / scale, regret], axis=1)
 
 
 def fidelity(ours: Losses, reference: Losses) -> Fidelity | None:
@@ -109,9 +113,8 @@ def fidelity(ours: Losses, reference: Losses) -> Fidelity | None:
     if len(common) < 3:
         return None
     mine, theirs, rng = ours.of(common), reference.of(common), np.random.default_rng(0)
-    found = agreement(mine.mean(axis=1), theirs.mean(axis=1))
-    drawn = np.array([agreement(redrawn(mine, rng), redrawn(theirs, rng)) for _ in range(DRAWS)])
-    return with_intervals(len(common), found, drawn)
+    [found] = agreement(mine.mean(axis=1)[None], theirs.mean(axis=1)[None])
+    return with_intervals(len(common), found, agreement(redrawn(mine, rng), redrawn(theirs, rng)))
 
 
 def halves(reference: Losses) -> Fidelity | None:
@@ -119,29 +122,26 @@ def halves(reference: Losses) -> Fidelity | None:
     seeds = reference.losses.shape[1]
     if seeds < 4:
         return None
-    drawn, rng = [], np.random.default_rng(0)
-    for _ in range(DRAWS):
-        order = rng.permutation(seeds)
-        one, other = order[: seeds // 2], order[seeds // 2 :]
-        losses = reference.losses
-        drawn.append(agreement(losses[:, one].mean(axis=1), losses[:, other].mean(axis=1)))
-    rows = np.array(drawn)
-    mean, regret = rows.mean(axis=0)
-    return with_intervals(len(reference.shapes), (float(mean), float(regret)), rows)
+    rng = np.random.default_rng(0)
+    orders = rng.permuted(np.tile(np.arange(seeds), (DRAWS, 1)), axis=1)
+    one, other = orders[:, : seeds // 2], orders[:, seeds // 2 :]
+    drawn = agreement(*(reference.losses[:, half].mean(axis=2).T for half in (one, other)))
+    return with_intervals(len(reference.shapes), drawn.mean(axis=0), drawn)
 
 
 def redrawn(losses: Floats, rng: np.random.Generator) -> Floats:
-    """Mean losses over as many seeds drawn with replacement."""
+    """Mean losses (draws, candidates) over as many seeds drawn with replacement."""
     seeds = losses.shape[1]
-    means: Floats = losses[:, rng.integers(0, seeds, seeds)].mean(axis=1)
+    means: Floats = losses[:, rng.integers(0, seeds, (DRAWS, seeds))].mean(axis=2).T
     return means
 
 
-def with_intervals(common: int, found: tuple[float, float], drawn: Floats) -> Fidelity:
+def with_intervals(common: int, found: Floats, drawn: Floats) -> Fidelity:
     """Both figures with the central 95 % of their draws."""
     low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
     (a, b), (c, d) = (low[0], high[0]), (low[1], high[1])
-    return Fidelity(common, (found[0], float(a), float(b)), (found[1], float(c), float(d)))
+    correlation, regret = map(float, found)
+    return Fidelity(common, (correlation, float(a), float(b)), (regret, float(c), float(d)))
 
 
 def row(name: str, proxy: Proxy, of: Losses, seconds: float, found: Fidelity | None) -> str:

@@ -27,6 +27,7 @@ def nodes() -> Iterator[Cluster]:
         yield made
 
 
+@pytest.mark.long
 def test_a_node_is_lost_in_the_middle_and_the_study_ends_exactly(
     nodes: Cluster, tiny: Path, tmp_path: Path, undisturbed: Path
 ) -> None:

@@ -104,6 +104,7 @@ def kill_one_of_mine() -> None:
     raise AssertionError("none is there")
 
 
+@pytest.mark.long
 def test_a_trial_goes_on_from_its_checkpoint_where_one_process_is_killed(
     pair: list[Metrics],
 ) -> None:

@@ -13,13 +13,13 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def numbers(option: str, text: str) -> tuple[float, ...]:
-    """Numbers of a size below 100 with commas between. Raises ValueError naming the option."""
+    """Numbers between -100 and 100 with commas between. Raises ValueError naming the option."""
     try:
         found = tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(f"--{option} must be numbers with commas between, got {text!r}") from None
     if not all(abs(number) < 100 for number in found):
-        raise ValueError(f"--{option} must be numbers from -100 to 100, got {text!r}")
+        raise ValueError(f"--{option} must be numbers between -100 and 100, got {text!r}")
     return found
 
 

@@ -107,14 +107,9 @@ def scaled_members(
                 member_at(start, plan, coefficients, phi, name, told_by)
                 for name, phi in zip(names, phis, strict=True)
             ]
-        if coefficients.nominal <= 1:
-            raise ParameterError(
-                "coefficients",
-                "must make networks larger, for phi is a budget of 2^phi: alpha * beta^2 * gamma^2 "
-                f"above 1, got {coefficients.nominal:.3g}; smaller ones are asked for by budget",
-            )
+        along = find("compound", coefficients)  # refuses those that do not grow
         return [
-            by_ratio(start, coefficients, 2.0**phi, name, phi)
+            by_ratio(start, along, 2.0**phi, name, phi)
             for name, phi in zip(names, phis, strict=True)
         ]
     terms = options.targets

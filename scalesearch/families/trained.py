@@ -176,13 +176,12 @@ def joined(earlier: Training, new: Training) -> Training:
 
 def joined_entries(earlier: Training, new: Training) -> dict[str, Entry]:
     """The networks of both by their names, each with the more seeds that either gives it."""
-    found: dict[str, Entry] = {}
+    seeds: dict[str, int] = {}
     for training in (earlier, new):
         for one in training.entries:
-            had = found.get(one.name)
-            seeds = max(training.seeds_of(one), had.seeds or 0 if had else 0)
-            found[one.name] = replace(one, seeds=seeds)
-    return found
+            seeds[one.name] = max(seeds.get(one.name, 0), training.seeds_of(one))
+    every = (*earlier.entries, *new.entries)
+    return {one.name: replace(one, seeds=seeds[one.name]) for one in every}
 
 
 def cheapest(entries: tuple[Entry, ...]) -> Entry:

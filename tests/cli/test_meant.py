@@ -52,8 +52,11 @@ def here(tmp_path: Path) -> Path:
             "scale --coefficients 1,2",
             ["--coefficients must be three numbers above zero, got '1,2'"],
         ),
-        ("scale --coefficients nan,1,1", ["--coefficients must be numbers from -100 to 100"]),
-        ("scale --coefficients 0.9,0.9,0.9 --phi 1", ["make networks larger", "above 1, got 0.59"]),
+        ("scale --coefficients nan,1,1", ["--coefficients must be numbers between -100 and 100"]),
+        (
+            "scale --coefficients 0.9,0.9,0.9 --phi 1",
+            ["compound needs coefficients", "above 1, got 0.59"],
+        ),
         ("scale --coefficients 1,1,1 --mode formula --budget 2x", ["--coefficients must change"]),
         ("scale --published --study results/a", ["--study must not be given beside published"]),
         ("scale --coefficients 1,2,1 --mode formulas", ["--mode must be", "mean 'formula'?"]),

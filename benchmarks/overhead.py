@@ -54,9 +54,8 @@ def measure(count: int, run: Run, examples: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), [ARCH.key])
         started = time.perf_counter()
-        study.plan(trials)
-        options = RayOptions(workers=WORKERS)
-        drive(study, lambda: Decided("all"), lambda driver: run_ray(driver, options, run))
+        wanted, options = Decided("all", tuple(trials)), RayOptions(workers=WORKERS)
+        drive(study, lambda: wanted, lambda driver: run_ray(driver, options, run))
         wall = time.perf_counter() - started
         return wall, float(study.trials()["seconds"].sum())
 

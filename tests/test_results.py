@@ -15,7 +15,13 @@ from scalesearch.families.front import find_front
 from scalesearch.plans.document import read_plan
 from scalesearch.report.content import read_content
 from scalesearch.report.figures.front import entries_of
+from scalesearch.search.events import Work
+from scalesearch.search.schedule import Round, wall_time
+from scalesearch.selection.adaptive import adaptive
+from scalesearch.selection.policy import grid
+from scalesearch.selection.replay import read_table
 from scalesearch.selection.selection import read_selection
+from scalesearch.selection.terms import Terms
 from scalesearch.selection.verification import find_verification
 from scalesearch.spaces.files import load_space
 from tests.conftest import Command
@@ -109,6 +115,28 @@ def test_what_the_pages_say_of_the_lattice_at_4x_is_so() -> None:
     best = sorted(found.networks, key=lambda network: network.loss)
     sides = [*{network.key: network.resolution for network in best}.values()]
     assert min(sides[:3]) > 28 >= max(sides[3:]) and max(sides) == 40
+
+
+def test_what_the_page_of_clusters_says_of_many_workers_is_so() -> None:
+    table = read_table(RESULTS / "lattice-fashion-mnist")
+    _, seeds, epochs = table.losses.shape
+    terms = Terms(table.keys[:-1], table.keys[-1], seeds, epochs)
+    trials = pd.read_csv(RESULTS / "lattice-fashion-mnist" / "trials.csv")
+    mine = trials[(trials["state"] == "COMPLETE") & (trials["split"] == "val")]
+    took = mine.groupby("candidate")["seconds"].mean()
+    text = " ".join((RESULTS.parent / "docs" / "cluster.md").read_text().split())
+    place = {key: i for i, key in enumerate(table.keys)}
+    for policy in (adaptive, grid):
+        rounds, curves = list[Round](), dict[tuple[str, int], list[float]]()
+        while (decision := policy(curves, terms)).asks:
+            sure = frozenset((ask.key, ask.seed) for ask in decision.sure)
+            work = {(ask.key, ask.seed): Work(ask.key, epochs) for ask in decision.asks}
+            rounds.append(Round(work, sure))
+            curves |= {who: table.losses[place[who[0]], who[1]].tolist() for who in work}
+        minutes = [wall_time(rounds, lambda w: took[w.network] / 60, n) for n in (2, 4, 8, 16)]
+        *some, last = (f"{value:.1f}" for value in minutes)
+        assert f"{', '.join(some)} and {last} min" in text, policy
+        assert f"({len(curves)} trials)" in text, policy
 
 
 def test_the_page_of_the_lineage_is_of_its_trials() -> None:

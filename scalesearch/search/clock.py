@@ -42,7 +42,9 @@ class Clock:
                 room = None if self.most is None else self.most - self.ended
                 ahead = ahead[:room]
                 self.total = self.ended + len(ahead)
-                self._ahead = sum(part.epochs * self.weight(part.network) for part in ahead)
+                whole = sum(part.epochs * self.weight(part.network) for part in ahead)
+                # what runs while more is decided on is part of what lies ahead
+                self._ahead = max(0.0, whole - self._left_of_begun())
             case Asked(trial, trained):
                 self.started = self.started or time.monotonic()
                 whole = (trial.last - trained) * self.weight(trial.key.network)
@@ -64,5 +66,8 @@ class Clock:
         """Seconds that the rest of the run is expected to take; None before its first epoch."""
         if not self._spent or self.started is None:
             return None
-        todo = self._ahead + sum(left for _, left in self._begun.values())
+        todo = self._ahead + self._left_of_begun()
         return (time.monotonic() - self.started) / self._spent * todo
+
+    def _left_of_begun(self) -> float:
+        return sum(left for _, left in self._begun.values())

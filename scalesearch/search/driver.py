@@ -5,7 +5,7 @@ of those it has. So the loop stands in what it asks and tells by.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from scalesearch.search.estimate import expected_work, looked_at_test, policy_terms
 from scalesearch.search.events import (
@@ -85,19 +85,27 @@ class Loop:
     halt: Callable[[int], str]
     begun: int = 0
     halted: str = ""
-    over: bool = False  # nothing more is wanted
+    round: list[Trial] = field(default_factory=list)  # last decided on, one not settled the last
 
     def plan(self) -> None:
         """Decide what is wanted next, and plan it."""
         decided = self.decide()
-        self.study.plan(decided.trials)
-        self.over = not self.study.waiting()
+        self.study.plan((*decided.trials, *decided.sure))
+        self.round = [*decided.trials]
+        self.settle()
         self.tell(decided)
 
+    def settle(self) -> None:
+        """Take from the end of the round what has settled."""
+        while self.round and self.study.settled(self.round[-1]):
+            self.round.pop()
+
     def ask(self) -> Trial | None:
-        """The next trial; all that was planned having ended, the next of what is then wanted."""
-        if not (self.over or self.study.waiting() or self.study.running()):
-            self.plan()
+        """The next trial; all of a round having ended, the next of what is then wanted."""
+        if self.round:
+            self.settle()
+            if not self.round:
+                self.plan()
         trial = self.study.ask() if self.may_begin() else None
         if trial is not None:
             self.begun += 1
@@ -154,7 +162,8 @@ def search_decisions(search: Search, study: Study) -> Callable[[], Decided]:
         if decision.asks:
             trials = asked_trials(search, decision.asks)
             ahead = expected_work(search, curves_of(study.history("val")), terms_of(search, study))
-            return Decided(stage_text(decision.asks), trials, ahead, stopped)
+            sure = asked_trials(search, decision.sure)
+            return Decided(stage_text(decision.asks), trials, ahead, stopped, sure=sure)
         trials = tuple(trial for trial in checks(search, study) if study.lacks(trial))
         ahead = tuple(
             Work(trial.key.network, 0 if study.evaluates(trial) else trial.last) for trial in trials

@@ -15,6 +15,7 @@ from scalesearch.search.options import (
     processes_of,
     worker_count,
 )
+from scalesearch.search.schedule import Round, wall_time
 from scalesearch.selection import answer
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.policy import POLICIES, grid
@@ -66,11 +67,16 @@ def policy_terms(search: Search, failed: frozenset[tuple[str, int]] = frozenset(
 def expected_work(search: Search, curves: Curves, terms: Terms) -> tuple[Work, ...]:
     """All that a run is still expected to train, in its order, from the losses known so far."""
     policy = POLICIES.get(search.space.policy, grid)
-    return (*expected_asks(policy, curves, terms), *expected_checks(search))
+    return (*parts(expected_rounds(policy, curves, terms)), *expected_checks(search))
 
 
-def expected_asks(policy: Policy, curves: Curves, terms: Terms) -> list[Work]:
-    """All that a policy is still expected to ask for.
+def parts(rounds: Sequence[Round]) -> list[Work]:
+    """The work of those rounds, in its order."""
+    return [part for one in rounds for part in one.work.values()]
+
+
+def expected_rounds(policy: Policy, curves: Curves, terms: Terms) -> list[Round]:
+    """All that a policy is still expected to ask for, decision after decision.
 
     It is asked as if every network kept the mean loss that it has now, all the same where there is
     none yet, with noise from seed to seed.
@@ -79,15 +85,17 @@ def expected_asks(policy: Policy, curves: Curves, terms: Terms) -> list[Work]:
     known = levels(curves)
     usual = float(np.mean([*known.values()])) if known else 1.0
     imagined = dict(curves)
-    work = []
-    while asks := policy(imagined, terms).asks:
-        for ask in asks:
+    rounds = []
+    while (decision := policy(imagined, terms)).asks:
+        work = {}
+        for ask in decision.asks:
             so_far = imagined.get((ask.key, ask.seed), ())
             more = ask.epochs - len(so_far)
             noise = 1 + NOISE * rng.standard_normal(more)
             imagined[ask.key, ask.seed] = [*so_far, *known.get(ask.key, usual) * noise]
-            work.append(Work(ask.key, more))
-    return work
+            work[ask.key, ask.seed] = Work(ask.key, more)
+        rounds.append(Round(work, frozenset((ask.key, ask.seed) for ask in decision.sure)))
+    return rounds
 
 
 def levels(curves: Curves) -> dict[str, float]:
@@ -116,18 +124,19 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
     """What a run is expected to train and how long that takes here, by timing some steps."""
     recipe: Recipe = search.proxy.recipe
     terms = policy_terms(search)
-    work = expected_work(search, {}, terms)
-    asked = work[: len(work) - len(expected_checks(search))]
-    epochs = sum(part.epochs for part in asked if part.network != terms.baseline)
+    asked = expected_rounds(POLICIES.get(search.space.policy, grid), {}, terms)
+    epochs = sum(part.epochs for part in parts(asked) if part.network != terms.baseline)
+    rounds = [*asked, in_one_round(expected_checks(search))]
+    count = len(parts(rounds))
     sizes = (search.images.train or 0, search.images.val or 0)
     wall = None
     if search.space.train is None:
-        wall = seconds_of(networks(search), sizes, recipe, work, options)
+        wall = seconds_of(networks(search), sizes, recipe, rounds, options)
     long = "as long as your training takes" if wall is None else f"about {duration(wall)}"
-    count = len(search.plan.candidates)
+    candidates = len(terms.candidates)
     text = (
-        f"{count} candidates and the 1x baseline, policy {search.space.policy}, at most "
-        f"{terms.seeds} seeds, in {search.folder}: about {len(work)} trials if the candidates are "
+        f"{candidates} candidates and the 1x baseline, policy {search.space.policy}, at most "
+        f"{terms.seeds} seeds, in {search.folder}: about {count} trials if the candidates are "
         f"hard to tell apart, fewer if not; {epochs} epochs of candidates ({recipe.epochs} a "
         f"trial); {long} with {counted(worker_count(options), 'worker')}"
     )
@@ -137,10 +146,10 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
             text += "; steps were timed on this machine's CPU, for torch finds no GPU here"
     return Estimate(
         study=str(search.folder),
-        candidates=count,
+        candidates=candidates,
         policy=search.space.policy,
         seeds=terms.seeds,
-        trials=len(work),
+        trials=count,
         candidate_epochs=epochs,
         epochs=recipe.epochs,
         workers=worker_count(options),
@@ -153,11 +162,11 @@ def seconds_of(
     models: Sequence[Model],
     images: tuple[int, int],
     recipe: Recipe,
-    work: Sequence[Work],
+    rounds: Sequence[Round],
     options: RunOptions,
     pace: Pace | None = None,
 ) -> float:
-    """How long that work takes, all workers busy: at that pace, or at this machine's.
+    """How long the work of those rounds takes: at that pace, or at this machine's.
 
     `images` are those that are trained on, and those that are held out.
     """
@@ -168,8 +177,13 @@ def seconds_of(
     share = math.ceil(recipe.batch_size / processes_of(options))
     pace = pace or recent_pace([*archs.values()], share, workers, device)
     step = {key: pace.step_seconds(arch) for key, arch in archs.items()}
-    busy = sum(steps * part.epochs * step[part.network] for part in work)
-    return busy / workers + (RAY_START if options.runner == "ray" else 0)
+    wall = wall_time(rounds, lambda part: steps * part.epochs * step[part.network], workers)
+    return wall + (RAY_START if options.runner == "ray" else 0)
+
+
+def in_one_round(work: Sequence[Work]) -> Round:
+    """Work of which no part waits for another."""
+    return Round({("", i): part for i, part in enumerate(work)})
 
 
 def study_pace(search: Search, options: RunOptions) -> Pace | None:

@@ -22,7 +22,8 @@ class Decided:
 
     `ahead` is all the work expected from here to the end of the run, that of `trials` first;
     `stopped` how many candidates have been stopped so far; `ended` why the search has ended, and
-    "" while it has not.
+    "" while it has not. `sure` are trained later in any case, and by workers that `trials` leave
+    idle; what follows is decided when `trials` have ended.
     """
 
     stage: str
@@ -30,6 +31,7 @@ class Decided:
     ahead: tuple[Work, ...] = ()
     stopped: int = 0
     ended: str = ""
+    sure: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

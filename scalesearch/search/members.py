@@ -31,7 +31,7 @@ from scalesearch.report import write_front_report, write_report
 from scalesearch.scratch import finish
 from scalesearch.search.clock import Clock
 from scalesearch.search.driver import Driven
-from scalesearch.search.estimate import seconds_of, study_pace
+from scalesearch.search.estimate import in_one_round, seconds_of, study_pace
 from scalesearch.search.events import Decided, Listener, Work
 from scalesearch.search.lines import failures, trials
 from scalesearch.search.options import (
@@ -121,7 +121,9 @@ def estimate_training(training: Training, folder: Path, options: RunOptions) -> 
     elif work:
         pace = study_pace(plan_again(folder.parent), options) if is_of_study(folder) else None
         paced = ", at the pace of the study's own trials" if pace else ""
-        seconds = seconds_of(models_of(training), sizes, recipe, work, options, pace)
+        seconds = seconds_of(
+            models_of(training), sizes, recipe, [in_one_round(work)], options, pace
+        )
     long = "as long as your training takes" if seconds is None else f"about {duration(seconds)}"
     of = images.name if images.train is None else f"{images.train:,} images"
     text = (

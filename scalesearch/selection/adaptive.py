@@ -9,7 +9,8 @@ candidate's own noise. No trial is cut short and no candidate is dropped: one th
 its second seed last and no further ones, and stays in the comparison.
 
 Rounds are worked out anew from the losses at every call, each from the rounds before it alone. So
-neither an interruption nor the order in which a round's trials end changes what follows.
+neither an interruption nor the order in which a round's trials end changes what follows; nor do
+second seeds that are trained before their round, while workers would else be idle.
 """
 
 import math
@@ -46,7 +47,16 @@ class Walk:
 def adaptive(curves: Curves, terms: Terms) -> Decision:
     """The trials that the present round lacks; none, and why, where the search has ended."""
     found = walk(curves, terms, allowance(terms))
-    return Decision(found.asks, {}, found.ended)
+    return Decision(found.asks, {}, found.ended, owed(curves, terms, found))
+
+
+def owed(curves: Curves, terms: Terms, so_far: Walk) -> tuple[Ask, ...]:
+    """Trials that a later round gives in any case: all networks come to FEWEST seeds."""
+    if not so_far.asks or len(terms.candidates) == 1:
+        return ()
+    keys, seeds = (terms.baseline, *terms.candidates), range(min(FEWEST, terms.seeds))
+    later = missing(curves, terms, keys, seeds, terms.epochs)
+    return tuple(ask for ask in later if ask not in so_far.asks)
 
 
 def walk(curves: Curves, terms: Terms, trials: int) -> Walk:

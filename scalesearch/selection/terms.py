@@ -36,11 +36,16 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to train next; nothing, and why, where the search has ended. `stops` are all so far."""
+    """What to train next; nothing, and why, where the search has ended. `stops` are all so far.
+
+    `sure` will be asked for later, whatever the losses come to: a worker that would wait for the
+    last of `asks` may begin them.
+    """
 
     asks: tuple[Ask, ...] = ()
     stops: Mapping[str, Stop] = field(default_factory=dict)
     ended: str = ""
+    sure: tuple[Ask, ...] = ()
 
 
 Policy = Callable[[Curves, Terms], Decision]

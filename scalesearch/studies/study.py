@@ -83,13 +83,14 @@ class Study:
     def plan(self, trials: Iterable[Trial]) -> None:
         """Ask for these next, in the order given; those that the study has not yet are added.
 
-        One that has trained as far as it is wanted, or has failed, is left as it is.
+        What was planned before and still waits comes after them. One that has trained as far as it
+        is wanted, or has failed, is left as it is.
         """
-        for trial in trials:
-            key = trial.key
+        first = {trial.key: trial for trial in trials}
+        for key in first:
             if key not in self._records:
                 self._add(key)
-            self._planned[key] = trial
+        self._planned = first | {k: t for k, t in self._planned.items() if k not in first}
         self._queue()
 
     def _queue(self) -> None:
@@ -173,6 +174,10 @@ class Study:
     def running(self) -> list[Trial]:
         """The trials that are run now."""
         return [self._planned[key] for key in self._running]
+
+    def settled(self, trial: Trial) -> bool:
+        """Whether a trial neither waits nor runs: it is as far as it is wanted, or has failed."""
+        return not self.lacks(trial) and trial.key not in self._running
 
     def lacks(self, trial: Trial) -> bool:
         """Whether a trial may still be trained as far as it is wanted."""

@@ -14,7 +14,8 @@ def check_policy(policy: Policy) -> None:
 
     It must be pure, ask only for epochs within its terms that are not known yet, end with a reason,
     stop candidates for good and never the baseline, not ask for a trial that failed, and come to
-    the same end however a search was interrupted.
+    the same end however a search was interrupted, and however much of what it calls sure was
+    trained before it was asked for.
     """
     for candidates in (1, 2, 3, 8):
         for epochs in (1, 2, 3, 4):
@@ -54,8 +55,9 @@ def decide(policy: Policy, curves: Losses, terms: Terms) -> Decision:
     assert decision.asks or decision.ended, "a policy that asks for nothing must say why"
     assert decision.stops.keys() <= set(terms.candidates), "only candidates can be stopped"
     asked = [(ask.key, ask.seed) for ask in decision.asks]
+    asked += [(ask.key, ask.seed) for ask in decision.sure]
     assert len(asked) == len(set(asked)), f"a trial must be asked for once, got {asked}"
-    for ask in decision.asks:
+    for ask in (*decision.asks, *decision.sure):
         check_ask(ask, curves, terms)
     return decision
 
@@ -71,14 +73,15 @@ def check_ask(ask: Ask, curves: Curves, terms: Terms) -> None:
 
 def check_interruption(policy: Policy, terms: Terms, gap: float) -> None:
     """Raise AssertionError where an end depends on how much of what was asked is done at once."""
-    rng = np.random.default_rng(0)
-    curves: Losses = {}
-    while (decision := decide(policy, curves, terms)).asks:
-        for i in rng.permutation(len(decision.asks))[: rng.integers(1, 4)]:
-            ask = decision.asks[i]
-            curves[ask.key, ask.seed] = made_up(ask, gap)
     whole = play(policy, terms, gap)
-    assert (decision, curves) == whole, "an interrupted search must end as if it had not been"
+    for ahead, which in ((False, "an interrupted search"), (True, "one with sure trials ahead")):
+        rng = np.random.default_rng(0)
+        curves: Losses = {}
+        while (decision := decide(policy, curves, terms)).asks:
+            for of in (decision.asks, decision.sure if ahead else ()):
+                for i in rng.permutation(len(of))[: rng.integers(1, 4)]:
+                    curves[of[i].key, of[i].seed] = made_up(of[i], gap)
+        assert (decision, curves) == whole, f"{which} must end as if it had not been"
 
 
 def check_failures(policy: Policy, terms: Terms) -> None:

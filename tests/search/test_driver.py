@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from scalesearch.search.lines import decisions, trials
 from scalesearch.search.options import RunOptions, Spending, cores, worker_count
 from scalesearch.studies import Study
 from scalesearch.trials.runners import AskTell
+from scalesearch.trials.trial import Trial
 from tests.studies.test_study import ARCH, four, kept, metrics, trial
 
 
@@ -76,6 +77,54 @@ def test_listeners_hear_in_order_what_the_study_has_recorded(tmp_path: Path) -> 
     assert [type(event) for event, *_ in heard[::2]].count(Epoch) == 4
     done = [n for event, n, _ in heard[::2] if isinstance(event, Completed)]
     assert done == [1, 2], "the study has recorded it before"
+
+
+def two_at_once(lengths: Mapping[int, int]) -> Callable[[AskTell], None]:
+    """A runner with two workers, whose trials take so long by their seed; ties end in order."""
+
+    def run(driver: AskTell) -> None:
+        now, running = 0, list[tuple[int, Trial]]()
+        while True:
+            while len(running) < 2 and (asked := driver.ask()) is not None:
+                running.append((now + lengths[asked.seed], asked))
+            if not running:
+                return
+            now, ended = min(running, key=lambda one: one[0])
+            running.remove((now, ended))
+            curve = [metrics(epoch) for epoch in range(1, ended.last + 1)]
+            for step in curve:
+                driver.report(ended, step)
+            driver.complete(ended, curve, {})
+
+    return run
+
+
+def test_a_worker_that_would_wait_for_a_round_begins_what_is_sure(tmp_path: Path) -> None:
+    study, heard = Study(tmp_path, [ARCH.key]), list[str]()
+    sure = (trial(4), trial(5))
+    rounds = [
+        Decided("one", (trial(0), trial(1)), sure=sure),
+        Decided("two", (trial(2),), sure=sure),
+        Decided("three", (trial(5),)),
+        Decided("four", (trial(3),)),
+    ]
+    wanted = iter(rounds)
+
+    def listen(event: Event) -> None:
+        match event:
+            case Decided(stage):
+                heard.append(stage)
+            case Asked(asked):
+                heard.append(f"begin {asked.seed}")
+            case Completed(asked):
+                heard.append(f"end {asked.seed}")
+
+    run = two_at_once({0: 1, 1: 3, 2: 2, 3: 1, 4: 4, 5: 2})
+    driven = drive(study, lambda: next(wanted, Decided("")), run, [listen])
+    # 4 is taken while 1 runs, and 5 while 2 does: the third round is a trial that runs already
+    story = "one, begin 0, begin 1, end 0, begin 4, end 1, two, begin 2, end 4, begin 5, end 2"
+    assert heard == [*f"{story}, three, end 5, four, begin 3, end 3".split(", "), ""]
+    assert driven.trials == study.ended() == 6
 
 
 def test_a_limit_ends_a_run_and_leaves_nothing_running(tmp_path: Path) -> None:

@@ -33,13 +33,21 @@ def hasty(curves: Curves, terms: Terms) -> Decision:
     return Decision(ended=ended) if ended else grid(curves, terms)
 
 
+def rash(curves: Curves, terms: Terms) -> Decision:
+    first = grid(curves, replace(terms, seeds=1))
+    never = Ask("n0", terms.seeds - 1, terms.epochs)
+    later = first.asks and terms.seeds > 2 and (never.key, never.seed) not in curves
+    return replace(first, sure=(never,) if later else ())
+
+
 @pytest.mark.parametrize(
     ("policy", "words"),
     [
         (forgetful, "after 1 of 1 epochs"),
         (silent, "must say why"),
         (stubborn, "it failed, and is asked for again"),
-        (hasty, "must end as if it had not been"),
+        (hasty, "an interrupted search must end as if it had not been"),
+        (rash, "one with sure trials ahead must end as if it had not been"),
     ],
 )
 def test_a_policy_that_breaks_the_contract(policy: Policy, words: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor, nn
 
-from scalesearch.errors import ParameterError
+from scalesearch.errors import ParameterError, check_range
 from scalesearch.export.evaluate import Evaluated, EvaluateOptions
 from scalesearch.export.evaluate import evaluate as evaluate_network
 from scalesearch.families.document import Family
@@ -505,6 +505,7 @@ def as_space(given: Space | str | Path) -> Space:
 
 def as_model(given: str | Path | Model | Member, resolution: int | None = None) -> Model:
     """The model itself, a member's, or the one of that name or file, at `resolution`."""
+    check_range("resolution", resolution, 1)
     model = given.arch if isinstance(given, Member) else given
     if isinstance(model, str | Path):
         return find_model(str(model), resolution)

@@ -1,6 +1,7 @@
 """What a user reads of a value that will not do: which parameter, the rule, what was meant."""
 
 import difflib
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,3 +43,13 @@ def check_choice(parameter: str, given: str, known: Iterable[str]) -> None:
         raise ParameterError(
             parameter, f"must be {listed}, got {given!r}{meant(given, choices, 0.5)}"
         )
+
+
+def check_range(
+    parameter: str, given: float | None, lowest: float, highest: float | None = None
+) -> None:
+    """Raise ParameterError for a number outside those bounds, NaN among them; None is let go."""
+    if given is None or lowest <= given <= (math.inf if highest is None else highest):
+        return
+    rule = f"at least {lowest:,}" if highest is None else f"from {lowest:,} to {highest:,}"
+    raise ParameterError(parameter, f"must be {rule}, got {given:,}")

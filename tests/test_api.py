@@ -5,7 +5,7 @@ import pkgutil
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +16,7 @@ import typer
 
 import scalesearch as ss
 from scalesearch.cli import app
+from scalesearch.networks import zoo
 from scalesearch.networks.zoo.efficientnet import COEFFICIENTS
 
 
@@ -204,6 +205,27 @@ def test_a_verification_at_no_budget_is_refused(phi: float) -> None:
     folder = Path(__file__).parents[1] / "results/reference/efficientnet-fashion-mnist-2x"
     with pytest.raises(ValueError, match="phi must be above 1, where the study is, and at most 20"):
         ss.study(folder).verify(phi)
+
+
+@pytest.mark.parametrize(
+    ("call", "rule"),
+    [
+        (lambda study: study.verify(top=1), "top must be at least 2, got 1"),
+        (lambda study: study.verify(seeds=1), "seeds must be from 2 to 1,000, got 1"),
+        (lambda study: study.verify(workers=0), "workers must be at least 1, got 0"),
+        (lambda study: ss.run(study.space, seeds=2000), "seeds must be from 2 to 1,000, got 2,000"),
+        (lambda study: ss.run(study.space, max_hours=-1), "max_hours must be at least 0, got -1"),
+        (lambda study: ss.plan(study.space, latency=0), "latency must be at least 1, got 0"),
+        (lambda study: ss.train(study, phi=-1), "phi must be from 0 to 20, got -1"),
+        (lambda study: ss.cost(zoo.find("lenet5"), 0), "resolution must be at least 1, got 0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_its_name(
+    call: Callable[[ss.SavedStudy], object], rule: str
+) -> None:
+    folder = Path(__file__).parents[1] / "results/reference/efficientnet-fashion-mnist-2x"
+    with pytest.raises(ValueError, match=f"^{rule}$"):
+        call(ss.study(folder))
 
 
 # what a command alone has: how it prints, whom it trusts, what it only foretells

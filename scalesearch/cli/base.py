@@ -39,11 +39,10 @@ ModelName = Annotated[
         autocompletion=complete.models,
     ),
 ]
-Resolution = Annotated[int | None, typer.Option(min=1, help="Pixels. [the model's own]")]
+Resolution = Annotated[int | None, typer.Option(help="Pixels. [the model's own]")]
 OutputStride = Annotated[
     int | None,
     typer.Option(
-        min=1,
         help="Pixels of the images to one of the last map: the earliest strides become 1. "
         "[the model's own]",
     ),
@@ -103,10 +102,10 @@ Runner = Annotated[
         autocompletion=complete.one_of("ray", "inline"),
     ),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Trials at once. [cores]")]
+Workers = Annotated[int | None, typer.Option(help="Trials at once. [cores]")]
 GpusPerTrial = Annotated[
     float,
-    typer.Option(min=0, help="Share of a GPU for a trial, or how many GPUs train it together."),
+    typer.Option(help="Share of a GPU for a trial, or how many GPUs train it together."),
 ]
 Stall = Annotated[
     str,

@@ -49,14 +49,12 @@ def run_command(
     cost: Cost = None,
     proxy: ProxyName = "quick",
     data: Data = None,
-    seeds: Annotated[int | None, typer.Option(min=2, max=1000, help="Seeds a candidate.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds a candidate, 2 or more.")] = None,
     sweep_seeds: Annotated[
         int | None,
-        typer.Option(min=0, max=1000, help="Seeds of the learning rate's sweep. [the proxy's]"),
+        typer.Option(help="Seeds of the learning rate's sweep. [the proxy's]"),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Epochs a trial.")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs a trial.")] = None,
     runner: Runner = "ray",
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,
@@ -74,9 +72,9 @@ def run_command(
             autocompletion=complete.one_of("adaptive", "grid", "asha"),
         ),
     ] = None,
-    max_trials: Annotated[int | None, typer.Option(min=1, help="Trials of this run.")] = None,
+    max_trials: Annotated[int | None, typer.Option(help="Trials of this run.")] = None,
     max_hours: Annotated[
-        float | None, typer.Option(min=0, help="Hours of this run; 0 trains nothing.")
+        float | None, typer.Option(help="Hours of this run; 0 trains nothing.")
     ] = None,
     stall: Stall = "10m",
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
@@ -143,7 +141,7 @@ def plan_command(
     proxy: ProxyName = "quick",
     data: Data = None,
     latency: Annotated[
-        int | None, typer.Option(min=1, help="Time them at that batch size as well.")
+        int | None, typer.Option(help="Time them at that batch size as well.")
     ] = None,
     cost: Cost = None,
     trust: Trust = False,
@@ -318,8 +316,8 @@ def select_command(study: StudyFolder, trust: Trust = False, as_json: AsJson = F
 def verify_command(
     study: StudyFolder,
     phi: Annotated[float, typer.Option(help="Scale to ratio^phi times the baseline.")] = 2.0,
-    top: Annotated[int, typer.Option(min=2, help="Candidates to scale up, best first.")] = 5,
-    seeds: Annotated[int, typer.Option(min=2, max=1000, help="Seeds a network.")] = 3,
+    top: Annotated[int, typer.Option(help="Candidates to scale up, best first.")] = 5,
+    seeds: Annotated[int, typer.Option(help="Seeds a network, 2 or more.")] = 3,
     runner: Runner = "ray",
     workers: Workers = None,
     gpus_per_trial: GpusPerTrial = 0.0,

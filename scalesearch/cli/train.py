@@ -53,9 +53,7 @@ def train_command(
         ),
     ] = "efficientnet",
     proxy: ProxyName = "quick",
-    phi: Annotated[
-        int, typer.Option(min=0, max=20, help="A study's members cost up to ratio^phi.")
-    ] = 2,
+    phi: Annotated[int, typer.Option(help="A study's members cost up to ratio^phi.")] = 2,
     coefficients: Annotated[
         str | None, typer.Option(help="alpha,beta,gamma of the family. [the study's]")
     ] = None,
@@ -69,20 +67,16 @@ def train_command(
     axes: Annotated[
         bool, typer.Option("--axes/--no-axes", help="Depth, width, resolution alone too.")
     ] = True,
-    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Seeds a network.")] = 3,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Epochs a network. [the recipe's]")
-    ] = None,
-    examples: Annotated[
-        int | None, typer.Option(min=1, help="Training images. [the proxy's]")
-    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds a network.")] = 3,
+    epochs: Annotated[int | None, typer.Option(help="Epochs a network. [the recipe's]")] = None,
+    examples: Annotated[int | None, typer.Option(help="Training images. [the proxy's]")] = None,
     output_stride: OutputStride = None,
     start: Annotated[
         Path | None,
         typer.Option(help="Begin from weights: a .safetensors file, or torchvision's state dict."),
     ] = None,
     latency: Annotated[
-        int | None, typer.Option(min=1, help="Time the networks at that batch size as well.")
+        int | None, typer.Option(help="Time the networks at that batch size as well.")
     ] = None,
     runner: Runner = "ray",
     workers: Workers = None,
@@ -96,9 +90,9 @@ def train_command(
     ] = None,
     results: Results = Path("results"),
     cache: Cache = None,
-    max_trials: Annotated[int | None, typer.Option(min=1, help="Trials of this run.")] = None,
+    max_trials: Annotated[int | None, typer.Option(help="Trials of this run.")] = None,
     max_hours: Annotated[
-        float | None, typer.Option(min=0, help="Hours of this run; 0 trains nothing.")
+        float | None, typer.Option(help="Hours of this run; 0 trains nothing.")
     ] = None,
     stall: Stall = "10m",
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
@@ -190,10 +184,10 @@ def evaluate_command(
         str, typer.Option(help="val or test.", autocompletion=complete.one_of("val", "test"))
     ] = "val",
     examples: Annotated[
-        int | None, typer.Option(min=1, help="Training images, as in training. [the card's]")
+        int | None, typer.Option(help="Training images, as in training. [the card's]")
     ] = None,
     held_out: Annotated[
-        int | None, typer.Option(min=1, help="Images held out of them. [the card's, or 5000]")
+        int | None, typer.Option(help="Images held out of them. [the card's, or 5000]")
     ] = None,
     trust: Trust = False,
     as_json: AsJson = False,

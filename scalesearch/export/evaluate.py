@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scalesearch.data import DataSet, absolute, load, resized
-from scalesearch.errors import ParameterError, check_choice
+from scalesearch.errors import ParameterError, check_choice, check_range
 from scalesearch.families.cards import find_card
 from scalesearch.networks.custom import CustomModel
 from scalesearch.networks.files import find_model, model_file, weights_beside
@@ -42,6 +42,11 @@ class EvaluateOptions:
     split: str = "val"
     examples: int | None = None
     held_out: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ParameterError for a number out of range."""
+        check_range("examples", self.examples, 1)
+        check_range("held_out", self.held_out, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

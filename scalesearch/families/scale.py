@@ -16,8 +16,9 @@ from scalesearch.plans.document import Plan, find_plan
 from scalesearch.scratch import all_or_none
 from scalesearch.selection.selection import read_selection
 from scalesearch.spaces.budget import Term
-from scalesearch.spaces.files import named_space
+from scalesearch.spaces.files import load_space, named_space
 from scalesearch.spaces.proxy import baseline
+from scalesearch.spaces.space import Space
 
 MODES = ("formula", "budget")
 
@@ -54,7 +55,7 @@ def scale(options: ScaleOptions) -> Family:
 
     Raises ValueError for options that say nothing or contradict one another.
     """
-    stride = options.output_stride
+    stride, doubts = options.output_stride, list[str]()
     if options.published:
         if stride is not None:
             raise ParameterError(
@@ -75,11 +76,11 @@ def scale(options: ScaleOptions) -> Family:
         if source is not None and any(term.measure == "ms" for term in options.targets):
             refuse_elsewhere(conditions_of(1, source))
         start = at_output_stride(realised(baseline(space)), stride)
-        coefficients = wanted_coefficients(options)
+        coefficients, doubts = wanted_coefficients(options), found_elsewhere(options, space)
         members = named = scaled_members(options, start, coefficients, source)
     names = wanted_matches(options)
     others = matched(names, coefficients, named, stride, source) if coefficients else {}
-    found = family(name, mode, start, members, others)
+    found = family(name, mode, start, members, others, doubts)
     if options.out is not None:
         with all_or_none(options.out) as new:
             write_family(new, found)
@@ -158,6 +159,17 @@ def wanted_coefficients(options: ScaleOptions) -> Coefficients:
             "coefficients", f"must be given, for {options.study} recommends no coefficients"
         )
     return found
+
+
+def found_elsewhere(options: ScaleOptions, space: Space) -> list[str]:
+    """Where a study's coefficients scale another model than the one that it searched: that."""
+    if options.study is None or options.coefficients or options.strategy != "compound":
+        return []
+    searched = baseline(load_space(str(options.study / "space.yaml"))).name
+    scaled = baseline(space).name
+    if searched == scaled:
+        return []
+    return [f"{options.study} found these coefficients for {searched}, not for {scaled}"]
 
 
 def wanted_matches(options: ScaleOptions) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from scalesearch.errors import file_meant
+from scalesearch.errors import check_range, file_meant
 from scalesearch.files import read_yaml
 from scalesearch.networks import zoo
 from scalesearch.networks.arch import TABLES, Arch
@@ -57,6 +57,7 @@ def find_model(name: str, resolution: int | None = None, output_stride: int | No
 
     Raises ParameterError where a study that was not made here would run code.
     """
+    check_range("resolution", resolution, 1)
     if name.startswith(PREFIX):
         model = realised(custom_model(name, resolution or DEFAULT_RESOLUTION))
         return at_output_stride(model, output_stride)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scalesearch.errors import ParameterError
+from scalesearch.errors import ParameterError, check_range
 from scalesearch.networks.cost import Cost, cost
 from scalesearch.networks.count import all_counted, measured_costs
 from scalesearch.networks.latency import Timings, conditions_of
@@ -62,6 +62,7 @@ def make_plan(
     there is one; or the space's `cost` tells them. Those in `timings` are taken as they are.
     Raises ValueError when nothing is feasible, naming the nearest.
     """
+    check_range("latency", batch, 1)
     budget = parse_budget(budget_text or space.budget)
     timings = first_timings(budget, batch, timings, device, space.cost)
     limits, timings = find_limits(space, budget, timings)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from scalesearch.data.packers import cores
-from scalesearch.errors import ParameterError, check_choice
+from scalesearch.errors import ParameterError, check_choice, check_range
 from scalesearch.networks.custom import functions_named
 from scalesearch.networks.models import Model
 from scalesearch.trials.runners import AskTell
@@ -17,6 +17,7 @@ from scalesearch.trials.runners.session import clear_sessions
 
 RUNNERS = ("ray", "inline")
 LOGS = ("tensorboard", "mlflow", "wandb")
+MOST_PHI = 20  # at 2x a budget of a million baselines
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,12 @@ class RunOptions:
     stall: float = 600.0  # seconds for which a worker may report no epoch
 
     def __post_init__(self) -> None:
-        """Raises ParameterError for a runner or a log that is none."""
+        """Raises ParameterError for a runner or a log that is none, or a number out of range."""
         check_choice("runner", self.runner, RUNNERS)
+        check_range("workers", self.workers, 1)
+        check_range("gpus_per_trial", self.gpus_per_trial, 0)
+        check_range("max_trials", self.max_trials, 1)
+        check_range("max_hours", self.max_hours, 0)
         for name in self.log:
             check_choice("log", name, LOGS)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from scalesearch.errors import ParameterError
+from scalesearch.errors import ParameterError, check_range
 from scalesearch.families.document import FILE as FAMILY
 from scalesearch.families.document import write_family
 from scalesearch.families.of_study import family_of_study
@@ -21,6 +21,7 @@ from scalesearch.report import (
 from scalesearch.scratch import all_or_none, finish
 from scalesearch.search.driver import Driven, decide
 from scalesearch.search.options import (
+    MOST_PHI,
     RunOptions,
     check_options,
     device_of,
@@ -43,6 +44,7 @@ from scalesearch.selection.selection import (
     write_selection,
 )
 from scalesearch.selection.verification import Verification
+from scalesearch.spaces.space import FEWEST_SEEDS, MOST_SEEDS
 from scalesearch.studies import Study, clear_ends, locked, read_curves, read_trials
 from scalesearch.studies.mirror import mirror_at
 from scalesearch.studies.record import RunRecord, find_record, write_record
@@ -62,7 +64,6 @@ from scalesearch.studies.setup import (
 from scalesearch.trials.trial import versions
 
 log = logging.getLogger(__name__)
-MOST_PHI = 20  # at 2x a budget of a million baselines
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,8 @@ def verify_study(
     if not 1 < phi <= MOST_PHI:  # nor is NaN
         rule = f"must be above 1, where the study is, and at most {MOST_PHI}, got {phi:g}"
         raise ParameterError("phi", rule)
+    check_range("top", top, 2)
+    check_range("seeds", seeds, FEWEST_SEEDS, MOST_SEEDS)
     search = plan_again(folder)
     metric = search.space.compares
     if metric.goal == "max":

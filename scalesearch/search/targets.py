@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scalesearch.data import absolute
-from scalesearch.errors import ParameterError
+from scalesearch.errors import ParameterError, check_range
 from scalesearch.families.lines import Made, named_lines, study_lines
 from scalesearch.families.trained import FRONT, Training, training_of
 from scalesearch.networks.models import build_model
 from scalesearch.networks.scaling import Coefficients
 from scalesearch.networks.weights import read_any_weights, start_from
 from scalesearch.plans.grid import MOST_PIXELS
+from scalesearch.search.options import MOST_PHI
 from scalesearch.selection.selection import find_selection
 from scalesearch.spaces.files import named_space, narrow
-from scalesearch.spaces.space import Proxy, Space
+from scalesearch.spaces.space import MOST_EPOCHS, MOST_SEEDS, Proxy, Space
 from scalesearch.studies import JOURNAL
 from scalesearch.studies.images import Images, images_of
 from scalesearch.studies.setup import (
@@ -58,6 +59,15 @@ class TrainOptions:
     results: Path = Path("results")
     name: str | None = None
     train: Train | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ParameterError for a number out of range."""
+        check_range("phi", self.phi, 0, MOST_PHI)
+        check_range("seeds", self.seeds, 1, MOST_SEEDS)
+        check_range("epochs", self.epochs, 1, MOST_EPOCHS)
+        check_range("examples", self.examples, 1)
+        check_range("output_stride", self.output_stride, 1)
+        check_range("latency", self.latency, 1)
 
 
 def prepare_training(options: TrainOptions) -> tuple[Training, Path]:

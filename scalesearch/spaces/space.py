@@ -19,6 +19,7 @@ Multiplier = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
 MOST_VALUES, MOST_POINTS = 1000, 100_000  # of an axis, of a grid
+FEWEST_SEEDS, MOST_SEEDS, MOST_EPOCHS = 2, 1000, 1_000_000
 PolicyName = Literal["adaptive", "grid", "asha"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
@@ -101,7 +102,7 @@ class Growth:
 class Recipe:
     """How every network of a study is trained: AdamW, linear warm-up, then the schedule."""
 
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 4
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 4
     """Passes over the training images."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Images a step."""
@@ -169,9 +170,9 @@ class Proxy:
     """Before the classifier; stage tables only."""
     stochastic_depth: Fraction | None = None
     """How often blocks are skipped in training, from 0 at the first up; stage tables only."""
-    seeds: Annotated[int, Field(ge=2, le=1000)] = 2
+    seeds: Annotated[int, Field(ge=FEWEST_SEEDS, le=MOST_SEEDS)] = 2
     """Seeds a candidate; under the adaptive policy at most."""
-    sweep_seeds: Annotated[int, Field(ge=0, le=1000)] = 3
+    sweep_seeds: Annotated[int, Field(ge=0, le=MOST_SEEDS)] = 3
     """Seeds of the sweep of the learning rate, for the gate *fair*: two candidates at half and
     twice the rate after the search, with `seeds` at most; 0 leaves it out."""
     recipe: Recipe = Recipe()

@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 import yaml
 
 from scalesearch.data import DataInfo, absolute, describe
-from scalesearch.errors import check_choice
+from scalesearch.errors import check_choice, check_range
 from scalesearch.files import optional_document, write_document, write_text
 from scalesearch.networks.custom import functions_named
 from scalesearch.networks.files import SUFFIXES, read_model
@@ -19,7 +19,14 @@ from scalesearch.plans.document import Plan, read_plan, read_timings, write_plan
 from scalesearch.plans.plan import make_plan
 from scalesearch.spaces.budget import parse_budget
 from scalesearch.spaces.files import dump_space, load_space, narrow
-from scalesearch.spaces.space import PolicyName, Proxy, Space
+from scalesearch.spaces.space import (
+    FEWEST_SEEDS,
+    MOST_EPOCHS,
+    MOST_SEEDS,
+    PolicyName,
+    Proxy,
+    Space,
+)
 from scalesearch.studies import Study
 from scalesearch.studies.images import Images, images_of, packed, unknown_images
 from scalesearch.trials.custom import CustomTraining, Train
@@ -83,6 +90,9 @@ def prepare(
 
     Writes nothing; raises ValueError for a bad choice.
     """
+    check_range("seeds", seeds, FEWEST_SEEDS, MOST_SEEDS)
+    check_range("sweep_seeds", sweep_seeds, 0, MOST_SEEDS)
+    check_range("epochs", epochs, 1, MOST_EPOCHS)
     if data is not None:
         data = absolute(data)
     if space.metric is not None and space.train is None:

@@ -53,6 +53,17 @@ def typed_next(scalesearch: Command, folder: Path) -> dict[str, Any]:
     return family
 
 
+def elsewhere(scalesearch: Command, folder: Path) -> str:
+    """What is said where a study's coefficients scale another model than its own."""
+    path = folder / "selection.json"
+    before = path.read_text()
+    found = json.loads(before) | {"coefficients": {"alpha": 1.2, "beta": 1.1, "gamma": 1.15}}
+    path.write_text(json.dumps(found))
+    scaled = scalesearch("scale", "resnet", "--study", folder, "--phi", 1, "--match", "")
+    path.write_text(before)
+    return " ".join(scaled.stdout.split())
+
+
 def test_run_trains_reports_and_then_has_nothing_to_train(
     scalesearch: Command,
     in_a_process: Command,
@@ -71,7 +82,8 @@ def test_run_trains_reports_and_then_has_nothing_to_train(
     for name in ("report.html", "report.md", "space.yaml", "plan.csv", "trials.csv"):
         assert (folder / name).stat().st_size > 100
     family = typed_next(scalesearch, folder)
-    assert family["space"] == "tiny"
+    assert family["space"] == "tiny" and family["warnings"] == []
+    assert "coefficients for small, not for resnet18" in elsewhere(scalesearch, folder)
     space = load_space(str(folder / "space.yaml"))
     own = family_of_study(space, read_plan(folder), Coefficients(*FOUND)).members[0]
     assert family["members"][0]["flops"] == own.flops, "the family is the study's own"

@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 
 
@@ -46,10 +47,14 @@ def check_choice(parameter: str, given: str, known: Iterable[str]) -> None:
 
 
 def check_range(
-    parameter: str, given: float | None, lowest: float, highest: float | None = None
+    parameter: str, given: float | None, lowest: int, highest: int | None = None, whole: bool = True
 ) -> None:
-    """Raise ParameterError for a number outside those bounds, NaN among them; None is let go."""
-    if given is None or lowest <= given <= (math.inf if highest is None else highest):
+    """Raise ParameterError for a number outside those bounds, NaN among them, or for one that is
+    not whole where it must be; None is let go."""
+    if given is None:
         return
-    rule = f"at least {lowest:,}" if highest is None else f"from {lowest:,} to {highest:,}"
-    raise ParameterError(parameter, f"must be {rule}, got {given:,}")
+    if whole and not isinstance(given, Integral):
+        raise ParameterError(parameter, f"must be a whole number, got {given!r}")
+    if not lowest <= given <= (math.inf if highest is None else highest):
+        rule = f"at least {lowest:,}" if highest is None else f"from {lowest:,} to {highest:,}"
+        raise ParameterError(parameter, f"must be {rule}, got {given:,}")

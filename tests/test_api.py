@@ -218,6 +218,8 @@ def test_a_verification_at_no_budget_is_refused(phi: float) -> None:
         (lambda study: ss.plan(study.space, latency=0), "latency must be at least 1, got 0"),
         (lambda study: ss.train(study, phi=-1), "phi must be from 0 to 20, got -1"),
         (lambda study: ss.cost(zoo.find("lenet5"), 0), "resolution must be at least 1, got 0"),
+        (lambda study: ss.train(study, phi=1.5), "phi must be a whole number, got 1.5"),
+        (lambda study: ss.run(study.space, seeds=2.5), "seeds must be a whole number, got 2.5"),
     ],
 )
 def test_a_number_out_of_range_is_refused_by_its_name(

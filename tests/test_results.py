@@ -129,10 +129,10 @@ def test_what_the_page_of_clusters_says_of_many_workers_is_so() -> None:
     for policy in (adaptive, grid):
         rounds, curves = list[Round](), dict[tuple[str, int], list[float]]()
         while (decision := policy(curves, terms)).asks:
-            sure = frozenset((ask.key, ask.seed) for ask in decision.sure)
-            work = {(ask.key, ask.seed): Work(ask.key, epochs) for ask in decision.asks}
-            rounds.append(Round(work, sure))
-            curves |= {who: table.losses[place[who[0]], who[1]].tolist() for who in work}
+            work = {ask: Work(ask.key, epochs) for ask in decision.asks}
+            rounds.append(Round(work, frozenset(decision.sure)))
+            for ask in work:
+                curves[ask.key, ask.seed] = table.losses[place[ask.key], ask.seed].tolist()
         minutes = [wall_time(rounds, lambda w: took[w.network] / 60, n) for n in (2, 4, 8, 16)]
         *some, last = (f"{value:.1f}" for value in minutes)
         assert f"{', '.join(some)} and {last} min" in text, policy

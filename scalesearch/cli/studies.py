@@ -52,7 +52,7 @@ def run_command(
     seeds: Annotated[int | None, typer.Option(help="Seeds a candidate, 2 or more.")] = None,
     sweep_seeds: Annotated[
         int | None,
-        typer.Option(help="Seeds of the learning rate's sweep. [the proxy's]"),
+        typer.Option(help="Seeds of the learning rate's sweep, 0 for none. [the proxy's]"),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs a trial.")] = None,
     runner: Runner = "ray",
@@ -316,7 +316,7 @@ def select_command(study: StudyFolder, trust: Trust = False, as_json: AsJson = F
 def verify_command(
     study: StudyFolder,
     phi: Annotated[float, typer.Option(help="Scale to ratio^phi times the baseline.")] = 2.0,
-    top: Annotated[int, typer.Option(help="Candidates to scale up, best first.")] = 5,
+    top: Annotated[int, typer.Option(help="Candidates to scale up, best first, 2 or more.")] = 5,
     seeds: Annotated[int, typer.Option(help="Seeds a network, 2 or more.")] = 3,
     runner: Runner = "ray",
     workers: Workers = None,

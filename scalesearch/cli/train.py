@@ -53,7 +53,9 @@ def train_command(
         ),
     ] = "efficientnet",
     proxy: ProxyName = "quick",
-    phi: Annotated[int, typer.Option(help="A study's members cost up to ratio^phi.")] = 2,
+    phi: Annotated[
+        int, typer.Option(help="A study's members cost up to ratio^phi, phi from 0 to 20.")
+    ] = 2,
     coefficients: Annotated[
         str | None, typer.Option(help="alpha,beta,gamma of the family. [the study's]")
     ] = None,

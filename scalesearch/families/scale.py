@@ -165,7 +165,10 @@ def found_elsewhere(options: ScaleOptions, space: Space) -> list[str]:
     """Where a study's coefficients scale another model than the one that it searched: that."""
     if options.study is None or options.coefficients or options.strategy != "compound":
         return []
-    searched = baseline(load_space(str(options.study / "space.yaml"))).name
+    try:
+        searched = baseline(load_space(str(options.study / "space.yaml"))).name
+    except ValueError:  # its coefficients stand in another file
+        return []
     scaled = baseline(space).name
     if searched == scaled:
         return []

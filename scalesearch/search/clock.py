@@ -39,12 +39,11 @@ class Clock:
         """Count what has happened."""
         match event:
             case Decided(ahead=ahead):
-                room = None if self.most is None else self.most - self.ended
+                known = self.ended + len(self._begun)
+                room = None if self.most is None else max(0, self.most - known)
                 ahead = ahead[:room]
-                self.total = self.ended + len(ahead)
-                whole = sum(part.epochs * self.weight(part.network) for part in ahead)
-                # what runs while more is decided on is part of what lies ahead
-                self._ahead = max(0.0, whole - self._left_of_begun())
+                self.total = known + len(ahead)
+                self._ahead = sum(part.epochs * self.weight(part.network) for part in ahead)
             case Asked(trial, trained):
                 self.started = self.started or time.monotonic()
                 whole = (trial.last - trained) * self.weight(trial.key.network)
@@ -66,8 +65,5 @@ class Clock:
         """Seconds that the rest of the run is expected to take; None before its first epoch."""
         if not self._spent or self.started is None:
             return None
-        todo = self._ahead + self._left_of_begun()
+        todo = self._ahead + sum(left for _, left in self._begun.values())
         return (time.monotonic() - self.started) / self._spent * todo
-
-    def _left_of_begun(self) -> float:
-        return sum(left for _, left in self._begun.values())

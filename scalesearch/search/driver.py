@@ -161,7 +161,9 @@ def search_decisions(search: Search, study: Study) -> Callable[[], Decided]:
         stopped = len(decision.stops)
         if decision.asks:
             trials = asked_trials(search, decision.asks)
-            ahead = expected_work(search, curves_of(study.history("val")), terms_of(search, study))
+            curves, terms = curves_of(study.history("val")), terms_of(search, study)
+            begun = {(trial.key.network, trial.key.seed) for trial in study.running()}
+            ahead = expected_work(search, curves, terms, begun)
             sure = asked_trials(search, decision.sure)
             return Decided(stage_text(decision.asks), trials, ahead, stopped, sure=sure)
         trials = tuple(trial for trial in checks(search, study) if study.lacks(trial))

@@ -1,7 +1,7 @@
 """What a run is expected to take: all the trials still to come, and their time on this machine."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from scalesearch.search.schedule import Round, wall_time
 from scalesearch.selection import answer
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.policy import POLICIES, grid
-from scalesearch.selection.terms import Policy, Terms
+from scalesearch.selection.terms import Ask, Policy, Terms
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies import read_trials
 from scalesearch.studies.setup import Search, networks
@@ -64,15 +64,19 @@ def policy_terms(search: Search, failed: frozenset[tuple[str, int]] = frozenset(
     )
 
 
-def expected_work(search: Search, curves: Curves, terms: Terms) -> tuple[Work, ...]:
-    """All that a run is still expected to train, in its order, from the losses known so far."""
+def expected_work(
+    search: Search, curves: Curves, terms: Terms, begun: Container[tuple[str, int]] = ()
+) -> tuple[Work, ...]:
+    """All that a run is still expected to train, in its order, from the losses known so far, but
+    for the trials that it has begun."""
     policy = POLICIES.get(search.space.policy, grid)
-    return (*parts(expected_rounds(policy, curves, terms)), *expected_checks(search))
+    return (*parts(expected_rounds(policy, curves, terms), begun), *expected_checks(search))
 
 
-def parts(rounds: Sequence[Round]) -> list[Work]:
-    """The work of those rounds, in its order."""
-    return [part for one in rounds for part in one.work.values()]
+def parts(rounds: Sequence[Round], begun: Container[tuple[str, int]] = ()) -> list[Work]:
+    """The work of those rounds, in its order, without the trials that are begun."""
+    work = [one for of in rounds for one in of.work.items()]
+    return [part for ask, part in work if (ask.key, ask.seed) not in begun]
 
 
 def expected_rounds(policy: Policy, curves: Curves, terms: Terms) -> list[Round]:
@@ -93,8 +97,8 @@ def expected_rounds(policy: Policy, curves: Curves, terms: Terms) -> list[Round]
             more = ask.epochs - len(so_far)
             noise = 1 + NOISE * rng.standard_normal(more)
             imagined[ask.key, ask.seed] = [*so_far, *known.get(ask.key, usual) * noise]
-            work[ask.key, ask.seed] = Work(ask.key, more)
-        rounds.append(Round(work, frozenset((ask.key, ask.seed) for ask in decision.sure)))
+            work[ask] = Work(ask.key, more)
+        rounds.append(Round(work, frozenset(decision.sure)))
     return rounds
 
 
@@ -183,7 +187,7 @@ def seconds_of(
 
 def in_one_round(work: Sequence[Work]) -> Round:
     """Work of which no part waits for another."""
-    return Round({("", i): part for i, part in enumerate(work)})
+    return Round({Ask(part.network, i, part.epochs): part for i, part in enumerate(work)})
 
 
 def study_pace(search: Search, options: RunOptions) -> Pace | None:

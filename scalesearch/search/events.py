@@ -20,7 +20,8 @@ class Work:
 class Decided:
     """What is trained next, in words too; none where nothing more is wanted.
 
-    `ahead` is all the work expected from here to the end of the run, that of `trials` first;
+    `ahead` is all the work expected from here to the end of the run, that of `trials` first, but
+    for what is begun;
     `stopped` how many candidates have been stopped so far; `ended` why the search has ended, and
     "" while it has not. `sure` are trained later in any case, and by workers that `trials` leave
     idle; what follows is decided when `trials` have ended.

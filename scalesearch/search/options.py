@@ -42,9 +42,10 @@ class RunOptions:
         """Raises ParameterError for a runner or a log that is none, or a number out of range."""
         check_choice("runner", self.runner, RUNNERS)
         check_range("workers", self.workers, 1)
-        check_range("gpus_per_trial", self.gpus_per_trial, 0)
+        check_range("gpus_per_trial", self.gpus_per_trial, 0, whole=False)
         check_range("max_trials", self.max_trials, 1)
-        check_range("max_hours", self.max_hours, 0)
+        check_range("max_hours", self.max_hours, 0, whole=False)
+        check_range("stall", self.stall, 0, whole=False)
         for name in self.log:
             check_choice("log", name, LOGS)
 

@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from scalesearch.search.events import Work
-
-Name = tuple[str, int]
+from scalesearch.selection.terms import Ask
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Work that is decided on at once, each part by a name; `sure` names parts of later rounds that
-    may be begun in this one."""
+    """Work that is decided on at once, by what was asked for; `sure` is asked for in later rounds,
+    and may be begun in this one."""
 
-    work: Mapping[Name, Work]
-    sure: frozenset[Name] = frozenset()
+    work: Mapping[Ask, Work]
+    sure: frozenset[Ask] = frozenset()
 
 
 def wall_time(rounds: Sequence[Round], seconds: Callable[[Work], float], workers: int) -> float:
@@ -24,23 +23,23 @@ def wall_time(rounds: Sequence[Round], seconds: Callable[[Work], float], workers
     A round begins when all of the one before has ended. Its parts are begun in their order, each by
     the worker that is free first; whoever would then wait for its end takes what is sure.
     """
-    parts = {name: part for one in rounds for name, part in one.work.items()}
-    ends: dict[Name, float] = {}
+    parts = {ask: part for one in rounds for ask, part in one.work.items()}
+    ends: dict[Ask, float] = {}
     free = [0.0] * workers
     heapify(free)
     now = 0.0
 
-    def begin(name: Name) -> None:
-        ends[name] = max(heappop(free), now) + seconds(parts[name])
-        heappush(free, ends[name])
+    def begin(ask: Ask) -> None:
+        ends[ask] = max(heappop(free), now) + seconds(parts[ask])
+        heappush(free, ends[ask])
 
     for one in rounds:
-        for name in one.work:
-            if name not in ends:
-                begin(name)
-        end = max((ends[name] for name in one.work), default=now)
-        for name in (name for name in parts if name in one.sure):
-            if name not in ends and free[0] < end:
-                begin(name)
+        for ask in one.work:
+            if ask not in ends:
+                begin(ask)
+        end = max([now, *(ends[ask] for ask in one.work)])
+        for ask in (ask for ask in parts if ask in one.sure):
+            if ask not in ends and free[0] < end:
+                begin(ask)
         now = end
     return max(ends.values(), default=0.0)

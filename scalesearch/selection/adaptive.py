@@ -98,16 +98,17 @@ def next_round(
     """The candidates that get another seed, or none and why."""
     keys = sorted(terms.candidates)
     table = given(curves, terms, [*keys, terms.baseline], seeds)
-    if np.isnan(table[:-1]).all():
-        return [], "every candidate failed"
     open_to = [i for i, key in enumerate(keys) if seeds[key] < terms.seeds]
+    behind = [i for i in open_to if seeds[keys[i]] < FEWEST]
     left = trials - sum(seeds[key] for key in keys)
+    if np.isnan(table[:-1]).all():
+        again = [] if len(keys) == 1 else [keys[i] for i in behind]
+        return again, "" if again else "every candidate failed"
     if len(keys) == 1 or not open_to:
         return [], "every seed was used" if len(keys) > 1 else "there is one candidate"
     if left <= 0:
         whole = len(keys) * terms.seeds
         return [], f"{trials} trials were spent, {trials / whole:.0%} of the full grid"
-    behind = [i for i in open_to if seeds[keys[i]] < FEWEST]
     try:
         draws = sample(table[:-1], table[-1], chains=CHAINS, sweeps=SWEEPS)
     except ValueError:  # nothing is known of noise yet

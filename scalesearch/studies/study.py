@@ -287,6 +287,7 @@ class Study:
         self._state(trial.key, TrialState.WAITING)
         if curve[-1].epoch < trial.last:
             self.prune(trial.key, f"successive halving, after epoch {curve[-1].epoch}")
+        self._queue()  # it may be wanted further by now
 
     def prune(self, key: TrialKey, reason: str) -> None:
         """Close a trial that waits, with why it is not worth going on with."""
@@ -314,7 +315,7 @@ class Study:
             self.fail(trial, f"{died}, killed or for lack of memory: give fewer workers")
         else:
             self._state(key, TrialState.WAITING)
-            self._wanted[key] = self._planned[key]
+            self._queue()
 
     def fail(self, trial: Trial, message: str) -> None:
         """Record a trial that raised, with its message."""

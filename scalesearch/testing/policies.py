@@ -72,7 +72,8 @@ def check_ask(ask: Ask, curves: Curves, terms: Terms) -> None:
 
 
 def check_interruption(policy: Policy, terms: Terms, gap: float) -> None:
-    """Raise AssertionError where an end depends on how much of what was asked is done at once."""
+    """Raise AssertionError where an end depends on how much of what was asked is done at once, or
+    on how much of what is sure is done before it is asked for."""
     whole = play(policy, terms, gap)
     for ahead, which in ((False, "an interrupted search"), (True, "one with sure trials ahead")):
         rng = np.random.default_rng(0)
@@ -85,8 +86,11 @@ def check_interruption(policy: Policy, terms: Terms, gap: float) -> None:
 
 
 def check_failures(policy: Policy, terms: Terms) -> None:
-    """Raise AssertionError where trials that failed keep a search from its end."""
+    """Raise AssertionError where trials that failed keep a search from its end, or what is sure is
+    not asked for where they fail."""
     some = {("n0", seed) for seed in range(terms.seeds)} | {("n1", 0)}
     every = {(key, seed) for key in terms.candidates for seed in range(terms.seeds)}
-    for failed in (some, every):
-        play(policy, Terms(terms.candidates, "1x", terms.seeds, terms.epochs, frozenset(failed)))
+    first = {(key, 0) for key in terms.candidates}
+    for failed in (some, every, first):
+        fewer = Terms(terms.candidates, "1x", terms.seeds, terms.epochs, frozenset(failed))
+        check_interruption(policy, fewer, gap=0.02)

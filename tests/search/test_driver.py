@@ -127,6 +127,38 @@ def test_a_worker_that_would_wait_for_a_round_begins_what_is_sure(tmp_path: Path
     assert driven.trials == study.ended() == 6
 
 
+def test_what_is_lost_comes_before_what_is_sure(tmp_path: Path) -> None:
+    study = Study(tmp_path, [ARCH.key])
+    study.plan([trial(0), trial(1), trial(2), trial(3)])
+    first, second = study.ask(), study.ask()
+    assert first is not None and second is not None
+    study.lost(second)
+    assert [one.seed for one in study.queue()] == [1, 2, 3]
+
+
+def test_a_sure_trial_that_pauses_short_of_its_round_goes_on_in_it(tmp_path: Path) -> None:
+    study, asked = Study(tmp_path, [ARCH.key]), list[tuple[int, int]]()
+    rounds = [Decided("one", (trial(1),), sure=(four(0, pause=2),)), Decided("two", (four(0),))]
+    wanted = iter(rounds)
+
+    def run(driver: AskTell) -> None:
+        one, other = driver.ask(), driver.ask()
+        assert one is not None and other is not None and driver.ask() is None
+        ended = [metrics(epoch) for epoch in (1, 2)]
+        for of in (one, other):
+            for step in ended:
+                driver.report(of, step)
+        driver.complete(one, ended, {})
+        assert driver.ask() is None, "what the second round wants still runs, to its pause"
+        driver.stopped(other, ended, {})
+        while (more := driver.ask()) is not None:
+            asked.append((more.seed, more.last))
+            driver.complete(more, [metrics(epoch) for epoch in (3, 4)], {})
+
+    drive(study, lambda: next(wanted, Decided("")), run)
+    assert asked == [(0, 4)]
+
+
 def test_a_limit_ends_a_run_and_leaves_nothing_running(tmp_path: Path) -> None:
     wanted = Decided("all", tuple(trial(seed) for seed in (0, 3, 4)))
     for spending, begun, why in (
@@ -218,6 +250,29 @@ def test_the_clock_counts_the_whole_run_and_expects_the_rest(
     limited = Clock(lambda network: 1.0, most=2)
     limited.hear(Decided("", (paused,), ahead))
     assert limited.total == 2
+    limited.hear(Asked(paused, 0))
+    limited.hear(Decided("", (rest,), ahead[1:]))
+    assert limited.total == 2, "one runs, one may be begun"
+
+
+def test_the_clock_counts_once_what_runs_while_more_is_decided_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    clock = Clock(lambda network: 1.0)
+    one, sure, more = trial(0), four(1), trial(2)
+    clock.hear(Decided("", (one,), (Work("a", 2), Work("a", 4), Work("a", 2)), sure=(sure,)))
+    clock.hear(Asked(one, 0))
+    clock.hear(Asked(sure, 0))
+    monkeypatch.setattr(time, "monotonic", lambda: 110.0)
+    for step in (metrics(1), metrics(2)):
+        clock.hear(Epoch(one, step))
+    clock.hear(Completed(one, metrics(2).point))
+    for step in (metrics(1), metrics(2), metrics(3)):
+        clock.hear(Epoch(sure, step))
+    clock.hear(Decided("", (more,), (Work("a", 2),)))
+    assert (clock.ended, clock.total) == (1, 3)
+    assert clock.left() == pytest.approx(10 / 5 * (1 + 2)), "an epoch of one, two of the other"
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:

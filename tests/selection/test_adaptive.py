@@ -107,6 +107,17 @@ def test_a_trial_that_failed_is_given_up_and_the_next_seed_asked_for() -> None:
     assert adaptive({}, Terms(KEYS, "1x", 8, 4, every)).asks[0].key == "1x"
 
 
+def test_a_search_whose_every_first_trial_failed_tries_the_second_ones() -> None:
+    first = frozenset((key, 0) for key in KEYS)
+    both = first | {(key, 1) for key in KEYS}
+    curves = {("1x", seed): curve(Ask("1x", seed, 4), 0) for seed in range(2)}
+    assert {(a.key, a.seed) for a in adaptive(curves, Terms(KEYS, "1x", 8, 4, first)).asks} == {
+        (key, 1) for key in KEYS
+    }
+    decision = adaptive(curves, Terms(KEYS, "1x", 8, 4, both))
+    assert (decision.asks, decision.sure) == ((), ()) and decision.ended == "every candidate failed"
+
+
 def test_the_value_of_a_trial_by_hand() -> None:
     # two that tie, variance 1 and noise 0 of 3 trials: the mean moves by 1, worth 1 / sqrt(2 pi)
     rng = np.random.default_rng(0)

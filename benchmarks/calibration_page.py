@@ -16,11 +16,11 @@ HEAD = """# Is the answer as sure as it says?
 Simulated searches with a known truth, run end to end under the default policy and then answered as
 a study's selection is (`python -m benchmarks.calibration --write`). Losses are about 0.43; a
 trial's own noise is 0.012, and so is the spread of the candidates' true losses where a world does
-not say otherwise. Random numbers are other than those
-that figures were chosen on. Where all truths are equal, one candidate is called the best: the set
-must hold any. *around the lattice* has the truths and the noise of the tabular benchmark as it is
-today (results/lattice-fashion-mnist), the same in every search: its three best networks are nearly
-equal, which P(best) does not expect, for it draws truths with the spread of all ten.
+not say otherwise. Random numbers are other than those that figures were chosen on. Where all truths
+are equal, one candidate is called the best: the set must hold any. *around the lattice* has the
+truths and the noise of the tabular benchmark as it is today (results/lattice-fashion-mnist), the
+same in every search: its three best networks are nearly equal, which P(best) does not expect, for
+it draws truths with the spread of all ten.
 
 ## The set, P(best) and the regret under the default policy
 

@@ -505,8 +505,8 @@ def as_space(given: Space | str | Path) -> Space:
 
 def as_model(given: str | Path | Model | Member, resolution: int | None = None) -> Model:
     """The model itself, a member's, or the one of that name or file, at `resolution`."""
-    check_range("resolution", resolution, 1)
     model = given.arch if isinstance(given, Member) else given
     if isinstance(model, str | Path):
         return find_model(str(model), resolution)
+    check_range("resolution", resolution, 1)
     return at_resolution(model, resolution) if resolution else realised(model)

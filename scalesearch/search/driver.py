@@ -7,7 +7,7 @@ of those it has. So the loop stands in what it asks and tells by.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from scalesearch.search.estimate import expected_work, looked_at_test, policy_terms
+from scalesearch.search.estimate import expected_work, looked_at_test, policy_of, policy_terms
 from scalesearch.search.events import (
     Asked,
     Completed,
@@ -24,7 +24,6 @@ from scalesearch.search.events import (
 from scalesearch.selection import answer
 from scalesearch.selection.choice import choose
 from scalesearch.selection.losses import curves_of
-from scalesearch.selection.policy import POLICIES, grid
 from scalesearch.selection.terms import Ask, Decision, Terms
 from scalesearch.studies import Study
 from scalesearch.studies.setup import Search, networks, trial_of
@@ -177,8 +176,7 @@ def search_decisions(search: Search, study: Study) -> Callable[[], Decided]:
 
 def decide(search: Search, study: Study) -> Decision:
     """What the space's policy makes of all that the study knows; candidates it stops are pruned."""
-    policy = POLICIES.get(search.space.policy, grid)
-    decision = policy(curves_of(study.history("val")), terms_of(search, study))
+    decision = policy_of(search)(curves_of(study.history("val")), terms_of(search, study))
     for key in study.recorded():
         if key.network in decision.stops and key.part == "val":
             study.prune(key, decision.stops[key.network].reason)

@@ -15,11 +15,11 @@ from scalesearch.search.options import (
     processes_of,
     worker_count,
 )
-from scalesearch.search.schedule import Round, wall_time
+from scalesearch.search.schedule import Round, in_one_round, wall_time
 from scalesearch.selection import answer
 from scalesearch.selection.losses import Curves
 from scalesearch.selection.policy import POLICIES, grid
-from scalesearch.selection.terms import Ask, Policy, Terms
+from scalesearch.selection.terms import Policy, Terms
 from scalesearch.spaces.space import Recipe
 from scalesearch.studies import read_trials
 from scalesearch.studies.setup import Search, networks
@@ -53,6 +53,11 @@ class Estimate:
     text: str
 
 
+def policy_of(search: Search) -> Policy:
+    """The policy of a search; Optuna's own stops the trials of a full grid."""
+    return POLICIES.get(search.space.policy, grid)
+
+
 def policy_terms(search: Search, failed: frozenset[tuple[str, int]] = frozenset()) -> Terms:
     """What the policy of a search decides about; `failed` are not to be trained any further."""
     return Terms(
@@ -65,12 +70,12 @@ def policy_terms(search: Search, failed: frozenset[tuple[str, int]] = frozenset(
 
 
 def expected_work(
-    search: Search, curves: Curves, terms: Terms, begun: Container[tuple[str, int]] = ()
+    search: Search, curves: Curves, terms: Terms, begun: Container[tuple[str, int]]
 ) -> tuple[Work, ...]:
     """All that a run is still expected to train, in its order, from the losses known so far, but
     for the trials that it has begun."""
-    policy = POLICIES.get(search.space.policy, grid)
-    return (*parts(expected_rounds(policy, curves, terms), begun), *expected_checks(search))
+    rounds = expected_rounds(policy_of(search), curves, terms)
+    return (*parts(rounds, begun), *expected_checks(search))
 
 
 def parts(rounds: Sequence[Round], begun: Container[tuple[str, int]] = ()) -> list[Work]:
@@ -128,7 +133,7 @@ def estimate(search: Search, options: RunOptions) -> Estimate:
     """What a run is expected to train and how long that takes here, by timing some steps."""
     recipe: Recipe = search.proxy.recipe
     terms = policy_terms(search)
-    asked = expected_rounds(POLICIES.get(search.space.policy, grid), {}, terms)
+    asked = expected_rounds(policy_of(search), {}, terms)
     epochs = sum(part.epochs for part in parts(asked) if part.network != terms.baseline)
     rounds = [*asked, in_one_round(expected_checks(search))]
     count = len(parts(rounds))
@@ -183,11 +188,6 @@ def seconds_of(
     step = {key: pace.step_seconds(arch) for key, arch in archs.items()}
     wall = wall_time(rounds, lambda part: steps * part.epochs * step[part.network], workers)
     return wall + (RAY_START if options.runner == "ray" else 0)
-
-
-def in_one_round(work: Sequence[Work]) -> Round:
-    """Work of which no part waits for another."""
-    return Round({Ask(part.network, i, part.epochs): part for i, part in enumerate(work)})
 
 
 def study_pace(search: Search, options: RunOptions) -> Pace | None:

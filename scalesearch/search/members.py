@@ -31,7 +31,7 @@ from scalesearch.report import write_front_report, write_report
 from scalesearch.scratch import finish
 from scalesearch.search.clock import Clock
 from scalesearch.search.driver import Driven
-from scalesearch.search.estimate import in_one_round, seconds_of, study_pace
+from scalesearch.search.estimate import seconds_of, study_pace
 from scalesearch.search.events import Decided, Listener, Work
 from scalesearch.search.lines import failures, trials
 from scalesearch.search.options import (
@@ -42,6 +42,7 @@ from scalesearch.search.options import (
     worker_count,
 )
 from scalesearch.search.progress import Progress, Watched, look_seldom, progress_of
+from scalesearch.search.schedule import in_one_round
 from scalesearch.search.tensorboard import board
 from scalesearch.search.training import drive_watched, epoch_weight, flops_of, workers_shown
 from scalesearch.spaces.space import Proxy

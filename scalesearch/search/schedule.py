@@ -17,6 +17,11 @@ class Round:
     sure: frozenset[Ask] = frozenset()
 
 
+def in_one_round(work: Sequence[Work]) -> Round:
+    """Work of which no part waits for another."""
+    return Round({Ask(part.network, i, part.epochs): part for i, part in enumerate(work)})
+
+
 def wall_time(rounds: Sequence[Round], seconds: Callable[[Work], float], workers: int) -> float:
     """Seconds from the first round's begin to the last one's end.
 
